@@ -1,0 +1,1 @@
+//! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.

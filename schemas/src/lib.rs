@@ -1,0 +1,8 @@
+//! The vocabulary that every part of Pulse speaks.
+//!
+//! Plain data only: this crate performs no I/O, reads no clock and knows no
+//! paths of the machine. What is written here is a file format, a wire format,
+//! or both, so every change is a change of a contract.
+
+pub mod hash;
+pub mod id;

@@ -1,0 +1,1 @@
+//! What a project is: a content-addressed, versioned, mergeable store.
