@@ -1,1 +1,3 @@
 //! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.
+
+pub mod buffer;
