@@ -1,3 +1,4 @@
 //! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.
 
 pub mod buffer;
+pub mod resample;
