@@ -5,5 +5,20 @@
 //! absolute ones are [`Flicks`] and do not.
 
 mod amount;
+mod frames;
+pub mod tempo;
+mod timeline;
 
 pub use amount::{Flicks, Moment, POSITION_LIMIT, Ticks, Timebase};
+pub use tempo::{BpmViolation, TempoMap, TempoMark, TempoShape, TempoViolation};
+pub use timeline::{PointViolation, Timeline};
+
+/// `short` cases of a property test, or a thousand times as many under `PULSE_SOAK`.
+#[cfg(test)]
+fn cases(short: u32) -> proptest::prelude::ProptestConfig {
+    let soak = std::env::var_os("PULSE_SOAK").is_some_and(|value| value != "0");
+    proptest::prelude::ProptestConfig {
+        failure_persistence: None,
+        ..proptest::prelude::ProptestConfig::with_cases(if soak { short * 1000 } else { short })
+    }
+}
