@@ -1,4 +1,12 @@
 //! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.
 
 pub mod buffer;
+pub mod event;
+pub mod math;
+pub mod node;
+pub mod nodes;
+pub mod param;
+pub mod registry;
 pub mod resample;
+pub mod simd;
+pub mod transport;

@@ -4,6 +4,7 @@
 //! paths of the machine. What is written here is a file format, a wire format,
 //! or both, so every change is a change of a contract.
 
+pub mod graph;
 pub mod hash;
 pub mod id;
 pub mod time;
