@@ -129,7 +129,19 @@ fn digit_value(digit: char) -> Option<u8> {
 }
 
 /// An id with its kind, as it stands in text: `trk_…`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    rkyv::Archive,
+    rkyv::Serialize,
+    rkyv::Deserialize,
+)]
+#[rkyv(derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash))]
 pub struct AnyId {
     pub kind: EntityKind,
     pub id: EntityId,
@@ -190,7 +202,12 @@ impl JsonSchema for AnyId {
 macro_rules! entity_kinds {
     ($($(#[$doc:meta])* $kind:ident = $number:literal, $prefix:literal, $name:literal, $id:ident;)*) => {
         /// What an entity is. The numbers are file format: never reuse one.
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize, JsonSchema)]
+        #[derive(
+            Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug,
+            Serialize, Deserialize, JsonSchema,
+            rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+        )]
+        #[rkyv(derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash))]
         #[serde(rename_all = "camelCase")]
         #[repr(u8)]
         pub enum EntityKind { $($(#[$doc])* $kind = $number,)* }

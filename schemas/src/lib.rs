@@ -4,7 +4,10 @@
 //! paths of the machine. What is written here is a file format, a wire format,
 //! or both, so every change is a change of a contract.
 
+pub mod entity;
 pub mod graph;
 pub mod hash;
 pub mod id;
+pub mod order;
+pub mod record;
 pub mod time;
