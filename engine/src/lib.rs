@@ -8,5 +8,8 @@ pub mod nodes;
 pub mod param;
 pub mod registry;
 pub mod resample;
+#[cfg(test)]
+pub mod rig;
 pub mod simd;
+pub mod state;
 pub mod transport;
