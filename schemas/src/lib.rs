@@ -4,7 +4,11 @@
 //! paths of the machine. What is written here is a file format, a wire format,
 //! or both, so every change is a change of a contract.
 
+pub mod codec;
 pub mod entity;
+pub mod envelope;
+pub mod error;
+pub mod frame;
 pub mod graph;
 pub mod hash;
 pub mod id;
