@@ -27,8 +27,8 @@ const MOST_HALVINGS: u32 = 16;
 /// A tempo in fixed point. `bpm` is from 1 to 10 000.
 pub fn tempo(bpm: f64) -> u128 {
     let bits = bpm.to_bits();
-    let mantissa = u128::from(bits & ((1 << 52) - 1) | 1 << 52);
-    let exponent = (bits >> 52 & 0x7ff) as i32 - 1075;
+    let mantissa = u128::from((bits & ((1 << 52) - 1)) | (1 << 52));
+    let exponent = ((bits >> 52) & 0x7ff) as i32 - 1075;
     mantissa << (TEMPO_BITS as i32 + exponent)
 }
 
@@ -84,7 +84,7 @@ fn divide(numerator: u128, denominator: u128, bits: u32) -> u128 {
     while left > 0 {
         let step = left.min(32);
         rest <<= step;
-        quotient = quotient << step | rest / denominator;
+        quotient = (quotient << step) | (rest / denominator);
         rest %= denominator;
         left -= step;
     }
@@ -97,7 +97,7 @@ fn multiply(a: u128, b: u128) -> u128 {
     const LOW: u128 = (1 << HALF) - 1;
     let (a_high, a_low) = (a >> HALF, a & LOW);
     let (b_high, b_low) = (b >> HALF, b & LOW);
-    let middle = a_high * b_low + a_low * b_high + (a_low * b_low >> HALF);
+    let middle = a_high * b_low + a_low * b_high + ((a_low * b_low) >> HALF);
     a_high * b_high + (middle >> HALF)
 }
 

@@ -202,11 +202,12 @@ proptest! {
         let tick = tick_near(&marks, choice, offset);
         let expect = floating_flicks(&marks, tick);
         let found = map.flicks_at(Ticks(tick)).0 as f64;
-        prop_assert!((found - expect).abs() <= 2.0 + expect.abs() * 1e-13, "{found} {expect}");
+        prop_assert!((found - expect).abs() <= 2.0 + expect.abs() * 1e-11, "{found} {expect}");
     }
 }
 
-/// The definition again, in floating point with the logarithm.
+/// The definition again, in floating point with the logarithm, which loses four
+/// digits where a ramp ends at a ten-thousandth of the tempo it came from.
 fn floating_flicks(marks: &[TempoMark], tick: i64) -> f64 {
     let first = marks.first().map_or(DEFAULT_BPM, |mark| mark.bpm);
     let first_at = marks.first().map_or(tick, |mark| mark.at.0);
