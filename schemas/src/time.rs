@@ -6,10 +6,20 @@
 
 mod amount;
 mod frames;
+mod groove;
+mod length;
+mod meter;
+mod position;
 pub mod tempo;
 mod timeline;
 
 pub use amount::{Flicks, Moment, POSITION_LIMIT, Ticks, Timebase};
+pub use groove::{Groove, Quantise};
+pub use length::{MusicalLength, ParseLengthError};
+pub use meter::{
+    MeterViolation, PositionError, Signature, SignatureMap, SignatureMark, SignatureViolation,
+};
+pub use position::{BarBeatTick, ParsePositionError};
 pub use tempo::{BpmViolation, TempoMap, TempoMark, TempoShape, TempoViolation};
 pub use timeline::{PointViolation, Timeline};
 

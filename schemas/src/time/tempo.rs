@@ -22,7 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use self::piece::{Piece, push_ramp};
 use super::{
-    Flicks, Moment, POSITION_LIMIT, PointViolation, Ticks, Timebase, timeline::check_positions,
+    Flicks, Moment, POSITION_LIMIT, PointViolation, Ticks, Timebase,
+    timeline::{check_positions, last_of_each},
 };
 
 /// The slowest tempo, in quarter notes per minute.
@@ -131,17 +132,8 @@ impl TempoMap {
     /// one tick the last one in the slice counts. A project whose merge left two
     /// tempos at one bar line has to keep playing while it says so.
     pub fn repaired(marks: &[TempoMark]) -> (TempoMap, Vec<TempoViolation>) {
-        let violations = violations_of(marks);
-        let mut kept: Vec<TempoMark> = marks.iter().copied().filter(is_usable).collect();
-        kept.sort_by_key(|mark| mark.at);
-        kept.dedup_by(|later, earlier| {
-            let same = later.at == earlier.at;
-            if same {
-                *earlier = *later;
-            }
-            same
-        });
-        (TempoMap::from_valid(kept), violations)
+        let kept = last_of_each(marks, |mark| mark.at, is_usable);
+        (TempoMap::from_valid(kept), violations_of(marks))
     }
 
     pub fn constant(bpm: f64) -> Result<TempoMap, Vec<TempoViolation>> {

@@ -44,6 +44,24 @@ pub(super) fn check_positions(positions: impl Iterator<Item = Ticks>) -> Vec<Poi
     violations
 }
 
+/// The usable points in order of position, of several at one tick the last given.
+pub(super) fn last_of_each<P: Copy>(
+    points: &[P],
+    at: impl Fn(&P) -> Ticks,
+    usable: impl Fn(&P) -> bool,
+) -> Vec<P> {
+    let mut kept: Vec<P> = points.iter().copied().filter(|point| usable(point)).collect();
+    kept.sort_by_key(&at);
+    kept.dedup_by(|later, earlier| {
+        let same = at(later) == at(earlier);
+        if same {
+            *earlier = *later;
+        }
+        same
+    });
+    kept
+}
+
 /// Values that hold from their position to the next one, such as keys.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline<T> {
