@@ -1,0 +1,150 @@
+//! True peak: the largest magnitude of the band-limited signal between samples, after ITU-R BS.1770-5
+//! annex 2, with a longer interpolator than the 12 taps printed there so that material up to 20 kHz
+//! is read within a tenth of a dB at 48 kHz.
+
+use std::f64::consts::PI;
+
+use super::halfband::{History, dot};
+
+/// Taps per phase.
+const TAPS: usize = 24;
+/// Frames between a sample and the peak that belongs to it.
+pub const DELAY: usize = TAPS / 2;
+
+/// Interpolating peak detector of one channel.
+#[derive(Clone, Debug)]
+pub struct TruePeak {
+    /// Taps of the phases between two samples, phase after phase.
+    phases: Vec<f64>,
+    /// No interpolated value exceeds this many times the largest sample in reach.
+    bound: f64,
+    history: History,
+}
+
+/// Oversampling that BS.1770 asks of a meter: at least 192 kHz.
+pub fn meter_factor(rate: f64) -> usize {
+    if rate < 64_000.0 { 4 } else { 2 }
+}
+
+/// Oversampling of a limiter, which must not miss what a finer meter sees: at least 350 kHz.
+pub fn limiter_factor(rate: f64) -> usize {
+    if rate < 64_000.0 {
+        8
+    } else if rate < 128_000.0 {
+        4
+    } else {
+        2
+    }
+}
+
+impl TruePeak {
+    pub fn new(factor: usize) -> Self {
+        let phases: Vec<f64> = (1..factor.max(2))
+            .flat_map(|phase| interpolator(phase as f64 / factor.max(2) as f64))
+            .collect();
+        let bound = phases
+            .chunks_exact(TAPS)
+            .map(|phase| phase.iter().map(|tap| tap.abs()).sum::<f64>())
+            .fold(1.0f64, f64::max);
+        Self { phases, bound, history: History::new(TAPS) }
+    }
+
+    /// Takes a sample and returns the largest magnitude from the sample [`DELAY`] frames ago up to,
+    /// but without, its successor.
+    #[inline]
+    pub fn step(&mut self, sample: f64) -> f64 {
+        self.history.push(sample);
+        let window = self.history.window();
+        let mut peak = window[TAPS - 1 - DELAY].abs();
+        for phase in self.phases.chunks_exact(TAPS) {
+            let value = dot(phase, window).abs();
+            if value > peak {
+                peak = value;
+            }
+        }
+        peak
+    }
+
+    /// [`TruePeak::step`] for a caller that only cares about peaks above `threshold`: where the bound
+    /// rules one out it answers with the sample itself. `recent` is the largest magnitude among the
+    /// last samples in reach, which the caller tracks for both channels at once.
+    #[inline]
+    pub fn step_above(&mut self, sample: f64, recent: f64, threshold: f64) -> f64 {
+        if recent * self.bound > threshold {
+            return self.step(sample);
+        }
+        self.history.push(sample);
+        self.history.back(DELAY).abs()
+    }
+
+    /// How many samples, the newest included, a result depends on.
+    pub const fn reach() -> usize {
+        TAPS
+    }
+
+    pub fn state(&mut self) -> &mut [f64] {
+        self.history.state()
+    }
+
+    pub fn clear(&mut self) {
+        self.history.clear();
+    }
+}
+
+/// Kaiser-windowed sinc that reads the signal `offset` (0..1) of a frame after the sample
+/// [`DELAY`] ago. Newest tap last.
+fn interpolator(offset: f64) -> [f64; TAPS] {
+    const BETA: f64 = 6.2;
+    let half = TAPS as f64 / 2.0;
+    let mut taps: [f64; TAPS] = std::array::from_fn(|i| {
+        let at = i as f64 - (TAPS - 1 - DELAY) as f64 - offset;
+        let edge = at / half;
+        let window = bessel_ratio(BETA, (1.0 - edge * edge).max(0.0).sqrt());
+        libm::sin(PI * at) / (PI * at) * window
+    });
+    let sum: f64 = taps.iter().sum();
+    for tap in &mut taps {
+        *tap /= sum;
+    }
+    taps
+}
+
+fn bessel_ratio(beta: f64, shape: f64) -> f64 {
+    super::halfband::bessel_i0(beta * shape) / super::halfband::bessel_i0(beta)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+
+    use super::*;
+
+    /// Reads a full-scale sine of a frequency given as a fraction of the rate.
+    fn check(factor: usize, fraction: f64, phase: f64, low_db: f64, high_db: f64) {
+        let mut meter = TruePeak::new(factor);
+        let mut peak = 0.0f64;
+        for n in 0..4800 {
+            let got = meter.step(libm::sin(TAU * fraction * f64::from(n) + phase));
+            if n > 100 {
+                peak = peak.max(got);
+            }
+        }
+        let db = 20.0 * libm::log10(peak);
+        assert!(db > low_db && db < high_db, "×{factor} at {fraction}: {db} dBTP");
+    }
+
+    #[test]
+    fn a_quarter_rate_sine_between_samples_reads_its_true_peak() {
+        // The samples are 3 dB below the peak.
+        check(4, 0.25, TAU / 8.0, -0.01, 0.01);
+        check(4, 0.25, TAU / 8.0 + TAU / 32.0, -0.18, 0.01);
+        check(8, 0.25, TAU / 8.0 + TAU / 64.0, -0.05, 0.01);
+    }
+
+    #[test]
+    fn tones_up_to_20_khz_read_within_a_tenth_of_a_db() {
+        for hz in [997.0, 5000.0, 11_025.0, 15_001.0, 19_001.0, 20_000.0] {
+            check(8, hz / 48_000.0, 0.3, -0.1, 0.1);
+        }
+    }
+}
