@@ -94,9 +94,9 @@ mod tests {
             let mut done = 0;
             while done < frames {
                 let segment = fade.advance(want, frames - done, 10);
-                out.extend((0..segment.frames).map(|i| {
-                    (segment.from, segment.to, segment.position(i))
-                }));
+                out.extend(
+                    (0..segment.frames).map(|i| (segment.from, segment.to, segment.position(i))),
+                );
                 done += segment.frames;
             }
         }
