@@ -1,0 +1,342 @@
+//! A store in one redb file.
+//!
+//! Nodes lie under sequential numbers with an index from hash to number: appending to the right
+//! edge of a B-tree halves the bytes per checkpoint against keys that are hashes. Every commit
+//! is immediate and carries quick-repair data, so opening after a crash does not walk the file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, RwLock},
+};
+
+use pulse_schemas::hash::Hash;
+use redb::{
+    Database, ReadOnlyDatabase, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend,
+    TableDefinition, WriteTransaction,
+};
+
+use super::{BackendError, BackingStore, Batch, Swept};
+use crate::{
+    node::Node,
+    tree::{lock, read, write},
+};
+
+const NODES: TableDefinition<u64, &[u8]> = TableDefinition::new("nodes");
+const INDEX: TableDefinition<&[u8; 32], u64> = TableDefinition::new("index");
+const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+const STATE: TableDefinition<&str, &[u8]> = TableDefinition::new("state");
+const HEAD: &str = "head";
+
+pub struct RedbBackend {
+    file: PathBuf,
+    database: RwLock<Handle>,
+    /// Open tables of the latest state: opening them for every read would cost more than the
+    /// read. Replaced after each write, so that old pages are not held for longer than that.
+    readers: RwLock<Option<Arc<Readers>>>,
+    /// One writer at a time without waiting inside redb.
+    writing: Mutex<()>,
+}
+
+enum Handle {
+    ReadWrite(Box<Database>),
+    ReadOnly(ReadOnlyDatabase),
+}
+
+struct Readers {
+    nodes: ReadOnlyTable<u64, &'static [u8]>,
+    index: ReadOnlyTable<&'static [u8; 32], u64>,
+    rows: ReadOnlyTable<u64, &'static [u8]>,
+    state: ReadOnlyTable<&'static str, &'static [u8]>,
+}
+
+/// Names the file and the step in every error.
+struct Failed<'a> {
+    file: &'a Path,
+    action: &'static str,
+}
+
+impl Failed<'_> {
+    fn with(&self, error: impl Into<::redb::Error>) -> BackendError {
+        let (file, action) = (self.file.to_owned(), self.action);
+        match error.into() {
+            ::redb::Error::Io(source) => BackendError::Io { file, action, source: source.into() },
+            source => BackendError::Database { file, action, source: source.into() },
+        }
+    }
+}
+
+impl RedbBackend {
+    /// Opens the file, or creates it where there is none.
+    pub fn open(file: &Path, cache_bytes: usize) -> Result<RedbBackend, BackendError> {
+        let failed = Failed { file, action: "opening the database" };
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .create(file)
+            .map_err(|error| failed.with(error))?;
+        RedbBackend::prepared(file, database)
+    }
+
+    /// The same over any storage, such as one that loses power.
+    pub fn open_on(
+        file: &Path,
+        storage: impl StorageBackend,
+        cache_bytes: usize,
+    ) -> Result<RedbBackend, BackendError> {
+        let failed = Failed { file, action: "opening the database" };
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .create_with_backend(storage)
+            .map_err(|error| failed.with(error))?;
+        RedbBackend::prepared(file, database)
+    }
+
+    /// Opens an existing file without ever writing to it.
+    pub fn open_read_only(file: &Path, cache_bytes: usize) -> Result<RedbBackend, BackendError> {
+        let failed = Failed { file, action: "opening the database read-only" };
+        let database = Database::builder()
+            .set_cache_size(cache_bytes)
+            .open_read_only(file)
+            .map_err(|error| failed.with(error))?;
+        Ok(RedbBackend::with_handle(file, Handle::ReadOnly(database)))
+    }
+
+    /// Reading needs the tables to exist.
+    fn prepared(file: &Path, database: Database) -> Result<RedbBackend, BackendError> {
+        let backend = RedbBackend::with_handle(file, Handle::ReadWrite(Box::new(database)));
+        if backend.readers().is_err() {
+            backend.transaction("creating tables", |_, _| Ok(()))?;
+        }
+        Ok(backend)
+    }
+
+    fn with_handle(file: &Path, handle: Handle) -> RedbBackend {
+        RedbBackend {
+            file: file.to_owned(),
+            database: RwLock::new(handle),
+            readers: RwLock::new(None),
+            writing: Mutex::new(()),
+        }
+    }
+
+    fn failed(&self, action: &'static str) -> Failed<'_> {
+        Failed { file: &self.file, action }
+    }
+
+    fn readers(&self) -> Result<Arc<Readers>, BackendError> {
+        if let Some(readers) = &*read(&self.readers) {
+            return Ok(readers.clone());
+        }
+        let readers = Arc::new(self.open_readers()?);
+        *write(&self.readers) = Some(readers.clone());
+        Ok(readers)
+    }
+
+    fn open_readers(&self) -> Result<Readers, BackendError> {
+        let failed = self.failed("reading");
+        let transaction = match &*read(&self.database) {
+            Handle::ReadWrite(database) => database.begin_read(),
+            Handle::ReadOnly(database) => database.begin_read(),
+        }
+        .map_err(|error| failed.with(error))?;
+        Ok(Readers {
+            nodes: transaction.open_table(NODES).map_err(|error| failed.with(error))?,
+            index: transaction.open_table(INDEX).map_err(|error| failed.with(error))?,
+            rows: transaction.open_table(ROWS).map_err(|error| failed.with(error))?,
+            state: transaction.open_table(STATE).map_err(|error| failed.with(error))?,
+        })
+    }
+
+    /// Runs one durable transaction.
+    fn transaction<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&WriteTransaction, &mut Tables<'_>) -> Result<T, ::redb::Error>,
+    ) -> Result<T, BackendError> {
+        let _one = lock(&self.writing);
+        let failed = self.failed(action);
+        let result = {
+            let Handle::ReadWrite(database) = &*read(&self.database) else {
+                return Err(BackendError::ReadOnly { file: self.file.clone() });
+            };
+            run(database, work).map_err(|error| failed.with(error))
+        };
+        *write(&self.readers) = None;
+        result
+    }
+}
+
+struct Tables<'t> {
+    nodes: ::redb::Table<'t, u64, &'static [u8]>,
+    index: ::redb::Table<'t, &'static [u8; 32], u64>,
+    rows: ::redb::Table<'t, u64, &'static [u8]>,
+    state: ::redb::Table<'t, &'static str, &'static [u8]>,
+}
+
+fn run<T>(
+    database: &Database,
+    work: impl FnOnce(&WriteTransaction, &mut Tables<'_>) -> Result<T, ::redb::Error>,
+) -> Result<T, ::redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    let result = {
+        let mut tables = Tables {
+            nodes: transaction.open_table(NODES)?,
+            index: transaction.open_table(INDEX)?,
+            rows: transaction.open_table(ROWS)?,
+            state: transaction.open_table(STATE)?,
+        };
+        work(&transaction, &mut tables)?
+    };
+    transaction.commit()?;
+    Ok(result)
+}
+
+impl Tables<'_> {
+    fn add_nodes(&mut self, nodes: &[Arc<Node>]) -> Result<(), ::redb::Error> {
+        let mut next = self.nodes.last()?.map_or(0, |(id, _)| id.value() + 1);
+        for node in nodes {
+            if self.index.get(node.hash().as_bytes())?.is_none() {
+                self.nodes.insert(next, node.bytes())?;
+                self.index.insert(node.hash().as_bytes(), next)?;
+                next += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl BackingStore for RedbBackend {
+    fn node(&self, hash: &Hash) -> Result<Option<Box<[u8]>>, BackendError> {
+        let failed = self.failed("reading a node");
+        let readers = self.readers()?;
+        let id = readers.index.get(hash.as_bytes()).map_err(|error| failed.with(error))?;
+        let Some(id) = id else { return Ok(None) };
+        let bytes = readers.nodes.get(id.value()).map_err(|error| failed.with(error))?;
+        Ok(bytes.map(|bytes| bytes.value().into()))
+    }
+
+    fn head(&self) -> Result<Option<Vec<u8>>, BackendError> {
+        let failed = self.failed("reading the head");
+        let head = self.readers()?.state.get(HEAD).map_err(|error| failed.with(error))?;
+        Ok(head.map(|head| head.value().to_vec()))
+    }
+
+    fn rows(&self, from: u64, until: u64) -> Result<Vec<(u64, Vec<u8>)>, BackendError> {
+        if from >= until {
+            return Ok(Vec::new());
+        }
+        let failed = self.failed("reading history");
+        let rows = self.readers()?.rows.range(from..until).map_err(|error| failed.with(error))?;
+        rows.map(|row| {
+            let (seq, row) = row.map_err(|error| failed.with(error))?;
+            Ok((seq.value(), row.value().to_vec()))
+        })
+        .collect()
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), BackendError> {
+        self.transaction("writing a checkpoint", |_, tables| {
+            tables.add_nodes(&batch.nodes)?;
+            for (seq, row) in &batch.rows {
+                tables.rows.insert(seq, &row[..])?;
+            }
+            if let Some(below) = batch.drop_rows_below {
+                tables.rows.retain_in(..below, |_, _| false)?;
+            }
+            if let Some(head) = &batch.head {
+                tables.state.insert(HEAD, &head[..])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn sweep(&self, live: &dyn Fn(&Hash) -> bool) -> Result<Swept, BackendError> {
+        self.transaction("collecting garbage", |_, tables| {
+            let mut swept = Swept::default();
+            let mut dead = Vec::new();
+            tables.index.retain(|hash, id| {
+                let keep = live(&Hash(*hash));
+                if keep {
+                    swept.kept += 1;
+                } else {
+                    dead.push(id);
+                }
+                keep
+            })?;
+            for id in dead {
+                if let Some(bytes) = tables.nodes.remove(id)? {
+                    swept.nodes += 1;
+                    swept.bytes += bytes.value().len() as u64;
+                }
+            }
+            Ok(swept)
+        })
+    }
+
+    fn visit_nodes(&self, visit: &mut dyn FnMut(Hash, &[u8])) -> Result<(), BackendError> {
+        let failed = self.failed("reading nodes");
+        let readers = self.readers()?;
+        for entry in readers.index.iter().map_err(|error| failed.with(error))? {
+            let (hash, id) = entry.map_err(|error| failed.with(error))?;
+            let bytes = readers.nodes.get(id.value()).map_err(|error| failed.with(error))?;
+            visit(Hash(*hash.value()), bytes.as_ref().map_or(&[], |bytes| bytes.value()));
+        }
+        Ok(())
+    }
+
+    fn replace(&self, nodes: &[Arc<Node>]) -> Result<(), BackendError> {
+        self.transaction("repairing nodes", |_, tables| {
+            for node in nodes {
+                if let Some(id) = tables.index.remove(node.hash().as_bytes())? {
+                    let id = id.value();
+                    tables.nodes.remove(id)?;
+                }
+            }
+            tables.add_nodes(nodes)
+        })
+    }
+
+    fn compact(&self) -> Result<(), BackendError> {
+        let _one = lock(&self.writing);
+        *write(&self.readers) = None;
+        let mut handle = write(&self.database);
+        let Handle::ReadWrite(database) = &mut *handle else {
+            return Err(BackendError::ReadOnly { file: self.file.clone() });
+        };
+        match database.compact() {
+            Ok(_) => Ok(()),
+            // Someone is reading this very moment; the next compaction will do.
+            Err(::redb::CompactionError::TransactionInProgress) => Ok(()),
+            Err(error) => Err(self.failed("compacting").with(error)),
+        }
+    }
+
+    fn verify(&self) -> Result<Vec<String>, BackendError> {
+        let _one = lock(&self.writing);
+        *write(&self.readers) = None;
+        let mut handle = write(&self.database);
+        let Handle::ReadWrite(database) = &mut *handle else { return Ok(Vec::new()) };
+        match database.check_integrity() {
+            Ok(true) => Ok(Vec::new()),
+            Ok(false) => {
+                Ok(vec![format!("{}: the page structure was damaged", self.file.display())])
+            }
+            Err(error) => Err(self.failed("verifying pages").with(error)),
+        }
+    }
+
+    fn size(&self) -> Result<u64, BackendError> {
+        match std::fs::metadata(&self.file) {
+            Ok(metadata) => Ok(metadata.len()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(self.failed("measuring").with(::redb::Error::Io(error))),
+        }
+    }
+}
+
+impl fmt::Debug for RedbBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedbBackend({})", self.file.display())
+    }
+}
