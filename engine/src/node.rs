@@ -140,6 +140,11 @@ pub trait Node: Send {
     fn tail(&self) -> Tail {
         Tail::Frames(0)
     }
+
+    /// What there is to show of this node right now (levels, gain reduction,
+    /// loudness), each under its id. Never influences audio and is not state.
+    /// Real-time safe: called on the audio thread between blocks, at display rate.
+    fn readings(&self, _show: &mut dyn FnMut(&'static str, f64)) {}
 }
 
 /// One audio input port during a call: a slice per channel, all of one length.

@@ -177,6 +177,7 @@ pub trait LaneNode: Send {
 /// What a [`LaneNode`] sees during one call.
 pub struct LaneIo<'a> {
     pub(crate) frames: usize,
+    pub(crate) frame: i64,
     pub(crate) channels: [&'a mut [LaneFrame]; MAX_CHANNELS],
     pub(crate) count: usize,
     /// `ramps[lane * params + param]`.
@@ -188,6 +189,12 @@ pub struct LaneIo<'a> {
 impl LaneIo<'_> {
     pub fn frames(&self) -> usize {
         self.frames
+    }
+
+    /// See [`crate::node::Io::frame`]: the same for every lane, or the nodes would
+    /// not share a batch.
+    pub fn frame(&self) -> i64 {
+        self.frame
     }
 
     pub fn channels(&self) -> usize {
