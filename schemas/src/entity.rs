@@ -14,6 +14,7 @@ mod project;
 mod timeline;
 mod view;
 
+pub use crate::time::TempoShape;
 pub use check::{Checker, Rule, Violation};
 pub use conflict::{Conflict, ConflictCause};
 pub use library::{
@@ -29,7 +30,7 @@ pub use mixer::{
 pub use performance::{ClipSlot, LaunchQuantise, Scene, Variant, VariantScope};
 pub use project::{
     Arrangement, GrooveTemplate, HardwareDirection, HardwareRole, KeyPoint, Marker, MarkerKind,
-    Project, Section, SignaturePoint, TempoPoint, TempoShape,
+    Project, Section, SignaturePoint, TempoPoint,
 };
 pub use timeline::{
     AudioRegion, AutomationEnvelope, AutomationPoint, Clip, ClipContent, Comp, CompSegment,

@@ -9,11 +9,11 @@ use crate::{
         ProjectId, SectionId, SignaturePointId, TempoPointId,
     },
     order::OrderKey,
-    time::{Moment, Ticks, Timebase},
+    time::{
+        Moment, Signature, SignatureMark, TempoMark, TempoShape, Ticks, Timebase,
+        tempo::{MAX_BPM, MIN_BPM},
+    },
 };
-
-/// Slowest and fastest tempo, in quarter notes per minute.
-pub const TEMPO_RANGE: (f64, f64) = (1.0, 1_000.0);
 
 data! {
     /// The project itself: one of these in every store.
@@ -151,17 +151,6 @@ data! {
 }
 
 data! {
-    #[derive(Copy, Eq)]
-    pub enum TempoShape {
-        /// The tempo holds until the next point.
-        #[default]
-        Step,
-        /// The tempo is linear in ticks until the next point.
-        Ramp,
-    }
-}
-
-data! {
     /// A time signature that holds from here.
     pub struct SignaturePoint {
         pub id: SignaturePointId,
@@ -232,13 +221,14 @@ owned_by_arrangement!(Marker, Timeline, |this, checker| {
 
 owned_by_arrangement!(TempoPoint, Timebase, |this, checker| {
     checker.at_least("at", this.at.0, 0);
-    checker.range("bpm", this.bpm, TEMPO_RANGE.0, TEMPO_RANGE.1);
+    checker.range("bpm", this.bpm, MIN_BPM, MAX_BPM);
 });
 
 owned_by_arrangement!(SignaturePoint, Timebase, |this, checker| {
     checker.at_least("at", this.at.0, 0);
-    checker.range("numerator", f64::from(this.numerator), 1.0, 64.0);
-    let power = this.denominator.is_power_of_two() && this.denominator <= 64;
+    checker.range("numerator", f64::from(this.numerator), 1.0, f64::from(Signature::MAX_NUMERATOR));
+    let power =
+        this.denominator.is_power_of_two() && this.denominator <= Signature::MAX_DENOMINATOR;
     checker.form("denominator", power, "a power of two from 1 to 64");
 });
 
@@ -247,6 +237,19 @@ owned_by_arrangement!(KeyPoint, Timebase, |this, checker| {
     checker.range("tonic", f64::from(this.tonic), 0.0, 11.0);
     checker.required("scale", &this.scale);
 });
+
+impl From<&TempoPoint> for TempoMark {
+    fn from(point: &TempoPoint) -> TempoMark {
+        TempoMark { at: point.at, bpm: point.bpm, shape: point.shape }
+    }
+}
+
+impl From<&SignaturePoint> for SignatureMark {
+    fn from(point: &SignaturePoint) -> SignatureMark {
+        let SignaturePoint { at, numerator, denominator, .. } = *point;
+        SignatureMark { at, signature: Signature { numerator, denominator } }
+    }
+}
 
 data! {
     /// A feel that can be laid over notes: how far each step of a cycle is moved.

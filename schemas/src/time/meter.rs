@@ -12,9 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{PointViolation, Ticks, position::BarBeatTick, timeline::check_positions};
 
-/// The shortest beat is that of a 128th note.
-const MAX_DENOMINATOR: u8 = 128;
-
 /// A time signature such as 6/8.
 #[derive(
     Clone,
@@ -35,17 +32,20 @@ const MAX_DENOMINATOR: u8 = 128;
 #[serde(rename_all = "camelCase")]
 #[rkyv(derive(Clone, Copy, PartialEq, Eq))]
 pub struct Signature {
-    /// Beats in a bar, 1 to 255.
+    /// Beats in a bar, 1 to 64.
     pub numerator: u8,
-    /// Which note is a beat: a power of two from 1 to 128.
+    /// Which note is a beat: a power of two from 1 to 64.
     pub denominator: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureViolation {
-    #[error("a signature has at least one beat in a bar")]
-    NoBeats,
-    #[error("{denominator} is no beat; give a power of two from 1 to {MAX_DENOMINATOR}")]
+    #[error("a bar can't have {numerator} beats; give 1 to {}", Signature::MAX_NUMERATOR)]
+    Numerator { numerator: u8 },
+    #[error(
+        "{denominator} is no beat; give a power of two from 1 to {}",
+        Signature::MAX_DENOMINATOR
+    )]
     Denominator { denominator: u8 },
 }
 
@@ -62,10 +62,15 @@ impl fmt::Display for Signature {
 }
 
 impl Signature {
+    pub const MAX_NUMERATOR: u8 = 64;
+    /// The shortest beat is a 64th note, which is 60 shown ticks long.
+    pub const MAX_DENOMINATOR: u8 = 64;
+
     pub fn check(self) -> Result<(), SignatureViolation> {
-        if self.numerator == 0 {
-            Err(SignatureViolation::NoBeats)
-        } else if !self.denominator.is_power_of_two() {
+        let power = self.denominator.is_power_of_two() && self.denominator <= Self::MAX_DENOMINATOR;
+        if !(1..=Self::MAX_NUMERATOR).contains(&self.numerator) {
+            Err(SignatureViolation::Numerator { numerator: self.numerator })
+        } else if !power {
             Err(SignatureViolation::Denominator { denominator: self.denominator })
         } else {
             Ok(())
@@ -331,7 +336,7 @@ mod tests {
         assert_eq!(found.len(), 3);
         assert_eq!(
             found[2].to_string(),
-            "signature point 1: 3 is no beat; give a power of two from 1 to 128"
+            "signature point 1: 3 is no beat; give a power of two from 1 to 64"
         );
         let (map, violations) = SignatureMap::repaired(&[mark(0, 0, 4), mark(0, 3, 4)]);
         assert_eq!(map.bar_length(1), Ticks::quarters(3));
@@ -340,7 +345,7 @@ mod tests {
 
     fn marks() -> impl Strategy<Value = Vec<SignatureMark>> {
         let gap = prop_oneof![1i64..10, (1i64..64).prop_map(|n| n * QUARTER / 2), 1i64..1 << 40];
-        prop::collection::vec((gap, 1u8..=255, 0u32..8), 0..8).prop_map(|points| {
+        prop::collection::vec((gap, 1u8..=64, 0u32..7), 0..8).prop_map(|points| {
             let mut at = 0;
             let place = |(gap, numerator, power): (i64, u8, u32)| {
                 at += gap;

@@ -29,7 +29,7 @@ use super::{
 /// The slowest tempo, in quarter notes per minute.
 pub const MIN_BPM: f64 = 1.0;
 /// The fastest tempo, in quarter notes per minute.
-pub const MAX_BPM: f64 = 10_000.0;
+pub const MAX_BPM: f64 = 1_000.0;
 /// The tempo of a map without points.
 pub const DEFAULT_BPM: f64 = 120.0;
 

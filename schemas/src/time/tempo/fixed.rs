@@ -4,13 +4,13 @@
 //! Floating point with a portable `ln` would be the same on every machine too,
 //! but not monotone: over a long ramp its error grows past the time of one
 //! tick. Here the error stays under 2⁻¹⁵ flick on any stretch that the range of
-//! positions allows, and one tick takes at least 0.09 flick.
+//! positions allows, and one tick takes at least 0.9 flick.
 //!
 //! With tempo b over t ticks rising from b₀ to b₁, the integral of 1/b is
 //! t·ln(b₁/b₀)/(b₁−b₀), which is 2t/(b₀+b₁) · atanh(z)/z with z = (b₁−b₀)/(b₀+b₁).
 //! In this form nothing cancels: equal tempos give z = 0 and the plain quotient.
 
-/// Tempos carry 80 fractional bits, which holds every double from 1 to 10 000 exactly.
+/// Tempos carry 80 fractional bits, which holds every double from 1 to 1 000 exactly.
 pub const TEMPO_BITS: u32 = 80;
 /// Times carry 32 fractional bits of a flick.
 pub const TIME_BITS: u32 = 32;
@@ -21,10 +21,10 @@ const ONE: u128 = 1 << UNIT_BITS;
 const TWICE_FLICKS_PER_TICK_AT_1_BPM: u128 = 1875;
 /// Enough of the series for |z| ≤ 1/9, which is a tempo ratio of 5/4.
 const TERMS: u128 = 14;
-/// From 1 to 10 000 BPM the slow end is gentle after 2¹⁶ parts.
+/// From 1 to 1 000 BPM the slow end is gentle in 1/2¹² of the way.
 const MOST_HALVINGS: u32 = 16;
 
-/// A tempo in fixed point. `bpm` is from 1 to 10 000.
+/// A tempo in fixed point. `bpm` is from 1 to 1 000, or up to 2¹⁴ in a test.
 pub fn tempo(bpm: f64) -> u128 {
     let bits = bpm.to_bits();
     let mantissa = u128::from((bits & ((1 << 52) - 1)) | (1 << 52));

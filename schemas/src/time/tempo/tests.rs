@@ -101,9 +101,9 @@ fn every_violation_is_named_with_its_point() {
     expect_test::expect![[r#"
         point 2 is a second one at 180633600 ticks; keep one of them
         point 3 at 90316800 ticks stands after one at 180633600; sort the points by position
-        tempo point 0: a tempo of 0 BPM is out of range; give one from 1 to 10000 BPM
-        tempo point 1: the tempo is not a number; give one from 1 to 10000 BPM
-        tempo point 3: a tempo of inf BPM is out of range; give one from 1 to 10000 BPM"#]]
+        tempo point 0: a tempo of 0 BPM is out of range; give one from 1 to 1000 BPM
+        tempo point 1: the tempo is not a number; give one from 1 to 1000 BPM
+        tempo point 3: a tempo of inf BPM is out of range; give one from 1 to 1000 BPM"#]]
     .assert_eq(&messages.join("\n"));
 }
 
