@@ -1,0 +1,220 @@
+//! The graph of nodes that the engine compiles: the chains of an arrangement,
+//! joined by its routing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pulse_engine::registry::Registry;
+use pulse_schemas::{
+    entity::{ChannelKind, DspNode, Send, SidechainRoute, SignalTap},
+    graph::{
+        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
+    },
+    id::{AnyId, ArrangementId, ChannelId, SidechainRouteId},
+};
+
+use crate::{
+    chain::{Chain, Outlet, STRIP, chain, node_key},
+    routing::{Route, RouteKind, Routing, RoutingCycle, routing},
+    source::{Source, SourceExt},
+};
+
+/// What leaves the graph, and which part of it must sound.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Scope {
+    /// Channels that are rendered to outputs of their own, beside the master.
+    pub stems: BTreeSet<ChannelId>,
+    /// Leaves out everything that these and the master do not need.
+    pub only: Option<BTreeSet<ChannelId>>,
+}
+
+impl Scope {
+    pub fn mix() -> Scope {
+        Scope::default()
+    }
+
+    pub fn with_stems(stems: impl IntoIterator<Item = ChannelId>) -> Scope {
+        Scope { stems: stems.into_iter().collect(), only: None }
+    }
+
+    /// One channel alone, and what feeds it.
+    pub fn channel(channel: ChannelId) -> Scope {
+        let only = BTreeSet::from([channel]);
+        Scope { stems: only.clone(), only: Some(only) }
+    }
+}
+
+pub fn send_key(id: AnyId) -> NodeKey {
+    NodeKey::new(id, "send")
+}
+
+/// Derives the graph of an arrangement from scratch.
+pub fn graph(
+    source: &dyn Source,
+    registry: &Registry,
+    arrangement: ArrangementId,
+    scope: &Scope,
+) -> Result<GraphSpec, RoutingCycle> {
+    let routing = routing(source, arrangement);
+    let chains: BTreeMap<ChannelId, Chain> = routing
+        .channels
+        .iter()
+        .map(|channel| (channel.id, chain(source, registry, channel)))
+        .collect();
+    let side_inputs = side_inputs(source, &routing);
+    join(registry, &routing, &chains, &side_inputs, scope)
+}
+
+/// Where side chains end: their routes name a channel, the engine a node.
+pub type SideInputs = BTreeMap<SidechainRouteId, (NodeKey, u16)>;
+
+pub fn side_inputs(source: &dyn Source, routing: &Routing) -> SideInputs {
+    let of_node = |node: DspNode| {
+        let routes = source.referring::<SidechainRoute>(node.id);
+        routes.into_iter().map(|route| (route.id, (node_key(route.to), route.port)))
+    };
+    routing
+        .channels
+        .iter()
+        .flat_map(|channel| source.referring::<DspNode>(channel.id))
+        .flat_map(of_node)
+        .collect()
+}
+
+/// Joins chains that were derived apart.
+pub fn join(
+    registry: &Registry,
+    routing: &Routing,
+    chains: &BTreeMap<ChannelId, Chain>,
+    side_inputs: &SideInputs,
+    scope: &Scope,
+) -> Result<GraphSpec, RoutingCycle> {
+    routing.check()?;
+    let needed = needed(routing, scope);
+    let mut spec = GraphSpec::default();
+    for chain in chains.values().filter(|chain| needed.contains(&chain.channel.id)) {
+        spec.nodes.extend(chain.nodes.iter().cloned());
+        spec.edges.extend(chain.edges.iter().cloned());
+    }
+    let strip_version = registry.get(STRIP).map_or(1, |kind| kind.descriptor.dsp_version);
+    for route in &routing.routes {
+        if needed.contains(&route.from) && needed.contains(&route.to) {
+            add_route(&mut spec, route, chains, side_inputs, strip_version);
+        }
+    }
+    drop_loose_ends(&mut spec);
+    spec.outputs = outputs(routing, chains, &needed, scope);
+    spec.canonicalise();
+    Ok(spec)
+}
+
+/// The channels that the scope's outputs hear.
+fn needed(routing: &Routing, scope: &Scope) -> BTreeSet<ChannelId> {
+    let Some(only) = &scope.only else {
+        return routing.channels.iter().map(|channel| channel.id).collect();
+    };
+    let mut needed = only.clone();
+    loop {
+        let feeders: Vec<ChannelId> = routing
+            .routes
+            .iter()
+            .filter(|route| needed.contains(&route.to) && !needed.contains(&route.from))
+            .map(|route| route.from)
+            .collect();
+        if feeders.is_empty() {
+            return needed;
+        }
+        needed.extend(feeders);
+    }
+}
+
+fn add_route(
+    spec: &mut GraphSpec,
+    route: &Route,
+    chains: &BTreeMap<ChannelId, Chain>,
+    side_inputs: &SideInputs,
+    strip_version: u32,
+) {
+    let (Some(from), Some(to)) = (chains.get(&route.from), chains.get(&route.to)) else {
+        return;
+    };
+    let outlets = match route.tap {
+        SignalTap::PostFader => vec![from.post_fader()],
+        SignalTap::PreFader => from.pre_fader.clone(),
+    };
+    match route.kind {
+        RouteKind::Output | RouteKind::Input => {
+            audio_edges(spec, &outlets, to.input, 0, route.feedback);
+        }
+        RouteKind::Send => {
+            let key = send_key(route.by);
+            spec.nodes.push(NodeSpec {
+                key,
+                kind: STRIP.to_owned(),
+                dsp_version: strip_version,
+                layout: BTreeMap::new(),
+                channels: to.channel.channels.clamp(1, 2),
+                cohort: Cohort::Anticipative,
+            });
+            audio_edges(spec, &outlets, key, 0, None);
+            audio_edges(spec, &[Outlet { node: key, port: 0 }], to.input, 0, route.feedback);
+        }
+        RouteKind::Sidechain => {
+            let id = SidechainRouteId(route.by.id);
+            if let Some((node, port)) = side_inputs.get(&id) {
+                audio_edges(spec, &outlets, *node, *port, route.feedback);
+            }
+        }
+    }
+}
+
+fn audio_edges(
+    spec: &mut GraphSpec,
+    outlets: &[Outlet],
+    to: NodeKey,
+    port: u16,
+    feedback: Option<u32>,
+) {
+    spec.edges.extend(outlets.iter().map(|outlet| EdgeSpec {
+        from: outlet.node,
+        from_port: outlet.port,
+        to,
+        to_port: Inlet::Port(port),
+        kind: EdgeKind::Audio,
+        feedback_frames: feedback,
+        compensated: true,
+    }));
+}
+
+/// Edges whose node rests (an alternative of a stack, a frozen track) go.
+fn drop_loose_ends(spec: &mut GraphSpec) {
+    let known: BTreeSet<NodeKey> = spec.nodes.iter().map(|node| node.key).collect();
+    spec.edges.retain(|edge| known.contains(&edge.from) && known.contains(&edge.to));
+}
+
+fn outputs(
+    routing: &Routing,
+    chains: &BTreeMap<ChannelId, Chain>,
+    needed: &BTreeSet<ChannelId>,
+    scope: &Scope,
+) -> Vec<OutputSpec> {
+    let output = |kind, chain: &Chain| OutputSpec { kind, node: chain.strip, port: 0 };
+    let masters = routing
+        .channels
+        .iter()
+        .filter(|channel| channel.channel_kind == ChannelKind::Master)
+        .filter(|channel| needed.contains(&channel.id))
+        .filter_map(|channel| chains.get(&channel.id))
+        .map(|chain| output(OutputKind::Master, chain));
+    let stems = scope
+        .stems
+        .iter()
+        .filter_map(|channel| chains.get(channel))
+        .map(|chain| output(OutputKind::Stem(chain.channel.id.any()), chain));
+    masters.chain(stems).collect()
+}
+
+/// The nodes that belong to a send, by the channel that owns it.
+pub fn sends_of(source: &dyn Source, channel: ChannelId) -> Vec<Send> {
+    let sends = source.referring::<Send>(channel);
+    sends.into_iter().filter(|send| send.from == channel).collect()
+}

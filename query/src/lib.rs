@@ -1,0 +1,12 @@
+//! What follows from a project.
+//!
+//! Everything here is derived: it can be thrown away and made again from a
+//! revision of the store. Nothing here writes to a project, reads a clock or
+//! opens a file.
+
+pub mod source;
+
+pub mod chain;
+pub mod routing;
+
+pub mod graph;
