@@ -259,6 +259,7 @@ impl Entity for NodeStack {
 
 data! {
     /// A port of a node, by number.
+    #[derive(Copy, Eq)]
     pub struct PortRef {
         /// None is the channel itself: its input as a source, its strip as a target.
         pub node: Option<NodeId>,

@@ -613,10 +613,10 @@ data! {
         Hold,
         #[default]
         Linear,
-        /// Control point as fractions of the segment, 0 to 1.
-        Bezier { x: f64, y: f64 },
-        /// Bend −1 to 1; 0 is linear.
-        Exponential { bend: f64 },
+        /// A quadratic bend: 0 is linear, towards −1 late, towards 1 early.
+        Bezier { bend: f64 },
+        /// Equal ratios in equal times; linear where the two values differ in sign.
+        Exponential,
     }
 }
 
@@ -641,13 +641,8 @@ impl Entity for AutomationPoint {
         checker.identity("envelope", self.envelope.0);
         checker.at_least("at", self.at.0, 0);
         checker.finite("value", self.value);
-        match self.shape {
-            PointShape::Bezier { x, y } => {
-                checker.range("shape.x", x, 0.0, 1.0);
-                checker.range("shape.y", y, 0.0, 1.0);
-            }
-            PointShape::Exponential { bend } => checker.range("shape.bend", bend, -1.0, 1.0),
-            PointShape::Hold | PointShape::Linear => {}
+        if let PointShape::Bezier { bend } = self.shape {
+            checker.range("shape.bend", bend, -1.0, 1.0);
         }
     }
 }
