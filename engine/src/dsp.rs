@@ -6,11 +6,17 @@
 //! `libm`'s transcendentals are used, nothing is fused, sums have a fixed order. A kernel gives the
 //! same bits however its input is cut into slices.
 
+pub mod adsr;
 pub mod biquad;
 pub mod decibel;
+pub mod delay_line;
 pub mod envelope_follower;
 pub mod fade;
+pub mod fdn;
 pub mod halfband;
+pub mod interpolate;
+pub mod lfo;
+pub mod oscillator;
 pub mod oversample;
 pub mod settle;
 pub mod sliding;

@@ -17,6 +17,9 @@ use crate::{
     transport::Transport,
 };
 
+mod parameters;
+pub mod synth;
+
 /// Most channels of one port.
 pub const MAX_CHANNELS: usize = 2;
 /// Most audio ports of one node in each direction, and most control outputs.

@@ -1,7 +1,7 @@
 //! The list of node kinds. A new node is one file in `node/`, its `pub mod` line
 //! in `node.rs` and one line here, sorted by name.
 
-use crate::node::NodeKind;
+use crate::node::{NodeKind, synth};
 
 /// Every kind that Pulse ships.
-pub static NODES: &[&NodeKind] = &[];
+pub static NODES: &[&NodeKind] = &[&synth::KIND];
