@@ -17,6 +17,9 @@ use crate::{
     transport::Transport,
 };
 
+pub(crate) mod batch;
+pub mod strip;
+
 mod parameters;
 pub mod synth;
 

@@ -1,7 +1,11 @@
 //! The list of node kinds. A new node is one file in `node/`, its `pub mod` line
 //! in `node.rs` and one line here, sorted by name.
 
-use crate::node::{NodeKind, synth};
+use crate::node::{self, NodeKind};
 
 /// Every kind that Pulse ships.
-pub static NODES: &[&NodeKind] = &[&synth::KIND];
+#[rustfmt::skip]
+pub static NODES: &[&NodeKind] = &[
+    &node::strip::KIND,
+    &node::synth::KIND,
+];

@@ -2,6 +2,9 @@
 //! events, content, state saved and restored between blocks. It cuts calls as
 //! the executor does, so a node that passes [`check_cuts`] keeps the contract.
 
+#[cfg(test)]
+pub mod lanes;
+
 use crate::{
     event::{Event, EventBuffer},
     node::{
