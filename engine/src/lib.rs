@@ -1,6 +1,7 @@
 //! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.
 
 pub mod buffer;
+pub mod decode;
 pub mod dsp;
 pub mod event;
 pub mod math;
