@@ -1,0 +1,36 @@
+# `just` lists these; each is one line that also works by hand.
+
+_default:
+    @just --list
+
+# What CI runs before the tests, without the tests.
+check:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --features jack -- -D warnings
+
+# The README's test command.
+test:
+    cargo test --workspace --features jack
+
+# Property tests a thousand times as long.
+soak:
+    PULSE_SOAK=1 cargo test --release --workspace --features jack
+
+# The promises of benches/.
+bench:
+    cargo bench --package pulse-benches
+
+# A minute on each fuzz target; needs cargo-fuzz and a nightly toolchain.
+fuzz seconds="60":
+    cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{seconds}}; done
+
+# Writes what is generated from the command table.
+gen:
+    cargo run --quiet --package pulse-schemas --example gen
+
+# The whole story in one command.
+demo *args:
+    cargo run --release -- demo {{args}}
+
+fmt:
+    cargo fmt --all
