@@ -6,6 +6,8 @@
 
 pub mod failing;
 pub mod memory;
+// Backends are where the store meets files.
+#[allow(clippy::disallowed_methods)]
 pub mod redb;
 
 use std::{io, path::PathBuf, sync::Arc};
