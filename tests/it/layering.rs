@@ -35,6 +35,19 @@ fn every_dependency_follows_the_layers() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// Clippy reads the nearest file only, so each of these crates links to the one
+/// that bans files, clocks and default-hashed maps.
+#[test]
+fn every_crate_below_the_server_has_its_bans() {
+    let bans = workspace::read("clippy-below-server.toml");
+    let below =
+        DIRECTIONS.iter().map(|row| row.0).filter(|row| !["client", "server"].contains(row));
+    for folder in below.filter(|folder| workspace::root().join(folder).is_dir()) {
+        let found = workspace::read(&format!("{folder}/clippy.toml"));
+        assert!(found == bans, "link {folder}/clippy.toml to ../clippy-below-server.toml");
+    }
+}
+
 /// One sentence for each edge that the tables don't allow. Dependencies of
 /// tests and build scripts count like all others.
 fn violations(metadata: &Value) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod docs;
 mod layering;
 mod licences;
+mod setup;
 mod workspace;
 
 /// A file that is not declared above would never run, and nobody would notice.
