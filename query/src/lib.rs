@@ -6,7 +6,10 @@
 
 pub mod source;
 
-pub mod chain;
 pub mod routing;
 
+pub mod chain;
+
 pub mod graph;
+
+pub mod content;
