@@ -22,7 +22,7 @@ use pulse_schemas::{
 pub use automation::automation;
 pub use clips::{frozen_clip, lane_clips, zones};
 pub use events::track_events;
-pub use params::{Audible, audible, channel_params};
+pub use params::{Audible, EngineParam, audible, channel_params, engine_param};
 
 use crate::{
     chain::{chain, frozen_key, lane_key, node_key, playing_nodes},
@@ -111,3 +111,6 @@ pub fn sorted_lanes(source: &dyn Source, track: &Track) -> Vec<Lane> {
     lanes.sort_by_key(place);
     lanes
 }
+
+#[cfg(test)]
+mod tests;

@@ -73,14 +73,16 @@ fn points(ctx: &Ctx<'_>, envelope: &AutomationEnvelope) -> Vec<AutomationPoint> 
 
 fn add(slice: &mut AutomationSlice, envelope: &AutomationEnvelope, new: Vec<AutomationSegment>) {
     let parameter = ParameterRef { target: envelope.target, parameter: envelope.parameter.clone() };
-    let Some((node, name)) = engine_param(&parameter) else {
+    let Some(param) = engine_param(&parameter) else {
         return;
     };
     if new.is_empty() {
         return;
     }
-    let taken = slice.0.entry(node).or_default().entry(name).or_default();
-    for segment in new {
+    let taken = slice.0.entry(param.node).or_default().entry(param.name).or_default();
+    for mut segment in new {
+        segment.from *= param.unit;
+        segment.to *= param.unit;
         let free = |other: &AutomationSegment| {
             other.end_frame <= segment.start_frame || segment.end_frame <= other.start_frame
         };

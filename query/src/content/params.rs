@@ -29,6 +29,9 @@ pub mod strip {
     pub const INVERT_RIGHT: &str = "invertRight";
 }
 
+/// The strip counts width in percent, a channel in parts of one.
+const WIDTH_UNIT: f64 = 100.0;
+
 /// Which channels sound, after mute and solo of channels, tracks and folders.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Audible(pub BTreeSet<ChannelId>);
@@ -85,7 +88,7 @@ pub fn channel_params(ctx: &Ctx<'_>, channel: &Channel, audible: &Audible) -> Pa
     slice.set(key, strip::GAIN, channel.gain_db);
     slice.set(key, strip::PAN, channel.pan);
     slice.set(key, strip::PAN_LAW, pan_law(channel.pan_law));
-    slice.set(key, strip::WIDTH, channel.width);
+    slice.set(key, strip::WIDTH, channel.width * WIDTH_UNIT);
     slice.set(key, strip::MUTE, flag(!audible.0.contains(&channel.id)));
     slice.set(key, strip::INVERT_LEFT, flag(channel.invert_left));
     slice.set(key, strip::INVERT_RIGHT, flag(channel.invert_right));
@@ -106,28 +109,37 @@ pub fn channel_params(ctx: &Ctx<'_>, channel: &Channel, audible: &Audible) -> Pa
 
 fn pan_law(law: PanLaw) -> f64 {
     match law {
-        PanLaw::Minus3 => 0.0,
-        PanLaw::Minus4_5 => 1.0,
-        PanLaw::Minus6 => 2.0,
-        PanLaw::Balance => 3.0,
+        PanLaw::Balance => 0.0,
+        PanLaw::Minus3 => 1.0,
+        PanLaw::Minus4_5 => 2.0,
+        PanLaw::Minus6 => 3.0,
     }
 }
 
-/// The engine node and parameter that an entity's parameter is.
-pub fn engine_param(parameter: &ParameterRef) -> Option<(NodeKey, String)> {
-    let target = parameter.target?;
-    let (role, name) = match target.kind {
-        EntityKind::DspNode => ("node", parameter.parameter.as_str()),
-        EntityKind::Channel => ("strip", strip_name(&parameter.parameter)),
-        EntityKind::Send => ("send", strip_name(&parameter.parameter)),
-        _ => return None,
-    };
-    Some((NodeKey::new(target, role), name.to_owned()))
+/// A parameter of an engine node, and what one unit of the entity's is there.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EngineParam {
+    pub node: NodeKey,
+    pub name: String,
+    pub unit: f64,
 }
 
-/// Channels and sends call their level `gainDb`; the strip calls it `gain`.
-fn strip_name(field: &str) -> &str {
-    if field == "gainDb" { strip::GAIN } else { field }
+/// The engine's parameter that an entity's parameter is.
+pub fn engine_param(parameter: &ParameterRef) -> Option<EngineParam> {
+    let target = parameter.target?;
+    let role = match target.kind {
+        EntityKind::DspNode => "node",
+        EntityKind::Channel => "strip",
+        EntityKind::Send => "send",
+        _ => return None,
+    };
+    let field = parameter.parameter.as_str();
+    let (name, unit) = match (role, field) {
+        ("strip" | "send", "gainDb") => (strip::GAIN, 1.0),
+        ("strip", strip::WIDTH) => (strip::WIDTH, WIDTH_UNIT),
+        _ => (field, 1.0),
+    };
+    Some(EngineParam { node: NodeKey::new(target, role), name: name.to_owned(), unit })
 }
 
 /// Linked parameters of this channel's nodes take the value of their source.
@@ -136,18 +148,17 @@ fn follow_links(ctx: &Ctx<'_>, slice: &mut ParamSlice) {
     links.retain(|link| link.enabled);
     links.sort_by_key(|link| link.id);
     for link in links {
-        let (Some((from, from_name)), Some((to, to_name))) =
-            (engine_param(&link.source), engine_param(&link.target))
+        let (Some(from), Some(to)) = (engine_param(&link.source), engine_param(&link.target))
         else {
             continue;
         };
-        if !slice.0.contains_key(&to) {
+        if !slice.0.contains_key(&to.node) {
             continue;
         }
-        let Some(value) = slice.get(from, &from_name).or_else(|| stored(ctx, &link.source)) else {
-            continue;
-        };
-        slice.set(to, &to_name, value * link.scale + link.offset);
+        let here = slice.get(from.node, &from.name).map(|value| value / from.unit);
+        if let Some(value) = here.or_else(|| stored(ctx, &link.source)) {
+            slice.set(to.node, &to.name, (value * link.scale + link.offset) * to.unit);
+        }
     }
 }
 
