@@ -127,10 +127,7 @@ pub fn scan(
 }
 
 /// Every whole row that lies anywhere in bytes which are not a row from the start.
-fn rows_behind<'a>(
-    bytes: &'a [u8],
-    store_id: &'a [u8; 16],
-) -> impl Iterator<Item = Row> + 'a {
+fn rows_behind<'a>(bytes: &'a [u8], store_id: &'a [u8; 16]) -> impl Iterator<Item = Row> + 'a {
     let starts = bytes.windows(2).enumerate().filter(|(_, window)| *window == MARKER);
     starts.filter_map(|(at, _)| Some(read_frame(&bytes[at..], store_id)?.0))
 }
@@ -163,7 +160,9 @@ fn read_frame(bytes: &[u8], store_id: &[u8; 16]) -> Option<(Row, usize)> {
 /// The first eight bytes of a BLAKE3 hash.
 pub(crate) fn check_sum(parts: &[&[u8]]) -> [u8; 8] {
     let mut hasher = blake3::Hasher::new();
-    parts.iter().for_each(|part| drop(hasher.update(part)));
+    for part in parts {
+        hasher.update(part);
+    }
     let hash = Hash::from(hasher.finalize());
     let mut check = [0; 8];
     check.copy_from_slice(&hash.0[..8]);

@@ -2,5 +2,8 @@
 
 pub mod backend;
 pub mod chunk;
+pub mod codec;
+pub mod journal;
 pub mod node;
+pub mod repo;
 pub mod tree;

@@ -96,9 +96,12 @@ pub struct Repo {
     kept: Vec<Snapshot>,
     /// The last row handed to a checkpoint, finished or not.
     checkpoint_sent: u64,
+    /// That checkpoint's number.
+    checkpoint_number: u64,
     checkpoint_rows: u64,
     recovered: Recovered,
     lock: Option<lock::Lock>,
+    abandoned: bool,
 }
 
 impl Repo {
@@ -160,11 +163,12 @@ impl Repo {
     pub fn commit(&mut self, transaction: Transaction<'_>) -> Result<Committed, RepoError> {
         self.check_writable()?;
         let after = self.head.edit(transaction.edits)?;
-        let (changes, deltas) = changes(&self.head, transaction.edits)?;
-        let size: usize = deltas.iter().map(Delta::size).sum();
-        if size > LARGE_PATCH {
+        let value_bytes = |edit: &Edit| edit.value.as_ref().map_or(0, Vec::len);
+        let size = |edit: &Edit| edit.key.len() + value_bytes(edit);
+        if transaction.edits.iter().map(size).sum::<usize>() > LARGE_PATCH {
             return self.jump(after, transaction);
         }
+        let (changes, deltas) = changes(&self.head, transaction.edits)?;
         self.record(after, HistoryChange::Patch(changes), Change::Patch(deltas), transaction)
     }
 
@@ -269,7 +273,7 @@ impl Repo {
 
     fn wait_checkpoint(&mut self) -> Result<(), RepoError> {
         let keeper = self.keeper.as_ref().ok_or_else(|| self.read_only())?;
-        keeper.wait_checkpointed(self.checkpoint_sent).map_err(RepoError::Failed)?;
+        keeper.wait_checkpoint(self.checkpoint_number).map_err(RepoError::Failed)?;
         self.flush()?;
         self.forget_checkpointed();
         Ok(())
@@ -278,7 +282,7 @@ impl Repo {
     fn checkpoint_when_due(&mut self) -> Result<(), RepoError> {
         self.forget_checkpointed();
         let keeper = self.keeper.as_ref().ok_or_else(|| self.read_only())?;
-        let in_flight = keeper.progress().checkpointed() < self.checkpoint_sent;
+        let in_flight = keeper.progress().checkpoints() < self.checkpoint_number;
         if !in_flight && self.pending.len() as u64 >= self.checkpoint_rows {
             self.send_checkpoint(None)?;
         }
@@ -299,6 +303,7 @@ impl Repo {
         batch.head = Some(self.encoded_head());
         keeper.checkpoint(Checkpoint { batch, seq: self.seq, pins });
         self.checkpoint_sent = self.seq;
+        self.checkpoint_number += 1;
         Ok(())
     }
 
@@ -379,6 +384,12 @@ impl Repo {
         Ok(version)
     }
 
+    /// Lets go of the store as a crash would: without a checkpoint, so that the next open
+    /// recovers from the journal.
+    pub fn abandon(mut self) {
+        self.abandoned = true;
+    }
+
     /// Finishes all work and closes the store; dropping it does the same and keeps errors quiet.
     pub fn close(mut self) -> Result<(), RepoError> {
         if self.keeper.is_some() && self.seq > 0 {
@@ -390,7 +401,9 @@ impl Repo {
 
 impl Drop for Repo {
     fn drop(&mut self) {
-        drop(self.start_checkpoint());
+        if !self.abandoned {
+            drop(self.start_checkpoint());
+        }
     }
 }
 
@@ -408,10 +421,7 @@ fn fold_back(rows: &[Arc<HistoryRow>]) -> Vec<Edit> {
 }
 
 /// What edits really change, for the history and for the journal.
-fn changes(
-    before: &Snapshot,
-    edits: &[Edit],
-) -> Result<(Vec<KeyChange>, Vec<Delta>), TreeError> {
+fn changes(before: &Snapshot, edits: &[Edit]) -> Result<(Vec<KeyChange>, Vec<Delta>), TreeError> {
     let (mut changes, mut deltas) = (Vec::new(), Vec::new());
     for edit in edits {
         let old = before.get(&edit.key)?;

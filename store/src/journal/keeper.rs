@@ -56,7 +56,9 @@ pub struct Progress {
 struct ProgressState {
     /// All rows up to this one are in the journal or in a checkpoint.
     durable: u64,
+    /// All rows up to this one are in the backend.
     checkpointed: u64,
+    checkpoints: u64,
     errands_done: u64,
     failure: Option<BackendError>,
 }
@@ -70,6 +72,11 @@ impl Progress {
         lock(&self.state).checkpointed
     }
 
+    /// How many checkpoints are done.
+    pub fn checkpoints(&self) -> u64 {
+        lock(&self.state).checkpoints
+    }
+
     /// The first failure, after which nothing is written any more.
     pub fn failure(&self) -> Option<BackendError> {
         lock(&self.state).failure.clone()
@@ -81,13 +88,12 @@ impl Progress {
     }
 
     fn fail(&self, error: BackendError) {
-        self.update(|state| drop(state.failure.get_or_insert(error)));
+        self.update(|state| {
+            state.failure.get_or_insert(error);
+        });
     }
 
-    fn wait_until(
-        &self,
-        reached: impl Fn(&ProgressState) -> bool,
-    ) -> Result<(), BackendError> {
+    fn wait_until(&self, reached: impl Fn(&ProgressState) -> bool) -> Result<(), BackendError> {
         let mut state = lock(&self.state);
         loop {
             if reached(&state) {
@@ -111,6 +117,10 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    pub(crate) fn new(seq: u64, progress: Arc<Progress>) -> Ticket {
+        Ticket { seq, progress }
+    }
+
     pub fn seq(&self) -> u64 {
         self.seq
     }
@@ -175,8 +185,8 @@ impl Keeper {
         self.send(Message::Checkpoint(Box::new(checkpoint)));
     }
 
-    pub fn wait_checkpointed(&self, seq: u64) -> Result<(), BackendError> {
-        self.progress.wait_until(|state| state.checkpointed >= seq)
+    pub fn wait_checkpoint(&self, number: u64) -> Result<(), BackendError> {
+        self.progress.wait_until(|state| state.checkpoints >= number)
     }
 
     /// Runs `errand` on the thread, behind everything queued so far, and waits for it.
@@ -283,7 +293,9 @@ impl Worker {
             source: source.into(),
         };
         let journal = &mut self.desk.journal;
-        journal.write_at(end, bytes).map_err(|source| failed("appending to the journal", source))?;
+        journal
+            .write_at(end, bytes)
+            .map_err(|source| failed("appending to the journal", source))?;
         journal.sync().map_err(|source| failed("syncing the journal", source))?;
         self.desk.end += bytes.len() as u64;
         Ok(())
@@ -307,7 +319,11 @@ impl Worker {
             return;
         }
         match self.write_checkpoint(&checkpoint) {
-            Ok(()) => self.progress.update(|state| state.checkpointed = checkpoint.seq),
+            Ok(()) => self.progress.update(|state| {
+                state.checkpointed = checkpoint.seq;
+                state.durable = state.durable.max(checkpoint.seq);
+                state.checkpoints += 1;
+            }),
             Err(error) => self.progress.fail(error),
         }
     }

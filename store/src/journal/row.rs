@@ -50,7 +50,11 @@ pub enum DeltaValue {
     Remove,
     Put(Vec<u8>),
     /// Keep `head` bytes and the last `tail` bytes of the old value, `middle` between them.
-    Splice { head: usize, tail: usize, middle: Vec<u8> },
+    Splice {
+        head: usize,
+        tail: usize,
+        middle: Vec<u8>,
+    },
 }
 
 impl Delta {

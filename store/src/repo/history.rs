@@ -46,10 +46,8 @@ impl HistoryRow {
     /// The edits that take the transaction back; `None` for a jump (use its `before` root).
     pub fn inverse(&self) -> Option<Vec<Edit>> {
         let HistoryChange::Patch(changes) = &self.change else { return None };
-        let back = |change: &KeyChange| Edit {
-            key: change.key.clone(),
-            value: change.before.clone(),
-        };
+        let back =
+            |change: &KeyChange| Edit { key: change.key.clone(), value: change.before.clone() };
         Some(changes.iter().map(back).collect())
     }
 
@@ -66,8 +64,7 @@ impl HistoryRow {
     }
 
     pub fn encode(&self) -> Vec<u8> {
-        let mut out =
-            vec![(KEEP * u8::from(self.keep)) | (JUMP * u8::from(self.is_jump()))];
+        let mut out = vec![(KEEP * u8::from(self.keep)) | (JUMP * u8::from(self.is_jump()))];
         out.extend_from_slice(&self.before.0);
         out.extend_from_slice(&self.after.0);
         put_bytes(&mut out, &self.info);
