@@ -19,6 +19,7 @@ use crate::{
 
 pub(crate) mod batch;
 pub mod strip;
+pub mod sum;
 
 mod parameters;
 pub mod synth;

@@ -7,5 +7,6 @@ use crate::node::{self, NodeKind};
 #[rustfmt::skip]
 pub static NODES: &[&NodeKind] = &[
     &node::strip::KIND,
+    &node::sum::KIND,
     &node::synth::KIND,
 ];
