@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub(crate) mod batch;
+pub mod eq;
 pub mod strip;
 pub mod sum;
 

@@ -1,0 +1,521 @@
+//! The equaliser: eight bands of RBJ sections in series, each of any type.
+//!
+//! A band that moves walks its coefficients between the designs at the two edges of a 16-frame cell;
+//! a band that changes type or slope walks from the old design to the new one in 10 ms. Both are
+//! straight lines through the convex set of stable coefficients. A band at 0 dB, or off, costs
+//! nothing, and is bit-equal to not being there.
+
+use crate::{
+    dsp::{
+        biquad::{Coefficients, State, WideCoefficients, WideState, run_wide},
+        decibel,
+        fade::{self, Fade, Segment},
+        settle,
+    },
+    node::{
+        Descriptor, NodeKind, Setup, StateVisitor, Tail,
+        batch::{Batch, Core, Single, Values},
+    },
+    param::{ParamDesc, Unit},
+    simd::{Kernel, LANES, LaneFrame, dispatch},
+};
+
+const BANDS: usize = 8;
+/// Sections of the steepest cut.
+const SECTIONS: usize = 4;
+const CELL: usize = settle::GRID as usize;
+
+const TYPE: usize = 0;
+const FREQUENCY: usize = 1;
+const GAIN: usize = 2;
+const Q: usize = 3;
+const SLOPE: usize = 4;
+const PER_BAND: usize = 5;
+const OUTPUT: usize = BANDS * PER_BAND;
+
+const TYPES: &[&str] = &["off", "bell", "low shelf", "high shelf", "low cut", "high cut", "notch"];
+const SLOPES: &[&str] = &["12 dB/oct", "24 dB/oct", "48 dB/oct"];
+
+const BUTTERWORTH_Q: f64 = std::f64::consts::FRAC_1_SQRT_2;
+/// Q of the sections of Butterworth cuts of order 2, 4 and 8. A band's Q scales the last.
+const CUTS: [&[f64]; 3] = [
+    &[BUTTERWORTH_Q],
+    &[0.541_196_100_146_197, 1.306_562_964_876_376_5],
+    &[
+        0.509_795_579_104_159_2,
+        0.601_344_886_935_045_3,
+        0.899_976_223_136_415_7,
+        2.562_915_447_741_506,
+    ],
+];
+
+/// Bounds that keep the longest ring, and with it the tail, finite: see [`Eq::tail`].
+const FREQUENCIES: (f64, f64) = (20.0, 22_000.0);
+const GAINS: (f64, f64) = (-24.0, 24.0);
+const QS: (f64, f64) = (0.1, 24.0);
+
+macro_rules! bands {
+    ($($number:literal $hz:literal),* $(,)?) => {
+        &[
+            $(
+                ParamDesc::choice(
+                    concat!("band", $number, "Type"),
+                    concat!("Band ", $number, " type"),
+                    TYPES,
+                    0,
+                ),
+                ParamDesc::new(
+                    concat!("band", $number, "Frequency"),
+                    concat!("Band ", $number, " frequency"),
+                    Unit::Hertz,
+                    FREQUENCIES,
+                    $hz,
+                )
+                .exponential(),
+                ParamDesc::new(
+                    concat!("band", $number, "Gain"),
+                    concat!("Band ", $number, " gain"),
+                    Unit::Decibel,
+                    GAINS,
+                    0.0,
+                ),
+                ParamDesc::new(
+                    concat!("band", $number, "Q"),
+                    concat!("Band ", $number, " Q"),
+                    Unit::Ratio,
+                    QS,
+                    BUTTERWORTH_Q,
+                )
+                .exponential(),
+                ParamDesc::choice(
+                    concat!("band", $number, "Slope"),
+                    concat!("Band ", $number, " slope"),
+                    SLOPES,
+                    0,
+                ),
+            )*
+            ParamDesc::new("output", "Output", Unit::Decibel, (-24.0, 24.0), 0.0),
+        ]
+    };
+}
+
+const PARAMS: &[ParamDesc] = bands![
+    1 40.0, 2 100.0, 3 250.0, 4 600.0, 5 1500.0, 6 3500.0, 7 8000.0, 8 16000.0,
+];
+
+static DESCRIPTOR: Descriptor = {
+    let mut descriptor = Descriptor::effect("pulse.eq", "Equaliser", PARAMS);
+    descriptor.linear = true;
+    descriptor
+};
+
+pub static KIND: NodeKind = {
+    let mut kind = NodeKind::new(&DESCRIPTOR, Single::<Eq>::boxed);
+    kind.lanes = Some(Batch::<Eq>::boxed);
+    kind
+};
+
+type Design = [Coefficients; SECTIONS];
+const FLAT: Design = [Coefficients::IDENTITY; SECTIONS];
+
+/// The continuous parameters of a band.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Shape {
+    hz: f64,
+    gain_db: f64,
+    q: f64,
+}
+
+/// The sections of a band, a pure function of its parameters. `code` is its type and slope.
+fn design(code: u64, shape: &Shape, rate: f64) -> Design {
+    let Shape { hz, gain_db, q } = *shape;
+    let mut out = FLAT;
+    match code & 7 {
+        1 => out[0] = Coefficients::bell(hz, q, gain_db, rate),
+        2 => out[0] = Coefficients::low_shelf(hz, q, gain_db, rate),
+        3 => out[0] = Coefficients::high_shelf(hz, q, gain_db, rate),
+        4 => cut(&mut out, code >> 3, q, |q| Coefficients::high_pass(hz, q, rate)),
+        5 => cut(&mut out, code >> 3, q, |q| Coefficients::low_pass(hz, q, rate)),
+        6 => out[0] = Coefficients::notch(hz, q, rate),
+        _ => {}
+    }
+    out
+}
+
+fn cut(out: &mut Design, slope: u64, q: f64, section: impl Fn(f64) -> Coefficients) {
+    let qs = CUTS[(slope as usize).min(CUTS.len() - 1)];
+    for (i, butterworth) in qs.iter().enumerate() {
+        let last = i + 1 == qs.len();
+        out[i] = section(if last { butterworth * (q / BUTTERWORTH_Q) } else { *butterworth });
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Band {
+    fade: Fade,
+    states: [[State; 2]; SECTIONS],
+    /// The setting and shape at the end of the present call, and what they amount to.
+    code: u64,
+    shape: Shape,
+    rest: Design,
+    /// The same of the call before, which is where a moving band starts.
+    before: (u64, Shape, Design),
+}
+
+impl Default for Band {
+    fn default() -> Self {
+        Self {
+            fade: Fade::default(),
+            states: Default::default(),
+            code: 0,
+            shape: Shape::default(),
+            rest: FLAT,
+            before: (0, Shape::default(), FLAT),
+        }
+    }
+}
+
+impl Band {
+    /// True if the band stands still during the call.
+    fn update(&mut self, band: usize, values: &Values<'_>, rate: f64) -> bool {
+        let first = band * PER_BAND;
+        if values.changed {
+            let code = values.choice(first + TYPE) | values.choice(first + SLOPE) << 3;
+            let shape = read(first, |index| values.end(index));
+            if code != self.code || shape != self.shape {
+                self.before = (self.code, self.shape, self.rest);
+                (self.code, self.shape) = (code, shape);
+                self.rest = design(code, &shape, rate);
+            }
+        }
+        self.fade.is_settled(self.code)
+    }
+
+    fn design_at(&self, code: u64, shape: &Shape, rate: f64) -> Design {
+        if (code, *shape) == (self.code, self.shape) {
+            self.rest
+        } else if (code, *shape) == (self.before.0, self.before.1) {
+            self.before.2
+        } else {
+            design(code, shape, rate)
+        }
+    }
+
+    /// `samples` start at frame `at` of the call.
+    fn process<const N: usize>(
+        &mut self,
+        band: usize,
+        values: &Values<'_>,
+        at: usize,
+        samples: &mut [[f64; N]],
+        rate: f64,
+        fade_length: u64,
+    ) {
+        let first = band * PER_BAND;
+        let moving = (first..first + PER_BAND).any(|index| !values.ramp(index).is_constant());
+        let mut done = 0;
+        while done < samples.len() {
+            let part = self.fade.advance(self.code, samples.len() - done, fade_length);
+            let samples = &mut samples[done..done + part.frames];
+            if moving || part.is_moving() {
+                let start = if moving { read(first, |i| values.start(i)) } else { self.shape };
+                let walk = |i: usize| if moving { values.position(at + done + i) } else { 1.0 };
+                self.walk(&part, &start, rate, walk, samples);
+            } else {
+                self.stand(samples);
+            }
+            done += part.frames;
+        }
+    }
+
+    /// Fixed coefficients; sections that would change nothing are left out.
+    fn stand<const N: usize>(&mut self, samples: &mut [[f64; N]]) {
+        for (c, states) in self.rest.iter().zip(&mut self.states) {
+            if is_idle(c, states) {
+                continue;
+            }
+            let mut wide = WideState::<N>::gather(|channel| states[channel]);
+            run_wide(&mut wide, &WideCoefficients::gather(|_| *c), samples);
+            for (channel, state) in states.iter_mut().enumerate().take(N) {
+                *state = wide.get(channel);
+            }
+        }
+    }
+
+    /// Coefficients on their way, both within the cell and between two settings.
+    fn walk<const N: usize>(
+        &mut self,
+        part: &Segment,
+        start: &Shape,
+        rate: f64,
+        position: impl Fn(usize) -> f64,
+        samples: &mut [[f64; N]],
+    ) {
+        let to = (self.design_at(part.to, start, rate), self.design_at(part.to, &self.shape, rate));
+        let from = if part.is_moving() {
+            (self.design_at(part.from, start, rate), self.design_at(part.from, &self.shape, rate))
+        } else {
+            to
+        };
+        for (section, states) in self.states.iter_mut().enumerate() {
+            let flat = [&from.0, &from.1, &to.0, &to.1]
+                .iter()
+                .all(|design| is_idle(&design[section], states));
+            if flat {
+                continue;
+            }
+            for (i, sample) in samples.iter_mut().enumerate() {
+                let walk = position(i);
+                let mut c = to.0[section].toward(&to.1[section], walk);
+                if part.is_moving() {
+                    let old = from.0[section].toward(&from.1[section], walk);
+                    c = old.toward(&c, part.position(i));
+                }
+                for (sample, state) in sample.iter_mut().zip(states.iter_mut()) {
+                    *sample = state.step(&c, *sample);
+                }
+            }
+        }
+    }
+}
+
+fn read(first: usize, value: impl Fn(usize) -> f64) -> Shape {
+    Shape {
+        hz: value(first + FREQUENCY),
+        gain_db: value(first + GAIN),
+        q: value(first + Q).max(QS.0),
+    }
+}
+
+/// Running the section would give back its input bit for bit.
+fn is_idle(c: &Coefficients, states: &[State; 2]) -> bool {
+    c.is_identity() && states[0].is_silent() && states[1].is_silent()
+}
+
+#[derive(Default)]
+struct Eq {
+    rate: f64,
+    stereo: bool,
+    fade_length: u64,
+    bands: [Band; BANDS],
+    output: f64,
+}
+
+impl Eq {
+    fn process_channels<const N: usize>(
+        &mut self,
+        values: &Values<'_>,
+        mut planes: [&mut [f32]; N],
+    ) {
+        let frames = planes.first().map_or(0, |plane| plane.len());
+        let output_start = decibel::db_to_gain(values.start(OUTPUT));
+        let output_moves = !values.ramp(OUTPUT).is_constant();
+        let mut scratch = [[0.0; N]; CELL];
+        for (from, to, due) in settle::cells(values.frame as u64, frames) {
+            if due {
+                self.settle();
+            }
+            let samples = &mut scratch[..to - from];
+            for (i, sample) in samples.iter_mut().enumerate() {
+                *sample = std::array::from_fn(|channel| widen(planes[channel][from + i]));
+            }
+            for (number, band) in self.bands.iter_mut().enumerate() {
+                band.process(number, values, from, samples, self.rate, self.fade_length);
+            }
+            for (i, sample) in samples.iter().enumerate() {
+                let mut gain = self.output;
+                if output_moves {
+                    gain = output_start + (gain - output_start) * values.position(from + i);
+                }
+                for (plane, sample) in planes.iter_mut().zip(sample) {
+                    plane[from + i] = (sample * gain) as f32;
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self) {
+        for band in &mut self.bands {
+            band.states.iter_mut().flatten().for_each(State::settle);
+        }
+    }
+}
+
+/// Adding zero turns −0 into 0, so that leaving out an idle section never shows.
+#[inline(always)]
+fn widen(sample: f32) -> f64 {
+    f64::from(sample) + 0.0
+}
+
+impl Core for Eq {
+    type Wide = Wide;
+
+    fn prepare(&mut self, setup: &Setup) {
+        self.rate = setup.rate();
+        self.stereo = setup.channels > 1;
+        self.fade_length = fade::length(self.rate);
+        self.bands = Default::default();
+    }
+
+    fn update(&mut self, values: &Values<'_>) -> bool {
+        let mut at_rest = !values.moving;
+        for (number, band) in self.bands.iter_mut().enumerate() {
+            at_rest &= band.update(number, values, self.rate);
+        }
+        if values.changed {
+            self.output = decibel::db_to_gain(values.end(OUTPUT));
+        }
+        at_rest
+    }
+
+    fn process(&mut self, values: &Values<'_>, left: &mut [f32], right: &mut [f32]) {
+        if self.stereo {
+            self.process_channels(values, [left, right]);
+        } else {
+            self.process_channels(values, [left]);
+        }
+    }
+
+    fn process_wide(
+        cores: &mut [Self; LANES],
+        wide: &mut Wide,
+        frame: i64,
+        left: &mut [LaneFrame],
+        right: &mut [LaneFrame],
+    ) {
+        for core in cores.iter_mut() {
+            for band in &mut core.bands {
+                band.fade.advance(band.code, left.len(), core.fade_length);
+            }
+        }
+        if right.is_empty() {
+            dispatch(Run { cores, bank: &mut wide.mono, frame, planes: [left] });
+        } else {
+            dispatch(Run { cores, bank: &mut wide.stereo, frame, planes: [left, right] });
+        }
+    }
+
+    fn visit(&mut self, visitor: &mut dyn StateVisitor) {
+        for band in &mut self.bands {
+            band.fade.visit(visitor);
+            for state in band.states.iter_mut().flatten() {
+                visitor.f64(&mut state.s1);
+                visitor.f64(&mut state.s2);
+            }
+        }
+    }
+
+    fn reset(&mut self) {
+        for band in &mut self.bands {
+            band.fade = Fade::default();
+            band.states = Default::default();
+        }
+    }
+
+    /// The bell of the lowest frequency, highest Q and highest gain rings longest: its pole has the
+    /// Q of the band times the square root of its gain, and falls by 120 dB in 2·ln(10)·3·Q/(π·f).
+    fn tail(&self) -> Tail {
+        let pole_q = QS.1 * decibel::db_to_gain(0.5 * GAINS.1);
+        let seconds =
+            6.0 * std::f64::consts::LN_10 * pole_q / (std::f64::consts::PI * FREQUENCIES.0);
+        Tail::Frames((seconds * self.rate) as u64)
+    }
+}
+
+/// The sections in use, gathered: index `channel · 8 + lane`.
+#[derive(Default)]
+struct Wide {
+    mono: Bank<8>,
+    stereo: Bank<16>,
+}
+
+struct Bank<const N: usize>(Vec<(usize, usize, WideState<N>, WideCoefficients<N>)>);
+
+impl<const N: usize> Default for Bank<N> {
+    fn default() -> Self {
+        Self(Vec::with_capacity(BANDS * SECTIONS))
+    }
+}
+
+struct Run<'a, const CHANNELS: usize, const N: usize> {
+    cores: &'a mut [Eq; LANES],
+    bank: &'a mut Bank<N>,
+    frame: i64,
+    planes: [&'a mut [LaneFrame]; CHANNELS],
+}
+
+impl<const CHANNELS: usize, const N: usize> Run<'_, CHANNELS, N> {
+    /// Collects every section that any lane needs; the bank's capacity covers all of them.
+    #[inline(always)]
+    fn gather(&mut self) {
+        self.bank.0.clear();
+        for band in 0..BANDS {
+            for section in 0..SECTIONS {
+                let idle = self.cores.iter().all(|core| {
+                    let band = &core.bands[band];
+                    is_idle(&band.rest[section], &band.states[section])
+                });
+                if !idle {
+                    let of = |i: usize| &self.cores[i % LANES].bands[band];
+                    let state = WideState::gather(|i| of(i).states[section][i / LANES]);
+                    let c = WideCoefficients::gather(|i| of(i).rest[section]);
+                    self.bank.0.push((band, section, state, c));
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scatter(&mut self) {
+        for (band, section, state, _) in &self.bank.0 {
+            for i in 0..N {
+                self.cores[i % LANES].bands[*band].states[*section][i / LANES] = state.get(i);
+            }
+        }
+    }
+}
+
+impl<const CHANNELS: usize, const N: usize> Kernel for Run<'_, CHANNELS, N> {
+    #[inline(always)]
+    fn run(mut self) {
+        self.gather();
+        let mut output = [0.0; LANES];
+        for (output, core) in output.iter_mut().zip(self.cores.iter()) {
+            *output = core.output;
+        }
+        let frames = self.planes[0].len();
+        let mut scratch = [[0.0; N]; CELL];
+        let start = self.frame as u64;
+        let mut from = 0;
+        while from < frames {
+            let into_cell = (start.wrapping_add(from as u64) % settle::GRID) as usize;
+            let to = frames.min(from + CELL - into_cell);
+            let samples = &mut scratch[..to - from];
+            for (channel, plane) in self.planes.iter().enumerate() {
+                for (sample, frame) in samples.iter_mut().zip(&plane[from..to]) {
+                    for lane in 0..LANES {
+                        sample[channel * LANES + lane] = widen(frame[lane]);
+                    }
+                }
+            }
+            for (_, _, state, c) in self.bank.0.iter_mut() {
+                if into_cell == 0 {
+                    state.settle();
+                }
+                run_wide(state, c, samples);
+            }
+            for (channel, plane) in self.planes.iter_mut().enumerate() {
+                for (sample, frame) in samples.iter().zip(&mut plane[from..to]) {
+                    for lane in 0..LANES {
+                        frame[lane] = (sample[channel * LANES + lane] * output[lane]) as f32;
+                    }
+                }
+            }
+            from = to;
+        }
+        self.scatter();
+    }
+}
+
+#[cfg(test)]
+mod tests;
