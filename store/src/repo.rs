@@ -6,7 +6,10 @@
 
 pub mod head;
 pub mod history;
+// The files of a store, and the noise that tells one store from another.
+#[allow(clippy::disallowed_methods, clippy::disallowed_types)]
 pub mod layout;
+#[allow(clippy::disallowed_methods, reason = "a lock between processes is a file")]
 pub mod lock;
 mod recover;
 #[cfg(test)]
