@@ -18,12 +18,13 @@ use crate::{
 };
 
 pub(crate) mod batch;
+pub mod drums;
 pub mod eq;
+mod parameters;
 pub mod strip;
 pub mod sum;
-
-mod parameters;
 pub mod synth;
+mod voices;
 
 /// Most channels of one port.
 pub const MAX_CHANNELS: usize = 2;

@@ -9,9 +9,12 @@ use crate::{
     dsp::lfo::{LfoPhase, SHAPES as LFO_SHAPES},
     dsp::oscillator::Wavetables,
     event::{Event, EventBody},
-    math,
-    node::{Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail, parameters::parameters},
-    param::{GRID, ParamDesc, Ramp, Unit, cell_start},
+    node::{
+        Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
+        parameters::parameters,
+        voices::{MOST_FRAMES, Step, is_same_note, walk, write},
+    },
+    param::{GRID, ParamDesc, Unit, cell_start},
 };
 
 mod patch;
@@ -156,24 +159,13 @@ impl Node for Synth {
             _ => Patch::read(io, self.rate),
         };
         self.patch = Some(patch);
-        let mut events = io.events().iter().peekable();
         let (frame, frames) = (io.frame(), io.frames());
         self.lfo.set_rate(frame, patch.lfo_rate);
-        let mut at = 0;
-        while at < frames {
-            let now = frame + at as i64;
-            if cell_start(now) == now {
-                self.control(now, &patch);
-            }
-            while let Some(event) = events.next_if(|event| event.offset as usize <= at) {
-                self.handle(event, now, &patch);
-            }
-            let to_cell_end = (cell_start(now) + GRID - now) as usize;
-            let to_event = events.peek().map_or(frames, |event| event.offset as usize) - at;
-            let length = to_cell_end.min(to_event).min(frames - at);
-            self.render(io, at, length, &patch);
-            at += length;
-        }
+        walk(frame, frames, io.events(), |step| match step {
+            Step::GridPoint(now) => self.control(now, &patch),
+            Step::Event(event, now) => self.handle(event, now, &patch),
+            Step::Render { at, length } => self.render(io, at, length, &patch),
+        });
     }
 
     fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
@@ -235,7 +227,7 @@ impl Synth {
     }
 
     fn render(&mut self, io: &mut Io<'_>, at: usize, length: usize, patch: &Patch) {
-        let mut sum = [[0.0; 2]; GRID as usize];
+        let mut sum = [[0.0; 2]; MOST_FRAMES];
         let mix = Mix {
             a: io.param_ramp(P::ALevel as usize),
             b: io.param_ramp(P::BLevel as usize),
@@ -337,7 +329,9 @@ impl Synth {
 
     fn let_go(&mut self, id: u128, channel: u8, key: u8) {
         let held = &self.held[..self.held_count];
-        if let Some(slot) = held.iter().position(|note| is_same_note(note, id, channel, key)) {
+        if let Some(slot) =
+            held.iter().position(|note| is_same_note((id, channel, key), note.identity()))
+        {
             self.held.copy_within(slot + 1..self.held_count, slot);
             self.held_count -= 1;
             self.held[self.held_count] = Note::default();
@@ -384,7 +378,7 @@ impl Synth {
         let pedal = self.channels[usize::from(channel) % CHANNELS].pedal;
         let held = self.held_count.checked_sub(1).map(|last| self.held[last]);
         for voice in &mut self.voices {
-            if !(voice.is_held() && is_same_note(&voice.note, id, channel, key)) {
+            if !(voice.is_held() && is_same_note((id, channel, key), voice.note.identity())) {
                 continue;
             }
             match held {
@@ -397,34 +391,4 @@ impl Synth {
             }
         }
     }
-}
-
-/// Notes from a clip have ids of their own; live keys without one go by key.
-fn is_same_note(note: &Note, id: u128, channel: u8, key: u8) -> bool {
-    if id != 0 { note.id == id } else { note.channel == channel && note.key == key }
-}
-
-/// Writes a sum of voices to the main output under a gain parameter in decibels.
-/// A mono output takes the mean of both channels.
-pub(super) fn write(io: &mut Io<'_>, at: usize, sum: &[[f64; 2]], gain: usize) {
-    let gain = decibel_ramp(io.param_ramp(gain));
-    let mono = io.output_channels(0) < 2;
-    let (left, right) = io.output_pair(0);
-    for (i, frame) in sum.iter().enumerate() {
-        let gain = gain.at(at + i);
-        if mono {
-            left[at + i] = ((frame[0] + frame[1]) * 0.5 * gain) as f32;
-        } else {
-            left[at + i] = (frame[0] * gain) as f32;
-            right[at + i] = (frame[1] * gain) as f32;
-        }
-    }
-}
-
-/// A ramp in decibels as the straight line between the gains at its ends.
-pub(super) fn decibel_ramp(ramp: Ramp) -> Ramp {
-    if ramp.is_constant() {
-        return Ramp::constant(math::db_to_gain(ramp.end));
-    }
-    Ramp::cell(math::db_to_gain(ramp.base), math::db_to_gain(ramp.end), ramp.phase)
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    math::{cos, log2, sin},
+    math::{self, cos, log2, sin},
     rig::{Rig, check_cuts},
 };
 

@@ -100,6 +100,11 @@ pub struct Note {
 }
 
 impl Note {
+    /// What note-off names it by.
+    pub fn identity(&self) -> (u128, u8, u8) {
+        (self.id, self.channel, self.key)
+    }
+
     pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
         visitor.u128(&mut self.id);
         let mut keys = u64::from(self.channel) << 8 | u64::from(self.key);
