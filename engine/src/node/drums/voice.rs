@@ -151,7 +151,7 @@ impl Voice {
         let burst = self.age.checked_div(self.recipe.burst_frames).unwrap_or(u64::MAX);
         if burst < self.recipe.bursts {
             self.noise *= self.recipe.burst_decay;
-            if (self.age + 1) % self.recipe.burst_frames == 0 {
+            if (self.age + 1).is_multiple_of(self.recipe.burst_frames) {
                 self.noise = 1.0;
             }
         } else {
