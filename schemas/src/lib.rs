@@ -5,6 +5,7 @@
 //! or both, so every change is a change of a contract.
 
 pub mod codec;
+pub mod command;
 pub mod entity;
 pub mod envelope;
 pub mod error;
@@ -12,6 +13,7 @@ pub mod frame;
 pub mod graph;
 pub mod hash;
 pub mod id;
+pub mod job;
 pub mod order;
 pub mod record;
 pub mod time;
