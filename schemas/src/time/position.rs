@@ -127,4 +127,19 @@ mod tests {
             "\"99999999999\" is no beat; a position looks like `17.3.240` (bar.beat.tick)",
         );
     }
+
+    proptest::proptest! {
+        #![proptest_config(crate::time::cases(256))]
+
+        #[test]
+        fn any_text_gives_a_position_or_an_error(text in "[-+.0-9aT/ ]{0,24}|\\PC{0,12}") {
+            let map = crate::time::SignatureMap::default();
+            if let Ok(at) = map.parse(&text) {
+                proptest::prop_assert_eq!(map.parse(&map.format(at)), Ok(at));
+            }
+            if let Ok(length) = text.parse::<crate::time::MusicalLength>() {
+                proptest::prop_assert_eq!(length.to_string().parse(), Ok(length));
+            }
+        }
+    }
 }
