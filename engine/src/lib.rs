@@ -2,8 +2,10 @@
 
 pub mod buffer;
 pub mod decode;
+pub mod dither;
 pub mod dsp;
 pub mod event;
+pub mod file;
 pub mod math;
 pub mod node;
 pub mod nodes;

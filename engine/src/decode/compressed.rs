@@ -142,7 +142,11 @@ impl Reader {
                 return Ok(());
             }
         }
-        self.origin = self.pending_at;
+        // What encoders put first is trimmed only in lossy formats; elsewhere a
+        // later start is a packet that was lost.
+        if self.info.samples == SampleKind::Lossy {
+            self.origin = self.pending_at;
+        }
         let spec = self.decoder.last_decoded().spec().clone();
         self.info.rate = spec.rate();
         self.info.channels = spec.channels().count();
