@@ -3,6 +3,7 @@
 pub mod backend;
 pub mod chunk;
 pub mod codec;
+pub mod gc;
 pub mod journal;
 pub mod node;
 pub mod repo;

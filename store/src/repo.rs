@@ -4,6 +4,7 @@
 //! version, and metadata (refs, commits) beside it. One transaction may change both; it is one
 //! journal row, hence atomic. Content enters redb at checkpoints only.
 
+mod care;
 pub mod head;
 pub mod history;
 // The files of a store, and the noise that tells one store from another.
@@ -11,6 +12,8 @@ pub mod history;
 pub mod layout;
 #[allow(clippy::disallowed_methods, reason = "a lock between processes is a file")]
 pub mod lock;
+#[cfg(test)]
+mod power_cut_tests;
 mod recover;
 #[cfg(test)]
 mod tests;

@@ -206,6 +206,10 @@ impl TreeStore {
         lock(&self.pins).keys().copied().collect()
     }
 
+    pub fn is_pinned(&self, root: &Hash) -> bool {
+        lock(&self.pins).contains_key(root)
+    }
+
     pub fn dirty_nodes(&self) -> usize {
         read(&self.dirty).len()
     }

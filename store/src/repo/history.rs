@@ -7,7 +7,10 @@ use pulse_schemas::hash::Hash;
 
 use crate::{
     codec::{Malformed, Reader, put_bytes},
-    journal::row::{Delta, DeltaValue},
+    journal::{
+        check_sum,
+        row::{Delta, DeltaValue},
+    },
     tree::Edit,
 };
 
@@ -71,11 +74,18 @@ impl HistoryRow {
         if let HistoryChange::Patch(changes) = &self.change {
             changes.iter().for_each(|change| change.encode(&mut out));
         }
+        let check = row_check(self.seq, &out);
+        out.extend_from_slice(&check);
         out
     }
 
     pub fn decode(seq: u64, bytes: &[u8]) -> Result<HistoryRow, Malformed> {
-        let mut reader = Reader::new(bytes);
+        let (body, check) =
+            bytes.split_at_checked(bytes.len().saturating_sub(8)).ok_or(Malformed)?;
+        if check != row_check(seq, body) {
+            return Err(Malformed);
+        }
+        let mut reader = Reader::new(body);
         let flags = reader.byte()?;
         let (before, after) = (Hash(reader.array()?), Hash(reader.array()?));
         let info = reader.bytes()?.to_vec();
@@ -90,6 +100,11 @@ impl HistoryRow {
         };
         Ok(HistoryRow { seq, before, after, keep: flags & KEEP != 0, change, info })
     }
+}
+
+/// A database page has no checksum that is verified on reading, so a row brings its own.
+fn row_check(seq: u64, body: &[u8]) -> [u8; 8] {
+    check_sum(&[&seq.to_le_bytes(), body])
 }
 
 impl KeyChange {

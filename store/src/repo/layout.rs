@@ -12,13 +12,13 @@ use std::{
 
 use super::{
     Repo,
-    head::{FORMAT, HeadError},
+    head::{FORMAT, Head, HeadError},
     lock::{Holder, Lock, LockError},
 };
 use crate::{
     backend::{BackendError, BackingStore, memory::MemoryBackend, redb::RedbBackend},
     journal::{
-        JournalError,
+        HEADER, JournalError,
         file::{DiskFile, JournalFile, MemoryFile},
     },
     tree::{DEFAULT_CACHE_BYTES, TreeError},
@@ -78,6 +78,10 @@ pub enum OpenError {
          update pulse to open the project", file.display()
     )]
     Future { file: PathBuf, found: u32 },
+    #[error(
+        "{}: the `format` file is missing beside a project's data; run `pulse fsck`", dir.display()
+    )]
+    FormatMissing { dir: PathBuf },
     #[error("{}: not the format file of a pulse project; run `pulse fsck`", file.display())]
     Foreign { file: PathBuf },
     #[error("{}: the store's head is missing; run `pulse fsck`", file.display())]
@@ -130,6 +134,7 @@ impl Repo {
             return Err(OpenError::Exists { dir: dir.to_owned() });
         }
         let lock = Lock::acquire(&dir.join(LOCK_FILE), &Holder::this_process(None))?;
+        set_aside_unfinished(dir)?;
         let mut repo = open_files(dir, options)?;
         sync_dir(dir)?;
         write_format(dir)?;
@@ -157,6 +162,30 @@ impl Repo {
     pub fn in_memory(options: &Options) -> Result<Repo, OpenError> {
         let journal = Box::new(MemoryFile::default());
         Repo::open_on(Path::new("memory"), Arc::new(MemoryBackend::default()), journal, options)
+    }
+}
+
+/// A creation that was cut short left files without a `format`. They hold nothing, but so would
+/// look a store whose `format` was deleted: nothing is removed, and rows or a head are an error.
+fn set_aside_unfinished(dir: &Path) -> Result<(), OpenError> {
+    let (database, journal) = (dir.join(DATABASE_FILE), dir.join(JOURNAL_FILE));
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if length(&journal) > HEADER as u64 {
+        return Err(OpenError::FormatMissing { dir: dir.to_owned() });
+    }
+    if !database.exists() {
+        return Ok(());
+    }
+    let head = RedbBackend::open(&database, REDB_CACHE_BYTES).and_then(|backend| backend.head());
+    match head {
+        Ok(Some(head)) if Head::decode(&head).is_ok_and(|head| head.seq == 0) => Ok(()),
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(OpenError::FormatMissing { dir: dir.to_owned() }),
+        Err(_) => {
+            let aside = dir.join("project.redb.unfinished");
+            std::fs::rename(&database, &aside)
+                .map_err(|source| io_error(&database, "setting aside", source))
+        }
     }
 }
 

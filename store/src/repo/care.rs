@@ -1,0 +1,62 @@
+//! Keeping a store small: garbage collection and compaction.
+
+use pulse_schemas::hash::Hash;
+
+use super::{Repo, RepoError};
+use crate::{backend::Swept, gc::Marks, tree::TreeError};
+
+impl Repo {
+    /// Drops every stored node which nothing reaches: not `live_roots` (refs, commits, whatever
+    /// the layer above names), not the current version or metadata, not an open snapshot, not a
+    /// jump in the history.
+    pub fn gc(&mut self, live_roots: &[Hash]) -> Result<Swept, RepoError> {
+        self.checkpoint()?;
+        let marks = self.mark(live_roots)?;
+        let keeper = self.keeper.as_mut();
+        let Some(keeper) = keeper else {
+            return Err(RepoError::ReadOnly { file: self.path.clone() });
+        };
+        let swept = keeper.run(move |backend| backend.sweep(&|hash| marks.contains(hash)));
+        Ok(swept.map_err(RepoError::Failed)?.unwrap_or_default())
+    }
+
+    fn mark(&self, live_roots: &[Hash]) -> Result<Marks, RepoError> {
+        let mut marks = Marks::default();
+        let mut roots = vec![self.head.root(), self.meta.root()];
+        roots.extend_from_slice(live_roots);
+        roots.extend(self.jump_roots()?);
+        for root in roots {
+            marks.add(&self.tree, root)?;
+        }
+        for root in self.tree.pinned_roots() {
+            // A reader may hold a version that another thread lets go of right now.
+            match marks.add(&self.tree, root) {
+                Err(TreeError::Missing { .. }) if !self.tree.is_pinned(&root) => {}
+                result => result?,
+            }
+        }
+        Ok(marks)
+    }
+
+    /// The versions that the history's jumps lead from and to.
+    pub fn jump_roots(&self) -> Result<Vec<Hash>, RepoError> {
+        let rows = self.history(0, u64::MAX)?;
+        let jumps = rows.iter().filter(|row| row.is_jump());
+        Ok(jumps.flat_map(|row| [row.before, row.after]).collect())
+    }
+
+    /// Gives free space back to the file system.
+    pub fn compact(&mut self) -> Result<(), RepoError> {
+        self.checkpoint()?;
+        let Some(keeper) = &mut self.keeper else {
+            return Err(RepoError::ReadOnly { file: self.path.clone() });
+        };
+        keeper.run(|backend| backend.compact()).map_err(RepoError::Failed)?;
+        Ok(())
+    }
+
+    /// Bytes that the backend takes on disk.
+    pub fn size(&self) -> Result<u64, RepoError> {
+        Ok(self.backend.size()?)
+    }
+}
