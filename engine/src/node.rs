@@ -21,6 +21,7 @@ pub(crate) mod batch;
 pub mod drums;
 pub mod eq;
 mod parameters;
+pub mod reverb;
 pub mod strip;
 pub mod sum;
 pub mod synth;

@@ -8,6 +8,7 @@ use crate::node::{self, NodeKind};
 pub static NODES: &[&NodeKind] = &[
     &node::drums::KIND,
     &node::eq::KIND,
+    &node::reverb::KIND,
     &node::strip::KIND,
     &node::sum::KIND,
     &node::synth::KIND,

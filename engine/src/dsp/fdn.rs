@@ -103,25 +103,18 @@ impl Loss {
     }
 }
 
-/// Lengths and losses: a pure function of the parameters and the rate.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FdnShape {
-    lengths: [f64; LINES],
-    losses: [Loss; LINES],
+/// Whole frames of each line in a room of `size` (1 is a hall of about 25 m).
+pub fn lengths(size: f64, rate: f64) -> [f64; LINES] {
+    LENGTHS.map(|length| libm::round(length * size * rate).max(8.0))
 }
 
-impl FdnShape {
-    /// The shape for a room of `size` (1 is a hall of about 25 m) and `decay`.
-    ///
-    /// Lengths are whole frames; a size in motion therefore steps by single frames.
-    pub fn new(size: f64, decay: &Decay, rate: f64) -> FdnShape {
-        let mut shape = FdnShape::default();
-        for (line, length) in LENGTHS.iter().enumerate() {
-            let frames = libm::round(length * size * rate).max(8.0);
-            shape.lengths[line] = frames;
-            shape.losses[line] = Loss::new(frames / rate, decay, rate);
-        }
-        shape
+/// What every line loses: a pure function of lengths, decay and rate.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Losses([Loss; LINES]);
+
+impl Losses {
+    pub fn new(lengths: &[f64; LINES], decay: &Decay, rate: f64) -> Losses {
+        Losses(lengths.map(|frames| Loss::new(frames / rate, decay, rate)))
     }
 }
 
@@ -183,15 +176,15 @@ impl Fdn {
         self.diffusers.iter_mut().flatten().for_each(|diffuser| diffuser.past.clear());
     }
 
-    /// One frame in, one frame out. `sway` lengthens each line by so many frames
-    /// (zero or more); zero reads whole frames, without interpolation loss.
+    /// One frame in, one frame out. `delays` are frames, 8 and more; whole numbers are
+    /// read without interpolation loss.
     #[inline]
     pub fn run(
         &mut self,
         input: [f64; 2],
         diffusion: f64,
-        shape: &FdnShape,
-        sway: &[f64; LINES],
+        delays: &[f64; LINES],
+        losses: &Losses,
     ) -> [f64; 2] {
         let mut fed = input;
         for (sample, stages) in fed.iter_mut().zip(&mut self.diffusers) {
@@ -202,12 +195,12 @@ impl Fdn {
         let mut values = [0.0; LINES];
         let mut output = [0.0; 2];
         for (i, line) in self.lines.iter_mut().enumerate() {
-            let loss = &shape.losses[i];
-            let delayed = line.past.read_between(shape.lengths[i] + sway[i]) * loss.gain;
-            let value = loss.high.run(loss.low.run(delayed, &mut line.low), &mut line.high);
-            values[i] = value;
-            output[0] += if LEFT_SIGNS >> i & 1 == 0 { value } else { -value };
-            output[1] += if RIGHT_SIGNS >> i & 1 == 0 { value } else { -value };
+            let loss = &losses.0[i];
+            let delayed = line.past.read_between(delays[i]);
+            output[0] += if LEFT_SIGNS >> i & 1 == 0 { delayed } else { -delayed };
+            output[1] += if RIGHT_SIGNS >> i & 1 == 0 { delayed } else { -delayed };
+            let low = loss.low.run(delayed * loss.gain, &mut line.low);
+            values[i] = loss.high.run(low, &mut line.high);
         }
         hadamard(&mut values);
         for (i, line) in self.lines.iter_mut().enumerate() {
@@ -249,15 +242,15 @@ mod tests {
 
     const FLAT: Decay =
         Decay { seconds: 1.2, low: 1.0, high: 1.0, low_edge: 200.0, high_edge: 4_000.0 };
-    const STILL: [f64; LINES] = [0.0; LINES];
 
     fn impulse_response(decay: &Decay, rate: f64, seconds: f64) -> Vec<[f64; 2]> {
-        let shape = FdnShape::new(1.0, decay, rate);
+        let delays = lengths(1.0, rate);
+        let losses = Losses::new(&delays, decay, rate);
         let mut fdn = Fdn::new(rate, 1.0);
         (0..(seconds * rate) as usize)
             .map(|i| {
                 let x = if i == 0 { 1.0 } else { 0.0 };
-                fdn.run([x, x], 0.6, &shape, &STILL)
+                fdn.run([x, x], 0.6, &delays, &losses)
             })
             .collect()
     }
@@ -334,11 +327,12 @@ mod tests {
     #[test]
     fn a_tail_ends_in_the_state_of_a_fresh_network() {
         let decay = Decay { seconds: 0.1, ..FLAT };
-        let shape = FdnShape::new(0.5, &decay, 44_100.0);
+        let delays = lengths(0.5, 44_100.0);
+        let losses = Losses::new(&delays, &decay, 44_100.0);
         let mut fdn = Fdn::new(44_100.0, 0.5);
-        let _ = fdn.run([1.0, -0.5], 0.6, &shape, &STILL);
+        let _ = fdn.run([1.0, -0.5], 0.6, &delays, &losses);
         for _ in 0..66_150 {
-            let _ = fdn.run([0.0; 2], 0.6, &shape, &STILL);
+            let _ = fdn.run([0.0; 2], 0.6, &delays, &losses);
         }
         fdn.visit(&mut Silent);
     }

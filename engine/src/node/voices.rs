@@ -1,5 +1,5 @@
-//! What instruments have in common: the walk through the events and grid points of
-//! a call, and the way from a sum of voices to the output.
+//! What instruments and effects have in common: the walk through the events and grid
+//! points of a call, and the way from a sum of voices to the output.
 
 use crate::{
     event::Event,
@@ -70,8 +70,14 @@ pub fn write(io: &mut Io<'_>, at: usize, sum: &[[f64; 2]], gain: usize) {
 
 /// A ramp in decibels as the straight line between the gains at its ends.
 pub fn decibel_ramp(ramp: Ramp) -> Ramp {
+    mapped(ramp, math::db_to_gain)
+}
+
+/// A curved function of a moving parameter: exact at the ends of a grid cell, straight
+/// in between.
+pub fn mapped(ramp: Ramp, map: impl Fn(f64) -> f64) -> Ramp {
     if ramp.is_constant() {
-        return Ramp::constant(math::db_to_gain(ramp.end));
+        return Ramp::constant(map(ramp.end));
     }
-    Ramp::cell(math::db_to_gain(ramp.base), math::db_to_gain(ramp.end), ramp.phase)
+    Ramp::cell(map(ramp.base), map(ramp.end), ramp.phase)
 }

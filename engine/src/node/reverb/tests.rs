@@ -1,0 +1,109 @@
+use super::*;
+use crate::rig::{Rig, check_cuts, noise};
+
+fn rig(rate: u32) -> Rig {
+    let mut rig = Rig::new(&KIND, rate);
+    rig.set("mix", 1.0).set("modDepth", 0.0).set("preDelay", 0.0).set("lowCut", 10.0);
+    rig.set("highCut", 20_000.0).set("lowDecay", 1.0).set("highDecay", 1.0);
+    rig
+}
+
+fn impulse(frames: usize) -> Vec<Vec<Vec<f32>>> {
+    let mut plane = vec![0.0; frames];
+    plane[0] = 1.0;
+    vec![vec![plane.clone(), plane]]
+}
+
+/// Decay time by Schroeder integration between −5 and −35 dB.
+fn t60(response: &[f32], rate: u32) -> f64 {
+    let mut left: Vec<f64> = response.iter().map(|&x| f64::from(x) * f64::from(x)).collect();
+    for i in (1..left.len()).rev() {
+        left[i - 1] += left[i];
+    }
+    let first = |share: f64| left.iter().position(|&e| e < left[0] * share).expect("decays");
+    2.0 * (first(10_f64.powf(-3.5)) - first(10_f64.powf(-0.5))) as f64 / f64::from(rate)
+}
+
+#[test]
+fn the_tail_takes_the_decay_time() {
+    for (rate, seconds) in [(44_100, 0.5), (48_000, 1.5), (96_000, 0.8)] {
+        let frames = (rate as f64 * seconds * 1.6) as usize;
+        let out = rig(rate).set("decay", seconds).run(&impulse(frames), frames, &[512]);
+        let got = t60(&out[0][0], rate);
+        assert!((got / seconds - 1.0).abs() < 0.06, "{got} s for {seconds} s at {rate}");
+    }
+}
+
+#[test]
+fn movement_does_not_change_the_decay_time() {
+    let out = rig(48_000).set("decay", 1.0).set("modDepth", 1.0).set("modRate", 2.0).run(
+        &impulse(72_000),
+        72_000,
+        &[512],
+    );
+    let got = t60(&out[0][0], 48_000);
+    assert!((got - 1.0).abs() < 0.08, "{got} s");
+}
+
+#[test]
+fn pre_delay_is_exact_and_a_dry_mix_changes_no_bit() {
+    let first = |ms: f64| {
+        let out = rig(48_000).set("preDelay", ms).run(&impulse(16_000), 16_000, &[512]);
+        out[0][0].iter().position(|x| x.abs() > 1e-9).expect("sounds")
+    };
+    assert_eq!(first(100.0) - first(0.0), 4_800);
+    let input = vec![noise(1, 2, 3_000)];
+    assert_eq!(rig(48_000).set("mix", 0.0).run(&input, 3_000, &[512]), input);
+}
+
+#[test]
+fn cuts_of_the_block_and_saved_state_change_no_bit() {
+    let make = || {
+        let mut rig = Rig::new(&KIND, 48_000);
+        rig.set("mix", 0.7).set("modDepth", 1.0);
+        rig.set_motion("size", Box::new(|frame| 0.8 + frame as f64 / 20_000.0));
+        rig.set_motion("decay", Box::new(|frame| 1.0 + frame as f64 / 1_000.0));
+        rig.set_motion("modRate", Box::new(|frame| if frame < 2_000 { 0.5 } else { 3.0 }));
+        rig.set_motion("preDelay", Box::new(|frame| frame as f64 / 100.0));
+        rig
+    };
+    check_cuts(make, &[noise(3, 2, 5_000)], 5_000);
+    let mut setup = Setup::new(&DESCRIPTOR, 44_100, 4096);
+    setup.channels = 1;
+    check_cuts(|| Rig::with_setup(&KIND, setup.clone()), &[noise(3, 1, 3_000)], 3_000);
+}
+
+#[test]
+fn the_output_is_exactly_silent_after_the_tail() {
+    let mut rig = rig(44_100);
+    rig.set("decay", 0.1).set("modDepth", 0.5);
+    let _ = rig.run(&[noise(5, 2, 2_000)], 2_000, &[500]);
+    let Tail::Frames(tail) = rig.node.tail() else { panic!("the tail ends") };
+    let frames = tail as usize;
+    let _ = rig.run(&[vec![vec![0.0; frames]; 2]], frames, &[4_096]);
+    let rest = rig.run(&[vec![vec![0.0; 500]; 2]], 500, &[500]);
+    assert!(rest.iter().flatten().flatten().all(|&x| x == 0.0));
+}
+
+#[test]
+fn steady_noise_is_as_loud_wet_as_dry() {
+    let input = noise(9, 2, 144_000);
+    for seconds in [0.5, 2.0] {
+        let out = rig(48_000).set("decay", seconds).run(&[input.clone()], 144_000, &[4_096]);
+        let power =
+            |x: &[f32]| x[96_000..].iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
+        let gain = 10.0 * libm::log10(power(&out[0][0]) / power(&input[0]));
+        assert!(gain.abs() < 1.0, "{gain} dB at {seconds} s");
+    }
+}
+
+#[test]
+fn bad_samples_do_not_stay() {
+    let mut rig = rig(48_000);
+    rig.set("decay", 0.1);
+    let bad = vec![f32::NAN, f32::INFINITY, 1e30, -1.0];
+    let _ = rig.run(&[vec![bad.clone(), bad]], 4, &[4]);
+    let _ = rig.run(&[vec![vec![0.0; 40_000]; 2]], 40_000, &[4_096]);
+    let rest = rig.run(&[vec![vec![0.0; 100]; 2]], 100, &[100]);
+    assert!(rest.iter().flatten().flatten().all(|x| x.is_finite()));
+}
