@@ -1,0 +1,292 @@
+//! What waits to be written to one client.
+//!
+//! The queue is bounded in bytes and knows three kinds of message, because a
+//! client that reads slowly must lose the right things first: replies are never
+//! dropped, events are dropped as a whole and said to be, a latest value
+//! replaces the one before it, and a stream frame simply goes.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pulse_schemas::envelope::Position;
+use tokio::sync::Notify;
+
+/// One encoded frame, shared between all clients of an encoding.
+pub type Bytes = Arc<[u8]>;
+
+/// What becomes of a message when its client is slow.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Class {
+    /// An answer: kept until the queue's limit cuts the client off.
+    Reply,
+    /// One message of the event channel.
+    Event { position: Position },
+    /// Only the last of each key matters.
+    Latest { key: String },
+    /// Lossy by nature; its sequence numbers show the gap.
+    Stream,
+}
+
+/// Why a client was cut off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Closed {
+    /// The client asked, or the server is going.
+    Done,
+    /// The queue ran over, or nothing was written for too long.
+    TooSlow,
+    TimedOut,
+}
+
+/// Counts for metrics and for the tests of isolation.
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq)]
+pub struct Stats {
+    pub queued_bytes: usize,
+    pub written_messages: u64,
+    pub written_bytes: u64,
+    pub dropped_events: u64,
+    pub dropped_streams: u64,
+    pub coalesced: u64,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<(Class, Bytes)>,
+    /// Latest values by key; the queue holds a place for each.
+    latest: BTreeMap<String, Bytes>,
+    stats: Stats,
+    /// The last event that the client got before events were dropped.
+    lagging: Option<Option<Position>>,
+    last_event: Option<Position>,
+    closed: Option<Closed>,
+}
+
+pub struct Outbox {
+    state: Mutex<State>,
+    wake: Notify,
+    /// Most bytes in the queue.
+    limit: usize,
+}
+
+/// What a writer takes at once.
+pub struct Batch {
+    pub bytes: Vec<u8>,
+    /// Events were dropped after this position; the client has to be told.
+    pub lagged: Option<Option<Position>>,
+    pub closed: Option<Closed>,
+}
+
+/// Bytes that a writer takes in one go.
+const BATCH: usize = 256 * 1024;
+
+impl Outbox {
+    pub fn new(limit: usize) -> Outbox {
+        Outbox { state: Mutex::default(), wake: Notify::new(), limit }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues a message, or does what its class says when there is no room.
+    pub fn push(&self, class: Class, bytes: Bytes) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        if let Class::Latest { key } = &class
+            && let Some(waiting) = state.latest.get_mut(key)
+        {
+            let (old, new) = (waiting.len(), bytes.len());
+            *waiting = bytes;
+            state.stats.queued_bytes = state.stats.queued_bytes - old + new;
+            state.stats.coalesced += 1;
+            return;
+        }
+        if !self.admit(&mut state, &class, bytes.len()) {
+            drop(state);
+            self.wake.notify_one();
+            return;
+        }
+        state.stats.queued_bytes += bytes.len();
+        match &class {
+            Class::Latest { key } => {
+                state.latest.insert(key.clone(), bytes);
+                state.queue.push_back((class, Arc::new([])));
+            }
+            _ => {
+                if let Class::Event { position } = &class {
+                    state.last_event = Some(*position);
+                }
+                state.queue.push_back((class, bytes));
+            }
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// Whether there is room. Streams may fill an eighth of the queue, events a
+    /// half, so that replies find room when the rest is full.
+    fn admit(&self, state: &mut State, class: &Class, size: usize) -> bool {
+        let after = state.stats.queued_bytes + size;
+        match class {
+            Class::Stream if after > self.limit / 8 => {
+                state.stats.dropped_streams += 1;
+                false
+            }
+            Class::Latest { .. } if after > self.limit / 2 => {
+                state.stats.coalesced += 1;
+                false
+            }
+            Class::Event { .. } if state.lagging.is_some() => {
+                state.stats.dropped_events += 1;
+                false
+            }
+            Class::Event { .. } if after > self.limit / 2 => {
+                state.lagging = Some(state.last_event);
+                state.stats.dropped_events += 1;
+                false
+            }
+            _ if after > self.limit => {
+                state.closed = Some(Closed::TooSlow);
+                state.queue.clear();
+                state.latest.clear();
+                state.stats.queued_bytes = 0;
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// Ends the client after what is queued has been written.
+    pub fn close(&self, why: Closed) {
+        let mut state = self.lock();
+        state.closed.get_or_insert(why);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed.is_some()
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.lock().stats
+    }
+
+    /// Waits for something to write.
+    pub async fn take(&self) -> Batch {
+        loop {
+            let woken = self.wake.notified();
+            if let Some(batch) = self.try_take() {
+                return batch;
+            }
+            woken.await;
+        }
+    }
+
+    fn try_take(&self) -> Option<Batch> {
+        let mut state = self.lock();
+        let mut bytes = Vec::new();
+        while bytes.len() < BATCH
+            && let Some((class, frame)) = state.queue.pop_front()
+        {
+            let frame = match &class {
+                Class::Latest { key } => state.latest.remove(key).unwrap_or(frame),
+                _ => frame,
+            };
+            state.stats.queued_bytes -= frame.len();
+            state.stats.written_messages += 1;
+            bytes.extend_from_slice(&frame);
+        }
+        state.stats.written_bytes += bytes.len() as u64;
+        let drained = state.queue.is_empty();
+        let lagged = if drained { state.lagging.take() } else { None };
+        let closed = state.closed.filter(|_| drained);
+        if bytes.is_empty() && lagged.is_none() && closed.is_none() {
+            return None;
+        }
+        Some(Batch { bytes, lagged, closed })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(size: usize, fill: u8) -> Bytes {
+        vec![fill; size].into()
+    }
+
+    fn event(sequence: u64) -> Class {
+        Class::Event { position: Position { epoch: 1, sequence } }
+    }
+
+    #[test]
+    fn messages_leave_in_the_order_they_came() {
+        let outbox = Outbox::new(1_000);
+        for fill in 0..5 {
+            outbox.push(Class::Reply, bytes(1, fill));
+        }
+        assert_eq!(outbox.try_take().unwrap().bytes, [0, 1, 2, 3, 4]);
+        assert!(outbox.try_take().is_none());
+    }
+
+    #[test]
+    fn the_latest_value_takes_the_place_of_the_first() {
+        let outbox = Outbox::new(1_000);
+        let key = || Class::Latest { key: "gain".into() };
+        outbox.push(key(), bytes(1, 1));
+        outbox.push(Class::Reply, bytes(1, 9));
+        outbox.push(key(), bytes(1, 2));
+        assert_eq!(outbox.try_take().unwrap().bytes, [2, 9]);
+        assert_eq!(outbox.stats().queued_bytes, 0);
+        assert_eq!(outbox.stats().coalesced, 1);
+    }
+
+    #[test]
+    fn a_slow_client_is_told_after_which_event_it_lags() {
+        let outbox = Outbox::new(100);
+        for sequence in 1..=10 {
+            outbox.push(event(sequence), bytes(20, 0));
+        }
+        let batch = outbox.try_take().unwrap();
+        assert_eq!(batch.bytes.len(), 40);
+        assert_eq!(batch.lagged, Some(Some(Position { epoch: 1, sequence: 2 })));
+        outbox.push(event(11), bytes(20, 0));
+        assert_eq!(outbox.try_take().unwrap().bytes.len(), 20);
+    }
+
+    #[test]
+    fn replies_have_room_when_events_and_streams_have_none() {
+        let outbox = Outbox::new(100);
+        for sequence in 1..=10 {
+            outbox.push(Class::Stream, bytes(5, 0));
+            outbox.push(event(sequence), bytes(20, 0));
+        }
+        outbox.push(Class::Reply, bytes(40, 0));
+        assert!(!outbox.is_closed());
+        assert!(outbox.stats().dropped_streams > 0);
+    }
+
+    #[test]
+    fn a_client_that_never_reads_is_cut_off_and_its_memory_freed() {
+        let outbox = Outbox::new(100);
+        for _ in 0..10 {
+            outbox.push(Class::Reply, bytes(20, 0));
+        }
+        assert_eq!(outbox.stats().queued_bytes, 0);
+        assert_eq!(outbox.try_take().unwrap().closed, Some(Closed::TooSlow));
+    }
+
+    #[test]
+    fn what_was_queued_before_a_goodbye_is_still_written() {
+        let outbox = Outbox::new(100);
+        outbox.push(Class::Reply, bytes(3, 7));
+        outbox.close(Closed::Done);
+        outbox.push(Class::Reply, bytes(3, 8));
+        let batch = outbox.try_take().unwrap();
+        assert_eq!((batch.bytes, batch.closed), (vec![7, 7, 7], Some(Closed::Done)));
+    }
+}
