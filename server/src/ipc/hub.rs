@@ -286,9 +286,10 @@ impl Hub {
             None => true,
             Some(Recovery::Lost) => false,
             Some(Recovery::Recovered(missed)) => {
-                missed.iter().filter(|event| client.hears(&event.domain, &event.name)).for_each(
-                    |event| client.send(class_of(event), event),
-                );
+                missed
+                    .iter()
+                    .filter(|event| client.hears(&event.domain, &event.name))
+                    .for_each(|event| client.send(class_of(event), event));
                 true
             }
         };
@@ -347,13 +348,20 @@ impl Hub {
         }
     }
 
+    /// A command that was noted did not run after all.
+    pub fn forget(&self, instance: &str, id: &str) {
+        let mut guard = lock(&self.answers);
+        if let Some(answers) = guard.1.get_mut(instance) {
+            answers.by_id.remove(id);
+            answers.order.retain(|known| known != id);
+        }
+    }
+
     /// Keeps the answer to a command for the case that it is sent again.
     pub fn answered(&self, instance: &str, reply: &Arc<Envelope>) {
         let mut guard = lock(&self.answers);
-        let answer = reply
-            .cid
-            .as_ref()
-            .and_then(|cid| guard.1.get_mut(instance)?.by_id.get_mut(cid));
+        let answer =
+            reply.cid.as_ref().and_then(|cid| guard.1.get_mut(instance)?.by_id.get_mut(cid));
         if let Some(answer) = answer {
             answer.reply = Some(Arc::clone(reply));
         }

@@ -1,0 +1,9 @@
+//! Who may do what, when: the session, its one writer thread, and the ways to
+//! reach it.
+
+pub mod model;
+
+pub mod ipc;
+
+pub mod clock;
+pub mod metrics;
