@@ -35,6 +35,18 @@ fn every_dependency_follows_the_layers() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// A crate that a merge dropped from the list of members is built by nobody.
+#[test]
+fn every_crate_folder_is_a_member() {
+    let metadata = workspace::metadata(&["--no-deps"]);
+    let packages = metadata["packages"].as_array().unwrap();
+    for (folder, _) in DIRECTIONS {
+        let there = workspace::root().join(folder).join("Cargo.toml").exists();
+        let member = packages.iter().any(|package| package["name"] == format!("pulse-{folder}"));
+        assert!(member || !there, "add {folder:?} to `members` in Cargo.toml");
+    }
+}
+
 /// Clippy reads the nearest file only, so each of these crates links to the one
 /// that bans files, clocks and default-hashed maps.
 #[test]
