@@ -1,6 +1,7 @@
 //! One file per journey of a user, and one per rule of the workspace.
 
 mod docs;
+mod generated;
 mod layering;
 mod licences;
 mod setup;
