@@ -6,4 +6,5 @@ pub mod model;
 pub mod ipc;
 
 pub mod clock;
+pub mod config;
 pub mod metrics;

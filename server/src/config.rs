@@ -1,0 +1,411 @@
+//! Every setting of the server, declared once.
+//!
+//! Later beats earlier: defaults, `pulse.toml`, `PULSE_*`, flags. A key that
+//! nobody knows is an error and not a wish, because a limit with a typing
+//! mistake in its name is a limit that is off.
+
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::ipc::{connection::Timing, hub::Limits};
+
+/// What a setting holds, for documentation.
+pub struct Setting {
+    pub key: &'static str,
+    pub doc: &'static str,
+    pub kind: &'static str,
+    pub default: fn() -> String,
+    set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+impl Setting {
+    /// The environment variable of the setting.
+    pub fn variable(&self) -> String {
+        format!("PULSE_{}", self.key.replace('.', "_").to_uppercase())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("can't read {}: {error}", path.display())]
+    Read { path: PathBuf, error: std::io::Error },
+    #[error("{} is not TOML: {error}", path.display())]
+    Toml { path: PathBuf, error: Box<toml::de::Error> },
+    #[error("{place}: there is no setting `{key}`{}; docs/reference/config.md lists them",
+        meant.map(|meant| format!(" (did you mean `{meant}`?)")).unwrap_or_default())]
+    Unknown { place: String, key: String, meant: Option<&'static str> },
+    #[error("{place}: `{key}` {problem}")]
+    Value { place: String, key: String, problem: String },
+}
+
+/// A value of a setting, from text.
+trait Value: Sized {
+    const KIND: &'static str;
+    fn read(text: &str) -> Result<Self, String>;
+    fn show(&self) -> String;
+}
+
+impl Value for u64 {
+    const KIND: &'static str = "whole number";
+
+    fn read(text: &str) -> Result<u64, String> {
+        text.replace('_', "").parse().map_err(|_| format!("takes a whole number, found {text:?}"))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for bool {
+    const KIND: &'static str = "true or false";
+
+    fn read(text: &str) -> Result<bool, String> {
+        match text {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(format!("takes true or false, found {text:?}")),
+        }
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
+impl Value for String {
+    const KIND: &'static str = "text";
+
+    fn read(text: &str) -> Result<String, String> {
+        Ok(text.to_owned())
+    }
+
+    fn show(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl Value for Option<PathBuf> {
+    const KIND: &'static str = "path";
+
+    fn read(text: &str) -> Result<Option<PathBuf>, String> {
+        Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+    }
+
+    fn show(&self) -> String {
+        self.as_ref().map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+    }
+}
+
+impl Value for Option<SocketAddr> {
+    const KIND: &'static str = "address:port on loopback";
+
+    fn read(text: &str) -> Result<Option<SocketAddr>, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let address: SocketAddr = text
+            .parse()
+            .map_err(|_| format!("takes an address such as 127.0.0.1:0, found {text:?}"))?;
+        if !address.ip().is_loopback() {
+            return Err(format!("takes an address of this machine (127.0.0.1), found {text:?}"));
+        }
+        Ok(Some(address))
+    }
+
+    fn show(&self) -> String {
+        self.map_or_else(|| "none".to_owned(), |address| address.to_string())
+    }
+}
+
+macro_rules! settings {
+    ($($(#[doc = $doc:literal])+ $field:ident, $key:literal: $ty:ty = $default:expr $(, $range:expr)?;)*) => {
+        /// All settings. Build one with [`Config::load`].
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct Config { $($(#[doc = $doc])+ pub $field: $ty,)* }
+
+        impl Default for Config {
+            fn default() -> Config {
+                Config { $($field: $default,)* }
+            }
+        }
+
+        /// Every setting, in the order of the reference.
+        pub static SETTINGS: &[Setting] = &[$(Setting {
+            key: $key,
+            doc: concat!($($doc, "\n"),+),
+            kind: <$ty as Value>::KIND,
+            default: || {
+                let default: $ty = $default;
+                Value::show(&default)
+            },
+            set: |config, text| {
+                let value = <$ty as Value>::read(text)?;
+                $(inside(&value, $range)?;)?
+                config.$field = value;
+                Ok(())
+            },
+        },)*];
+    };
+}
+
+fn inside(value: &u64, range: std::ops::RangeInclusive<u64>) -> Result<(), String> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    Err(format!("takes {} to {}, found {value}", range.start(), range.end()))
+}
+
+settings! {
+    /// Path of the Unix socket; `pulse.sock` in the runtime folder when absent.
+    server_socket, "server.socket": Option<PathBuf> = None;
+    /// Loopback address of the TCP listener; none listens on the socket only.
+    server_tcp, "server.tcp": Option<SocketAddr> = None;
+    /// Token that TCP clients must know; made and printed at start when empty.
+    server_token, "server.token": String = String::new();
+    /// Worker threads of the network side.
+    server_threads, "server.threads": u64 = 2, 1..=64;
+    /// Most clients at once.
+    limits_clients, "limits.clients": u64 = 1_024, 1..=100_000;
+    /// Longest message in bytes.
+    limits_message_bytes, "limits.message_bytes": u64 = 16 * 1024 * 1024, 1_024..=1_073_741_824;
+    /// Commands per second and connection; a second's worth may come at once.
+    limits_commands_per_second, "limits.commands_per_second": u64 = 200_000, 1..=10_000_000;
+    /// Subscriptions per connection.
+    limits_subscriptions, "limits.subscriptions": u64 = 256, 1..=65_536;
+    /// Bytes that may wait for a client before it is cut off.
+    limits_queue_bytes, "limits.queue_bytes": u64 = 4 * 1024 * 1024, 4_096..=1_073_741_824;
+    /// Commands in one batch.
+    limits_batch, "limits.batch": u64 = 10_000, 1..=1_000_000;
+    /// Events kept for clients that come back.
+    limits_event_history, "limits.event_history": u64 = 10_000, 0..=10_000_000;
+    /// Answers kept per instance for commands that are sent again.
+    limits_answer_history, "limits.answer_history": u64 = 512, 1..=1_000_000;
+    /// Milliseconds from a connection to its hello.
+    timing_hello_ms, "timing.hello_ms": u64 = 5_000, 1..=600_000;
+    /// Milliseconds between two heartbeats.
+    timing_heartbeat_ms, "timing.heartbeat_ms": u64 = 5_000, 10..=600_000;
+    /// Milliseconds without a sign of life before a client with heartbeats is cut off.
+    timing_silence_ms, "timing.silence_ms": u64 = 20_000, 10..=3_600_000;
+    /// Milliseconds from the first byte of a message to its last.
+    timing_message_ms, "timing.message_ms": u64 = 30_000, 10..=3_600_000;
+    /// Milliseconds without progress of writing before a client is cut off.
+    timing_write_ms, "timing.write_ms": u64 = 10_000, 10..=600_000;
+    /// Audio host: `null` (no hardware), `alsa`, `jack`, or `none` (no engine).
+    audio_host, "audio.host": String = "null".to_owned();
+    /// Name of the audio device; the host's default when empty.
+    audio_device, "audio.device": String = String::new();
+    /// Sample rate of playback in Hz; the project's when 0.
+    audio_sample_rate, "audio.sample_rate": u64 = 0, 0..=384_000;
+    /// Frames per audio block.
+    audio_block, "audio.block": u64 = 256, 16..=8_192;
+    /// Largest size of the render cache in bytes.
+    render_cache_bytes, "render.cache_bytes": u64 = 10 * 1024 * 1024 * 1024, 1_048_576..=1_099_511_627_776;
+    /// Threads of offline renders; all cores when 0.
+    render_threads, "render.threads": u64 = 0, 0..=256;
+    /// Loopback address of the metrics page; none serves none.
+    metrics_listen, "metrics.listen": Option<SocketAddr> = None;
+    /// Filter of the log on stderr: `warn`, `info`, `pulse_server=debug`.
+    log_filter, "log.filter": String = "info".to_owned();
+    /// Writes the log as JSON lines.
+    log_json, "log.json": bool = false;
+    /// Allows the commands of the `debug` domain.
+    debug_enabled, "debug.enabled": bool = false;
+}
+
+impl Config {
+    /// Defaults, then the file, then the environment, then `flags`.
+    pub fn load(
+        file: Option<&std::path::Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> Result<Config, ConfigError> {
+        let mut config = Config::default();
+        if let Some(path) = file {
+            config.read_file(path)?;
+        }
+        for (name, value) in environment {
+            config.read_variable(&name, &value)?;
+        }
+        for (key, value) in flags {
+            config.set("flags", key, value)?;
+        }
+        Ok(config)
+    }
+
+    fn read_file(&mut self, path: &std::path::Path) -> Result<(), ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;
+        let table: toml::Table = text
+            .parse()
+            .map_err(|error| ConfigError::Toml { path: path.to_owned(), error: Box::new(error) })?;
+        let place = path.display().to_string();
+        for (section, value) in table {
+            match value {
+                toml::Value::Table(inner) => {
+                    for (name, value) in inner {
+                        self.set(&place, &format!("{section}.{name}"), &plain(&value))?;
+                    }
+                }
+                value => self.set(&place, &section, &plain(&value))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// `PULSE_LIMITS_CLIENTS`. A variable that names a section and no setting
+    /// of it is an error; others, such as `PULSE_AUTHOR`, are not ours.
+    fn read_variable(&mut self, name: &str, value: &str) -> Result<(), ConfigError> {
+        let Some(rest) = name.strip_prefix("PULSE_") else { return Ok(()) };
+        if let Some(setting) = SETTINGS.iter().find(|setting| setting.variable() == name) {
+            return self.set("environment", setting.key, value);
+        }
+        let section = rest.split('_').next().unwrap_or_default().to_lowercase();
+        let ours = SETTINGS.iter().any(|setting| setting.key.split('.').next() == Some(&section));
+        if !ours {
+            return Ok(());
+        }
+        let key = rest.to_lowercase().replacen('_', ".", 1);
+        self.set("environment", &key, value)
+    }
+
+    /// Sets one key, from anywhere.
+    pub fn set(&mut self, place: &str, key: &str, value: &str) -> Result<(), ConfigError> {
+        let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key) else {
+            let meant = SETTINGS
+                .iter()
+                .map(|setting| setting.key)
+                .filter(|known| similar(known, key))
+                .min_by_key(|known| known.len().abs_diff(key.len()));
+            return Err(ConfigError::Unknown {
+                place: place.to_owned(),
+                key: key.to_owned(),
+                meant,
+            });
+        };
+        (setting.set)(self, value).map_err(|problem| ConfigError::Value {
+            place: place.to_owned(),
+            key: key.to_owned(),
+            problem,
+        })
+    }
+
+    pub fn limits(&self) -> Limits {
+        let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+        Limits {
+            max_message_bytes: size(self.limits_message_bytes),
+            max_commands_per_second: u32::try_from(self.limits_commands_per_second)
+                .unwrap_or(u32::MAX),
+            max_subscriptions: size(self.limits_subscriptions),
+            max_queue_bytes: size(self.limits_queue_bytes),
+            max_clients: size(self.limits_clients),
+            max_batch: size(self.limits_batch),
+            event_history: size(self.limits_event_history),
+            answer_history: size(self.limits_answer_history),
+        }
+    }
+
+    pub fn timing(&self) -> Timing {
+        Timing {
+            hello: Duration::from_millis(self.timing_hello_ms),
+            heartbeat: Duration::from_millis(self.timing_heartbeat_ms),
+            silence: Duration::from_millis(self.timing_silence_ms),
+            message: Duration::from_millis(self.timing_message_ms),
+            write: Duration::from_millis(self.timing_write_ms),
+        }
+    }
+}
+
+fn plain(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether two keys have the same last part or start alike.
+fn similar(known: &str, key: &str) -> bool {
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    let shared = known.chars().zip(key.chars()).take_while(|(a, b)| a == b).count();
+    last(known) == last(key) || shared * 3 >= known.len() * 2
+}
+
+/// The reference of all settings, as Markdown.
+pub struct Reference;
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# Settings\n")?;
+        writeln!(
+            f,
+            "Generated from `server/src/config.rs` by `just gen`. Later beats earlier: the \
+             default, `pulse.toml`, the variable, the flag (`--set key=value`).\n"
+        )?;
+        writeln!(f, "| key | variable | takes | default | meaning |")?;
+        writeln!(f, "|---|---|---|---|---|")?;
+        for setting in SETTINGS {
+            let (key, variable, kind) = (setting.key, setting.variable(), setting.kind);
+            let (default, doc) = ((setting.default)(), setting.doc.trim());
+            writeln!(f, "| `{key}` | `{variable}` | {kind} | `{default}` | {doc} |")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(
+        toml: &str,
+        environment: &[(&str, &str)],
+        flags: &[(&str, &str)],
+    ) -> Result<Config, String> {
+        let mut config = Config::default();
+        let pair = |(key, value): &(&str, &str)| (key.to_string(), value.to_string());
+        let folder = std::env::temp_dir().join(format!("pulse-config-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join(format!("{:x}.toml", blake3::hash(toml.as_bytes()).as_bytes()[0]));
+        std::fs::write(&path, toml).unwrap();
+        config.read_file(&path).map_err(|error| error.to_string())?;
+        let flags: Vec<_> = flags.iter().map(pair).collect();
+        Config::load(Some(&path), environment.iter().map(pair), &flags)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn later_beats_earlier() {
+        let toml = "[limits]\nclients = 2\nbatch = 3\nsubscriptions = 4\n";
+        let environment = [("PULSE_LIMITS_BATCH", "30"), ("PULSE_LIMITS_SUBSCRIPTIONS", "40")];
+        let config = load(toml, &environment, &[("limits.subscriptions", "400")]).unwrap();
+        assert_eq!(
+            (config.limits_clients, config.limits_batch, config.limits_subscriptions),
+            (2, 30, 400)
+        );
+    }
+
+    #[test]
+    fn a_wrong_setting_says_what_is_wrong() {
+        let check = |toml: &str, environment: &[(&str, &str)], expect: &str| {
+            let error = load(toml, environment, &[]).unwrap_err();
+            assert!(error.contains(expect), "{error}");
+        };
+        check("[limits]\nclient = 2\n", &[], "there is no setting `limits.client` (did you mean");
+        check("[limits]\nclients = 0\n", &[], "`limits.clients` takes 1 to 100000, found 0");
+        check("[limits]\nclients = \"many\"\n", &[], "takes a whole number");
+        check("[server]\ntcp = \"10.0.0.1:80\"\n", &[], "takes an address of this machine");
+        check("", &[("PULSE_LIMITS_CLIENT", "3")], "environment: there is no setting");
+        check("", &[("PULSE_DEBUG_ENABLED", "maybe")], "takes true or false");
+        check("limits = 3\n", &[], "there is no setting `limits`");
+    }
+
+    #[test]
+    fn variables_of_others_are_left_alone() {
+        assert_eq!(load("", &[("PULSE_AUTHOR", "Ada"), ("PATH", "x")], &[]), Ok(Config::default()));
+    }
+
+    #[test]
+    fn every_setting_is_in_the_reference() {
+        let reference = Reference.to_string();
+        assert!(SETTINGS.iter().all(|setting| reference.contains(setting.key)));
+    }
+}
