@@ -18,6 +18,7 @@ use crate::{
 };
 
 pub(crate) mod batch;
+pub mod delay;
 pub mod drums;
 pub mod eq;
 mod parameters;

@@ -6,6 +6,7 @@ use crate::node::{self, NodeKind};
 /// Every kind that Pulse ships.
 #[rustfmt::skip]
 pub static NODES: &[&NodeKind] = &[
+    &node::delay::KIND,
     &node::drums::KIND,
     &node::eq::KIND,
     &node::reverb::KIND,

@@ -1,0 +1,290 @@
+//! `pulse.delay`: stereo echo, free or in tempo.
+//!
+//! Echo times are whole frames, so an echo in tempo stays on the beat however often it
+//! repeats, and nothing is interpolated unless the time moves. A new time either
+//! crossfades to a second reading point or slides there like a tape; both are counted
+//! sample by sample and so don't depend on blocks. Everything in the loop is f64, and
+//! what falls below −300 dB ends.
+
+use crate::{
+    dsp::{delay_line::DelayLine, delay_line::flush, lfo::LfoPhase, svf},
+    math,
+    node::{
+        Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
+        parameters::parameters,
+        voices::{Step, mapped, walk},
+    },
+    param::{GRID, ParamDesc, Ramp, Unit, cell_start},
+};
+
+mod tap;
+#[cfg(test)]
+mod tests;
+
+use tap::{Glide, Tap};
+
+/// Note values by index; the first is none.
+const SYNC: &[&str] = &[
+    "free", "1/1", "1/2D", "1/2", "1/2T", "1/4D", "1/4", "1/4T", "1/8D", "1/8", "1/8T", "1/16D",
+    "1/16", "1/16T", "1/32",
+];
+/// Quarter notes of each.
+const BEATS: [f64; 15] = [
+    0.0,
+    4.0,
+    3.0,
+    2.0,
+    4.0 / 3.0,
+    1.5,
+    1.0,
+    2.0 / 3.0,
+    0.75,
+    0.5,
+    1.0 / 3.0,
+    0.375,
+    0.25,
+    1.0 / 6.0,
+    0.125,
+];
+const LOWEST_CUT: f64 = 10.0;
+const HIGHEST_CUT: f64 = 20_000.0;
+const MOST_MOVEMENT_MS: f64 = 10.0;
+
+parameters!(PARAMS, P {
+    Mix => ParamDesc::new("mix", "Mix", Unit::Ratio, (0.0, 1.0), 0.3),
+    Sync => ParamDesc::choice("sync", "Note value", SYNC, 8),
+    Time => ParamDesc::new("time", "Time", Unit::Milliseconds, (1.0, 8_000.0), 350.0)
+        .exponential()
+        .smoothing(0.0),
+    Offset => ParamDesc::new("offset", "Right against left", Unit::Ratio, (-0.5, 0.5), 0.0)
+        .smoothing(0.0),
+    Feedback => ParamDesc::new("feedback", "Feedback", Unit::Ratio, (0.0, 0.98), 0.4),
+    Mode => ParamDesc::choice("mode", "Mode", &["stereo", "pingPong"], 0),
+    Glide => ParamDesc::choice("glide", "Change of time", &["fade", "tape"], 0),
+    LowCut => ParamDesc::new("lowCut", "Low cut", Unit::Hertz, (LOWEST_CUT, 2_000.0), 80.0)
+        .exponential(),
+    HighCut => ParamDesc::new("highCut", "High cut", Unit::Hertz, (500.0, HIGHEST_CUT), 7_000.0)
+        .exponential(),
+    Drive => ParamDesc::new("drive", "Drive", Unit::Ratio, (0.0, 1.0), 0.0),
+    ModDepth => ParamDesc::new(
+        "modDepth", "Movement", Unit::Milliseconds, (0.0, MOST_MOVEMENT_MS), 0.0,
+    ),
+    ModRate => ParamDesc::new("modRate", "Speed of movement", Unit::Hertz, (0.05, 10.0), 0.6)
+        .exponential(),
+    Width => ParamDesc::new("width", "Width", Unit::Ratio, (0.0, 1.0), 1.0),
+    MaxTime => ParamDesc::new("maxTime", "Longest time", Unit::Seconds, (0.25, 8.0), 2.5).layout(),
+});
+
+static DESCRIPTOR: Descriptor = {
+    let mut descriptor = Descriptor::effect("pulse.delay", "Delay", PARAMS);
+    descriptor.reads_transport = true;
+    descriptor
+};
+
+pub static KIND: NodeKind = NodeKind::new(&DESCRIPTOR, || Box::new(Delay::default()));
+
+/// What the parameters amount to within one call.
+#[derive(Clone, Copy)]
+struct Design {
+    /// Frames of each channel.
+    times: [f64; 2],
+    glide: Glide,
+    ping_pong: bool,
+    drive: f64,
+    feedback: f64,
+    low_cut: Option<svf::Coefficients>,
+    high_cut: Option<svf::Coefficients>,
+}
+
+#[derive(Default)]
+struct Channel {
+    line: DelayLine,
+    tap: Tap,
+    low_cut: svf::State,
+    high_cut: svf::State,
+}
+
+impl Channel {
+    /// The echo of this frame.
+    fn read(&mut self, time: f64, sway: f64, design: &Design) -> f64 {
+        let echo = self.tap.read(&self.line, time, sway, &design.glide);
+        let low = match &design.low_cut {
+            Some(cut) => self.low_cut.step(cut, echo).high,
+            None => echo,
+        };
+        match &design.high_cut {
+            Some(cut) => self.high_cut.step(cut, low).low,
+            None => low,
+        }
+    }
+}
+
+#[derive(Default)]
+struct Delay {
+    rate: f64,
+    longest: f64,
+    channels: Vec<Channel>,
+    movement: LfoPhase,
+    /// Of the last call, for the tail only.
+    design: Option<Design>,
+}
+
+impl Node for Delay {
+    fn prepare(&mut self, setup: &Setup) {
+        self.rate = setup.rate();
+        self.longest = libm::floor(setup.param(P::MaxTime as usize) * self.rate);
+        let movement = MOST_MOVEMENT_MS * 0.001 * self.rate;
+        let room = (self.longest + movement) as usize + 4;
+        let channel = || Channel { line: DelayLine::new(room), ..Channel::default() };
+        self.channels = (0..setup.channels.clamp(1, 2)).map(|_| channel()).collect();
+        self.design = None;
+        self.reset();
+    }
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let design = self.read_design(io);
+        self.design = Some(design);
+        self.movement.set_rate(io.frame(), io.param(P::ModRate as usize) / self.rate);
+        walk(io.frame(), io.frames(), &[], |step| match step {
+            Step::GridPoint(_) => self.settle(),
+            Step::Event(..) => {}
+            Step::Render { at, length } => self.render(io, at, length, &design),
+        });
+    }
+
+    fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
+        for channel in &mut self.channels {
+            channel.line.visit(visitor);
+            channel.tap.visit(visitor);
+            for state in [&mut channel.low_cut, &mut channel.high_cut] {
+                visitor.f64(&mut state.ic1);
+                visitor.f64(&mut state.ic2);
+            }
+        }
+        self.movement.visit(visitor);
+    }
+
+    fn reset(&mut self) {
+        for channel in &mut self.channels {
+            channel.line.clear();
+            channel.tap = Tap::default();
+            channel.low_cut = svf::State::default();
+            channel.high_cut = svf::State::default();
+        }
+        self.movement = LfoPhase::default();
+    }
+
+    /// Echoes until the last has fallen by 300 dB, with one second for the filters.
+    fn tail(&self) -> Tail {
+        let Some(design) = self.design else { return Tail::Infinite };
+        let taps = self.channels.iter().map(|channel| channel.tap.longest());
+        let time = taps.chain(design.times).fold(1.0, f64::max);
+        let loss = -20.0 * math::log10(design.feedback.max(1e-15));
+        let echoes = libm::ceil(330.0 / loss) + 2.0;
+        Tail::Frames((echoes * (time + MOST_MOVEMENT_MS * 0.001 * self.rate) + self.rate) as u64)
+    }
+}
+
+impl Delay {
+    fn read_design(&self, io: &Io<'_>) -> Design {
+        let value = |param: P| io.param(param as usize);
+        let beats = BEATS.get(io.param_index(P::Sync as usize)).copied().unwrap_or(0.0);
+        let seconds = if beats > 0.0 {
+            beats * 60.0 / io.transport().tempo.clamp(1.0, 10_000.0)
+        } else {
+            value(P::Time) * 0.001
+        };
+        let frames =
+            |seconds: f64| libm::round(seconds * self.rate).clamp(2.0, self.longest.max(2.0));
+        let (low, high) = (value(P::LowCut), value(P::HighCut));
+        let cut =
+            |hertz: f64| svf::Coefficients::new(hertz, core::f64::consts::FRAC_1_SQRT_2, self.rate);
+        Design {
+            times: [frames(seconds), frames(seconds * (1.0 + value(P::Offset)))],
+            glide: Glide::new(io.param_index(P::Glide as usize) == 1, self.rate),
+            ping_pong: io.param_index(P::Mode as usize) == 1 && self.channels.len() == 2,
+            drive: value(P::Drive) * 2.0,
+            feedback: value(P::Feedback),
+            low_cut: (low > LOWEST_CUT).then(|| cut(low)),
+            high_cut: (high < HIGHEST_CUT).then(|| cut(high)),
+        }
+    }
+
+    fn settle(&mut self) {
+        for channel in &mut self.channels {
+            channel.low_cut.settle();
+            channel.high_cut.settle();
+        }
+    }
+
+    /// Frames by which the reading points sway, as a line through the grid cell.
+    fn sway(&self, depth: Ramp, cell: i64, into_cell: usize) -> Ramp {
+        if depth.base == 0.0 && depth.end == 0.0 {
+            return Ramp::constant(0.0);
+        }
+        let at = |frame: i64, ms: f64| {
+            let cycles = self.movement.cycles(frame);
+            let phase = cycles - libm::floor(cycles);
+            let sine = math::sin(2.0 * core::f64::consts::PI * phase);
+            0.5 * (1.0 + sine) * ms * 0.001 * self.rate
+        };
+        Ramp::cell(at(cell, depth.base), at(cell + GRID, depth.end), into_cell as u32)
+    }
+
+    fn render(&mut self, io: &mut Io<'_>, at: usize, length: usize, design: &Design) {
+        let cell = cell_start(io.frame() + at as i64);
+        let into_cell = (io.frame() + at as i64 - cell) as usize;
+        let sway = self.sway(io.param_ramp(P::ModDepth as usize), cell, into_cell);
+        let mix = io.param_ramp(P::Mix as usize);
+        let dry = mapped(mix, |mix| math::sqrt(1.0 - mix));
+        let wet = mapped(mix, math::sqrt);
+        let (feedback, width) =
+            (io.param_ramp(P::Feedback as usize), io.param_ramp(P::Width as usize));
+        let (left, right) = io.output_pair(0);
+        for i in 0..length {
+            let n = at + i;
+            let sway = if sway.is_constant() { sway.end } else { sway.at(i) };
+            match &mut self.channels[..] {
+                [one] => {
+                    let input = f64::from(left[n]);
+                    let echo = one.read(design.times[0], sway, design);
+                    one.line.push(flush(input + drive(echo, design.drive) * feedback.at(n)));
+                    left[n] = (input * dry.at(n) + echo * wet.at(n)) as f32;
+                }
+                [first, second] => {
+                    let input = [f64::from(left[n]), f64::from(right[n])];
+                    let echoes = [
+                        first.read(design.times[0], sway, design),
+                        second.read(design.times[1], sway, design),
+                    ];
+                    let back = echoes.map(|echo| drive(echo, design.drive) * feedback.at(n));
+                    let fed = if design.ping_pong {
+                        [0.5 * (input[0] + input[1]) + back[1], back[0]]
+                    } else {
+                        [input[0] + back[0], input[1] + back[1]]
+                    };
+                    first.line.push(flush(fed[0]));
+                    second.line.push(flush(fed[1]));
+                    let shown = narrow(echoes, width.at(n));
+                    left[n] = (input[0] * dry.at(n) + shown[0] * wet.at(n)) as f32;
+                    right[n] = (input[1] * dry.at(n) + shown[1] * wet.at(n)) as f32;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Scales the difference of the channels; at full width nothing changes.
+fn narrow(sides: [f64; 2], width: f64) -> [f64; 2] {
+    if width == 1.0 {
+        return sides;
+    }
+    let (middle, side) = (0.5 * (sides[0] + sides[1]), 0.5 * (sides[0] - sides[1]) * width);
+    [middle + side, middle - side]
+}
+
+/// A soft limit that never amplifies.
+fn drive(x: f64, amount: f64) -> f64 {
+    if amount == 0.0 { x } else { x / math::sqrt(1.0 + (amount * x) * (amount * x)) }
+}
