@@ -21,6 +21,7 @@ pub(crate) mod batch;
 pub mod delay;
 pub mod drums;
 pub mod eq;
+pub mod filter;
 mod parameters;
 pub mod reverb;
 pub mod strip;

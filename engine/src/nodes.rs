@@ -10,6 +10,7 @@ pub static NODES: &[&NodeKind] = &[
     &node::drums::KIND,
     &node::eq::KIND,
     &node::reverb::KIND,
+    &node::filter::KIND,
     &node::strip::KIND,
     &node::sum::KIND,
     &node::synth::KIND,
