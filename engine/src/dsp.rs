@@ -13,6 +13,7 @@ pub mod delay_line;
 pub mod envelope_follower;
 pub mod fade;
 pub mod fdn;
+pub mod fixed_delay;
 pub mod halfband;
 pub mod interpolate;
 pub mod lfo;

@@ -18,12 +18,16 @@ use crate::{
 };
 
 pub(crate) mod batch;
+pub mod compressor;
 pub mod delay;
 pub mod drums;
 pub mod eq;
 pub mod filter;
+pub mod gate;
+pub mod limiter;
 mod parameters;
 pub mod reverb;
+pub(crate) mod side_chain;
 pub mod strip;
 pub mod sum;
 pub mod synth;

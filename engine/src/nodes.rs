@@ -7,10 +7,13 @@ use crate::node::{self, NodeKind};
 #[rustfmt::skip]
 pub static NODES: &[&NodeKind] = &[
     &node::delay::KIND,
+    &node::compressor::KIND,
     &node::drums::KIND,
     &node::eq::KIND,
-    &node::reverb::KIND,
     &node::filter::KIND,
+    &node::gate::KIND,
+    &node::limiter::KIND,
+    &node::reverb::KIND,
     &node::strip::KIND,
     &node::sum::KIND,
     &node::synth::KIND,

@@ -7,7 +7,7 @@ use std::f64::consts::PI;
 use super::halfband::{History, dot};
 
 /// Taps per phase.
-const TAPS: usize = 24;
+const TAPS: usize = 32;
 /// Frames between a sample and the peak that belongs to it.
 pub const DELAY: usize = TAPS / 2;
 
@@ -16,7 +16,6 @@ pub const DELAY: usize = TAPS / 2;
 pub struct TruePeak {
     /// Taps of the phases between two samples, phase after phase.
     phases: Vec<f64>,
-    /// No interpolated value exceeds this many times the largest sample in reach.
     bound: f64,
     history: History,
 }
@@ -26,15 +25,10 @@ pub fn meter_factor(rate: f64) -> usize {
     if rate < 64_000.0 { 4 } else { 2 }
 }
 
-/// Oversampling of a limiter, which must not miss what a finer meter sees: at least 350 kHz.
+/// Oversampling of a limiter, which must not miss what a finer meter sees. At the higher rates a
+/// coarser grid suffices, because what is audible lies far below Nyquist.
 pub fn limiter_factor(rate: f64) -> usize {
-    if rate < 64_000.0 {
-        8
-    } else if rate < 128_000.0 {
-        4
-    } else {
-        2
-    }
+    if rate < 64_000.0 { 8 } else { 4 }
 }
 
 impl TruePeak {
@@ -65,21 +59,16 @@ impl TruePeak {
         peak
     }
 
-    /// [`TruePeak::step`] for a caller that only cares about peaks above `threshold`: where the bound
-    /// rules one out it answers with the sample itself. `recent` is the largest magnitude among the
-    /// last samples in reach, which the caller tracks for both channels at once.
+    /// As `step` for a sample whose surroundings are known to be harmless: the sample alone.
     #[inline]
-    pub fn step_above(&mut self, sample: f64, recent: f64, threshold: f64) -> f64 {
-        if recent * self.bound > threshold {
-            return self.step(sample);
-        }
+    pub fn skip(&mut self, sample: f64) -> f64 {
         self.history.push(sample);
         self.history.back(DELAY).abs()
     }
 
-    /// How many samples, the newest included, a result depends on.
-    pub const fn reach() -> usize {
-        TAPS
+    /// No interpolated value exceeds this many times the largest sample in reach.
+    pub fn bound(&self) -> f64 {
+        self.bound
     }
 
     pub fn state(&mut self) -> &mut [f64] {
@@ -94,7 +83,7 @@ impl TruePeak {
 /// Kaiser-windowed sinc that reads the signal `offset` (0..1) of a frame after the sample
 /// [`DELAY`] ago. Newest tap last.
 fn interpolator(offset: f64) -> [f64; TAPS] {
-    const BETA: f64 = 6.2;
+    const BETA: f64 = 5.0;
     let half = TAPS as f64 / 2.0;
     let mut taps: [f64; TAPS] = std::array::from_fn(|i| {
         let at = i as f64 - (TAPS - 1 - DELAY) as f64 - offset;
