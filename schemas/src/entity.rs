@@ -148,7 +148,12 @@ impl Reference {
 
 /// What one kind of entity tells about itself.
 pub trait Entity:
-    Clone + PartialEq + Serialize + for<'de> Deserialize<'de> + Into<AnyEntity>
+    Clone
+    + PartialEq
+    + Serialize
+    + for<'de> Deserialize<'de>
+    + Into<AnyEntity>
+    + TryFrom<AnyEntity, Error = AnyEntity>
 {
     const KIND: EntityKind;
     /// Version of the archived layout; a change of the struct is a new version.

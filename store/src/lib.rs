@@ -13,3 +13,5 @@ pub mod journal;
 pub mod node;
 pub mod repo;
 pub mod tree;
+pub mod index;
+pub mod view;

@@ -1,0 +1,59 @@
+//! What a transaction changed, entity by entity: what every derivation of the state starts from.
+
+use std::collections::BTreeSet;
+
+use pulse_schemas::{
+    entity::{AnyEntity, HistoryContext, field_context},
+    record::EntityKey,
+};
+
+/// One entity before and after.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    pub key: EntityKey,
+    pub before: Option<AnyEntity>,
+    pub after: Option<AnyEntity>,
+    /// One side is a record of a newer version, which this one keeps without reading it.
+    pub opaque: bool,
+}
+
+/// All changes of a transaction in key order, and the histories that they belong to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Changes {
+    pub list: Vec<Change>,
+    pub contexts: Vec<HistoryContext>,
+}
+
+impl Changes {
+    /// Contexts follow from the changed fields; `given` are added.
+    pub fn new(list: Vec<Change>, given: &[HistoryContext]) -> Changes {
+        let mut contexts: BTreeSet<HistoryContext> = given.iter().copied().collect();
+        for change in &list {
+            if contexts.len() == HistoryContext::ALL.len() {
+                break;
+            }
+            change.contexts(&mut contexts);
+        }
+        Changes { list, contexts: contexts.into_iter().collect() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+impl Change {
+    fn contexts(&self, contexts: &mut BTreeSet<HistoryContext>) {
+        let kind = self.key.kind;
+        let (Some(before), Some(after)) = (&self.before, &self.after) else {
+            contexts.insert(field_context(kind, ""));
+            return;
+        };
+        let (before, after) = (before.fields(), after.fields());
+        for (name, value) in &after {
+            if before.get(name) != Some(value) {
+                contexts.insert(field_context(kind, name));
+            }
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Changes on their way into a state: many small writes collected, few tree edits made.
+//!
+//! A write is held back until somebody asks a question that the tree has to answer, so that an
+//! import of a hundred thousand entities edits the tree once and a command that reads its own
+//! writes still sees them.
+
+use std::collections::BTreeMap;
+
+use pulse_schemas::{
+    entity::AnyEntity,
+    id::AnyId,
+    record::{self, EntityKey, RecordError, RecordView},
+};
+
+use crate::{
+    changes::Change,
+    index::IndexEdits,
+    tree::{Edit, Snapshot, TreeError},
+    view::{ReadError, View, decode},
+};
+
+/// Writes over a view.
+pub struct Staging {
+    base: View,
+    /// The base with everything but `pending`.
+    view: View,
+    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Every key written so far with its value in the base.
+    touched: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+}
+
+/// A finished staging: the new state and what leads to it.
+pub struct Staged {
+    pub view: View,
+    pub edits: Vec<Edit>,
+    pub changes: Vec<Change>,
+}
+
+impl Staging {
+    pub fn new(base: View) -> Staging {
+        Staging {
+            view: base.clone(),
+            base,
+            pending: BTreeMap::new(),
+            touched: BTreeMap::new(),
+        }
+    }
+
+    pub fn base(&self) -> &View {
+        &self.base
+    }
+
+    /// The state with all writes so far.
+    pub fn view(&mut self) -> Result<&View, ReadError> {
+        self.flush()?;
+        Ok(&self.view)
+    }
+
+    /// The bytes under a key, own writes included.
+    pub fn bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TreeError> {
+        match self.pending.get(key) {
+            Some(value) => Ok(value.clone()),
+            None => Ok(self.view.state().get(key)?.map(|value| value.to_vec())),
+        }
+    }
+
+    pub fn entity(&self, key: &EntityKey) -> Result<Option<AnyEntity>, ReadError> {
+        let bytes = self.bytes(&key.to_bytes())?;
+        bytes.map(|bytes| decode(key.any_id(), &bytes)).transpose()
+    }
+
+    pub fn contains(&self, key: &EntityKey) -> Result<bool, ReadError> {
+        Ok(self.bytes(&key.to_bytes())?.is_some())
+    }
+
+    /// The key of an entity, own writes included.
+    pub fn locate(&mut self, id: AnyId) -> Result<Option<EntityKey>, ReadError> {
+        if pulse_schemas::entity::is_owned(id.kind) {
+            return self.view()?.locate(id);
+        }
+        let key = EntityKey::standalone(id);
+        Ok(self.contains(&key)?.then_some(key))
+    }
+
+    /// Writes an entity; fields that only a newer version knows stay beside it.
+    pub fn put(&mut self, entity: &AnyEntity) -> Result<(), ReadError> {
+        let key = EntityKey::of(entity);
+        let id = key.any_id();
+        let failed = |source: RecordError| ReadError::Record { id, source };
+        let before = self.bytes(&key.to_bytes())?;
+        let unknown = match &before {
+            Some(bytes) => {
+                let record = RecordView::parse(bytes).map_err(failed)?;
+                record.entity().map_err(failed)?;
+                record.unknown_fields().map_err(failed)?
+            }
+            None => serde_json::Map::new(),
+        };
+        let bytes = record::encode(entity, &unknown).map_err(failed)?;
+        if before.is_none() {
+            self.view.owners().note(&key);
+        }
+        self.write(key.to_bytes(), Some(bytes))
+    }
+
+    pub fn remove(&mut self, key: &EntityKey) -> Result<(), ReadError> {
+        self.write(key.to_bytes(), None)
+    }
+
+    /// Writes raw bytes under a raw key: for records that this version cannot read.
+    pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), ReadError> {
+        if !self.touched.contains_key(&key) {
+            let before = self.base.state().get(&key)?.map(|value| value.to_vec());
+            self.touched.insert(key.clone(), before);
+        }
+        self.pending.insert(key, value);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ReadError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let pending = std::mem::take(&mut self.pending);
+        let mut index = IndexEdits::default();
+        let mut edits = Vec::with_capacity(pending.len());
+        for (key, value) in pending {
+            let before = self.view.state().get(&key)?;
+            let before = before.as_deref().and_then(readable);
+            index.change(before.as_ref(), value.as_deref().and_then(readable).as_ref());
+            edits.push(Edit { key, value });
+        }
+        let state = self.view.state().edit(&edits)?;
+        let index = index.apply(self.view.index()?)?;
+        self.view = View::new(state, index, self.view.owners().clone());
+        Ok(())
+    }
+
+    /// The new state with all that changed; writes that came back to the old value drop out.
+    pub fn finish(mut self) -> Result<Staged, ReadError> {
+        self.flush()?;
+        let (mut edits, mut changes) = (Vec::new(), Vec::new());
+        for (key, before) in self.touched {
+            let after = self.view.state().get(&key)?.map(|value| value.to_vec());
+            if before == after {
+                continue;
+            }
+            // A key of a kind from the future has no entity to tell about.
+            if let Ok(key) = EntityKey::from_bytes(&key) {
+                changes.push(change(key, before.as_deref(), after.as_deref()));
+            }
+            edits.push(Edit { key, value: after });
+        }
+        Ok(Staged { view: self.view, edits, changes })
+    }
+}
+
+/// What one key's bytes mean before and after.
+pub(crate) fn change(key: EntityKey, before: Option<&[u8]>, after: Option<&[u8]>) -> Change {
+    let read = |bytes: Option<&[u8]>| bytes.map(|bytes| (readable(bytes), ()));
+    let (old, new) = (read(before), read(after));
+    let opaque = [&old, &new].into_iter().flatten().any(|(entity, ())| entity.is_none());
+    let entity = |side: Option<(Option<AnyEntity>, ())>| side.and_then(|(entity, ())| entity);
+    Change { key, before: entity(old), after: entity(new), opaque }
+}
+
+/// The changes that lead from one state to another, at the cost of the difference.
+pub fn changes_between(from: &Snapshot, to: &Snapshot) -> Result<Vec<Change>, TreeError> {
+    let mut changes = Vec::new();
+    for difference in from.diff(to) {
+        let difference = difference?;
+        if let Ok(key) = EntityKey::from_bytes(&difference.key) {
+            changes.push(change(key, difference.before.as_deref(), difference.after.as_deref()));
+        }
+    }
+    Ok(changes)
+}
+
+fn readable(bytes: &[u8]) -> Option<AnyEntity> {
+    RecordView::parse(bytes).ok()?.entity().ok()
+}
