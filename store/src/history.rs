@@ -86,17 +86,7 @@ impl RowInfo {
         let [branch, client, author, label, coalesce] =
             [text()?, text()?, text()?, text()?, text()?];
         let command = reader.bytes()?.to_vec();
-        Ok(RowInfo {
-            action,
-            contexts,
-            time,
-            branch,
-            client,
-            author,
-            label,
-            coalesce,
-            command,
-        })
+        Ok(RowInfo { action, contexts, time, branch, client, author, label, coalesce, command })
     }
 }
 

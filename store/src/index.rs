@@ -227,7 +227,8 @@ mod tests {
 
     #[test]
     fn a_member_has_no_entry_under_its_owner() {
-        let note = Note { id: pulse_schemas::id::NoteId(id(1)), clip: ClipId(id(2)), ..Note::default() };
+        let note =
+            Note { id: pulse_schemas::id::NoteId(id(1)), clip: ClipId(id(2)), ..Note::default() };
         assert!(entries(&note.into()).is_empty());
     }
 

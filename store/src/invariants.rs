@@ -43,14 +43,14 @@ pub enum Breach {
     SecondMaster { arrangement: AnyId, first: ChannelId, second: ChannelId },
     #[error("{track} would have two channels, {first} and {second}; remove one of them")]
     SecondChannel { track: AnyId, first: ChannelId, second: ChannelId },
-    #[error("{track} would lie inside itself ({}); choose another parent", path(.path))]
+    #[error("{track} would lie inside itself ({}); choose another parent", steps(.path))]
     TrackLoop { track: TrackId, path: Vec<TrackId> },
     #[error(
         "{via} would close a loop ({}); choose another target or set a feedback delay",
-        path(.path)
+        steps(.path)
     )]
     RoutingLoop { via: AnyId, path: Vec<ChannelId> },
-    #[error("{via} would close a loop ({}); give the connection a feedback delay", path(.path))]
+    #[error("{via} would close a loop ({}); give the connection a feedback delay", steps(.path))]
     WireLoop { via: AnyId, path: Vec<NodeId> },
 }
 
@@ -94,8 +94,8 @@ fn list(violations: &[Violation]) -> String {
     violations.iter().map(Violation::to_string).collect::<Vec<_>>().join("; ")
 }
 
-fn path<T: std::fmt::Display>(steps: &[T]) -> String {
-    steps.iter().map(T::to_string).collect::<Vec<_>>().join(" → ")
+fn steps<T: std::fmt::Display>(path: &[T]) -> String {
+    path.iter().map(T::to_string).collect::<Vec<_>>().join(" → ")
 }
 
 /// Everything that `changes`, which led to `after`, break.

@@ -1,6 +1,26 @@
 //! What a project is: a content-addressed, versioned, mergeable store.
 
+// The folder of a project is made, and its number told, here.
+#[allow(clippy::disallowed_methods)]
+pub mod project;
+pub mod tx;
+pub mod view;
+
+pub mod changes;
+pub mod history;
+pub mod invariants;
+pub mod refs;
+pub mod rev;
+pub mod version;
+
+pub mod conflict;
+pub mod merge;
+
+pub mod index;
+pub mod staging;
+
 pub mod backend;
+pub mod base64;
 // Blobs and cached renders are files.
 #[allow(clippy::disallowed_methods)]
 pub mod blob;
@@ -13,5 +33,3 @@ pub mod journal;
 pub mod node;
 pub mod repo;
 pub mod tree;
-pub mod index;
-pub mod view;

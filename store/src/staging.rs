@@ -38,12 +38,7 @@ pub struct Staged {
 
 impl Staging {
     pub fn new(base: View) -> Staging {
-        Staging {
-            view: base.clone(),
-            base,
-            pending: BTreeMap::new(),
-            touched: BTreeMap::new(),
-        }
+        Staging { view: base.clone(), base, pending: BTreeMap::new(), touched: BTreeMap::new() }
     }
 
     pub fn base(&self) -> &View {

@@ -25,11 +25,7 @@ struct Edge {
     via: AnyId,
 }
 
-pub fn check(
-    after: &View,
-    changes: &[Change],
-    found: &mut Vec<Breach>,
-) -> Result<(), ReadError> {
+pub fn check(after: &View, changes: &[Change], found: &mut Vec<Breach>) -> Result<(), ReadError> {
     let (edges, wired) = added(after, changes)?;
     if edges.len() > MANY {
         check_all(after, &edges, found)?;
@@ -184,11 +180,7 @@ fn check_all(
 }
 
 /// The wires inside one channel.
-fn check_wires(
-    view: &View,
-    channel: ChannelId,
-    found: &mut Vec<Breach>,
-) -> Result<(), ReadError> {
+fn check_wires(view: &View, channel: ChannelId, found: &mut Vec<Breach>) -> Result<(), ReadError> {
     let mut wires: BTreeMap<NodeId, Vec<(NodeId, AnyId)>> = BTreeMap::new();
     for wire in view.referring::<Connection>(channel)? {
         if let (Some(from), Some(to), None) = (wire.from.node, wire.to.node, wire.feedback) {

@@ -80,10 +80,7 @@ fn merge_deleted(
         Deleted::Keep => ours.or(theirs),
         Deleted::KeepOurs => ours,
     };
-    Merged {
-        value: kept.map(<[u8]>::to_vec),
-        conflicts: vec![whole(cause, base, ours, theirs)],
-    }
+    Merged { value: kept.map(<[u8]>::to_vec), conflicts: vec![whole(cause, base, ours, theirs)] }
 }
 
 /// A conflict over the entity as a whole.
@@ -212,7 +209,11 @@ impl FieldMerge {
         }
     }
 
-    fn conflict(&mut self, field: String, [base, ours, theirs]: [Option<&Value>; 3]) -> Option<Value> {
+    fn conflict(
+        &mut self,
+        field: String,
+        [base, ours, theirs]: [Option<&Value>; 3],
+    ) -> Option<Value> {
         self.conflicts.push(FieldConflict {
             field,
             cause: self.cause,
@@ -245,8 +246,7 @@ impl FieldMerge {
 /// Ours, with what theirs added and without what theirs took away. The order is ours.
 fn merge_sets(sides: [Option<&Value>; 3]) -> Value {
     let empty = Vec::new();
-    let [base, ours, theirs] =
-        sides.map(|side| side.and_then(Value::as_array).unwrap_or(&empty));
+    let [base, ours, theirs] = sides.map(|side| side.and_then(Value::as_array).unwrap_or(&empty));
     let kept = ours.iter().filter(|item| theirs.contains(item) || !base.contains(item));
     let added = theirs.iter().filter(|item| !ours.contains(item) && !base.contains(item));
     Value::Array(kept.chain(added).cloned().collect())

@@ -1,0 +1,3 @@
+//! Three-way merge.
+
+pub mod record;

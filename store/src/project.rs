@@ -1,0 +1,188 @@
+//! One open project: its content, its history and its versions, with a single writer.
+
+mod open;
+mod undo;
+
+use std::path::{Path, PathBuf};
+
+use pulse_schemas::{hash::Hash, id::ActorId};
+
+pub use self::{
+    open::{CreateOptions, DraftPolicy, OpenError, OpenOptions},
+    undo::{HistoryEntry, HistoryError},
+};
+use crate::{
+    changes::Changes,
+    history::{Action, History, RowInfo},
+    journal::keeper::OnDurable,
+    refs::{Refs, RefsError},
+    repo::{Repo, RepoError, Transaction},
+    staging::Staged,
+    tree::Edit,
+    tx::{Committed, Ticket, Tx, TxError, TxMeta},
+    version::VersionError,
+    view::View,
+};
+
+/// The folder inside a project folder that holds the store.
+pub const STORE_DIR: &str = ".pulse";
+/// The folder inside a project folder that holds its media.
+pub const MEDIA_DIR: &str = "Media";
+
+/// An open project. It is the only writer; views of it may be anywhere.
+pub struct Project {
+    pub(crate) repo: Repo,
+    pub(crate) view: View,
+    /// The project's folder; none in memory.
+    dir: Option<PathBuf>,
+    actor: ActorId,
+    pub(crate) branch: String,
+    history: Option<History>,
+}
+
+/// Everything that one journal row is made of.
+pub(crate) struct Append {
+    pub staged: Staged,
+    pub refs: Vec<Edit>,
+    pub meta: TxMeta,
+    pub action: Action,
+    pub keep: bool,
+    pub on_durable: Option<OnDurable>,
+}
+
+impl Project {
+    /// An immutable snapshot of the working copy.
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    pub fn root(&self) -> Hash {
+        self.view.root()
+    }
+
+    /// The sequence of the last transaction.
+    pub fn seq(&self) -> u64 {
+        self.repo.seq()
+    }
+
+    pub(crate) fn next_seq(&self) -> u64 {
+        self.repo.seq() + 1
+    }
+
+    /// Who makes the ids of this copy of the project.
+    pub fn actor(&self) -> ActorId {
+        self.actor
+    }
+
+    /// The branch that is open.
+    pub fn branch_name(&self) -> &str {
+        &self.branch
+    }
+
+    pub fn dir(&self) -> Option<&Path> {
+        self.dir.as_deref()
+    }
+
+    pub fn is_read_only(&self) -> bool {
+        self.repo.is_read_only()
+    }
+
+    /// The byte-level store below: for care and for tools.
+    pub fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    pub fn repo_mut(&mut self) -> &mut Repo {
+        &mut self.repo
+    }
+
+    pub fn refs(&self) -> Refs<'_> {
+        Refs::new(self.repo.meta())
+    }
+
+    /// Starts a transaction.
+    pub fn begin(&mut self, meta: TxMeta) -> Tx<'_> {
+        Tx::new(self, meta, Action::Edit)
+    }
+
+    pub(crate) fn begin_as(&mut self, meta: TxMeta, action: Action) -> Tx<'_> {
+        Tx::new(self, meta, action)
+    }
+
+    /// What a transaction answers that changed nothing.
+    pub(crate) fn nothing(&self) -> Committed {
+        Committed {
+            seq: self.repo.seq(),
+            before: self.root(),
+            after: self.root(),
+            changes: Changes::default(),
+            ticket: Ticket::nothing(),
+        }
+    }
+
+    pub(crate) fn append(&mut self, append: Append) -> Result<Committed, TxError> {
+        let Append { staged, refs, meta, action, keep, on_durable } = append;
+        let Staged { view, edits, changes } = staged;
+        let changes = Changes::new(changes, &meta.contexts);
+        let info = RowInfo {
+            action,
+            contexts: changes.contexts.clone(),
+            time: meta.time,
+            branch: self.branch.clone(),
+            client: meta.client,
+            author: meta.author,
+            label: meta.label,
+            coalesce: meta.coalesce.unwrap_or_default(),
+            command: meta.command,
+        };
+        let transaction =
+            Transaction { edits: &edits, meta: &refs, info: info.encode(), keep, on_durable };
+        let committed = self.repo.commit(transaction)?;
+        debug_assert_eq!(committed.after.root(), view.root());
+        let before = self.root();
+        self.view = view;
+        if let Some(history) = &mut self.history {
+            history.take(committed.seq, &info);
+        }
+        Ok(Committed {
+            seq: committed.seq,
+            before,
+            after: self.root(),
+            changes,
+            ticket: Ticket::of(committed.ticket),
+        })
+    }
+
+    /// Waits until everything so far survives a power cut.
+    pub fn flush(&self) -> Result<(), RepoError> {
+        self.repo.flush()
+    }
+
+    /// Lets go of the project as a killed process would: what is durable stays, nothing is
+    /// tidied up. For tests of recovery.
+    pub fn abandon(self) {
+        self.repo.abandon();
+    }
+
+    /// Finishes all work and closes the project.
+    pub fn close(self) -> Result<(), RepoError> {
+        self.repo.close()
+    }
+}
+
+impl Project {
+    /// Whether the working copy differs from the last commit of its branch.
+    pub fn is_dirty(&self) -> Result<bool, RefsError> {
+        let refs = self.refs();
+        let Some(branch) = refs.branch(&self.branch)? else { return Ok(false) };
+        Ok(refs.commit(branch.tip)?.is_none_or(|commit| commit.root != self.root()))
+    }
+
+    /// Goes back to the last commit of the branch; an entry that can be undone.
+    pub fn discard_draft(&mut self, meta: TxMeta) -> Result<Committed, VersionError> {
+        let tip = self.tip()?;
+        let root = self.known_commit(tip)?.root;
+        let target = self.repo.snapshot(root)?;
+        Ok(self.begin(meta).become_state(&target)?)
+    }
+}

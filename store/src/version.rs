@@ -1,0 +1,432 @@
+//! Commits, branches and tags: names for states, and going from one to another.
+//!
+//! The working copy is the draft of the branch that is open. Leaving a branch parks its draft,
+//! so that switching never asks about unsaved work and never loses any.
+
+use pulse_schemas::{
+    entity::{AnyEntity, Lifecycle, MediaItem},
+    hash::Hash,
+    id::{AnyId, ArrangementId},
+    record::EntityKey,
+};
+
+use crate::{
+    base64,
+    history::Action,
+    project::Project,
+    refs::{ArrangementVersion, Branch, Commit, CommitId, RefEdits, RefsError, Tag},
+    repo::RepoError,
+    rev::{Rev, RevBase},
+    tree::{Snapshot, TreeError},
+    tx::{Committed, TxError, TxMeta},
+    view::{ReadError, View},
+};
+
+/// Why a version cannot be made, found or opened.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    #[error("no branch, tag or commit is called {name}; `pulse log` and `pulse branch` list them")]
+    UnknownRev { name: String },
+    #[error("several commits start with {prefix}; give more of the id")]
+    AmbiguousRev { prefix: String },
+    #[error("{rev} reaches back beyond the first commit")]
+    BeforeFirst { rev: Rev },
+    #[error("{rev} is no commit; commit it first or name one")]
+    NoCommit { rev: Rev },
+    #[error("commit {id} is not in the project; run `pulse fsck`")]
+    CommitMissing { id: CommitId },
+    #[error("there is no branch {name}; make it with `pulse branch {name}`")]
+    UnknownBranch { name: String },
+    #[error("there is a branch {name} already; choose another name")]
+    BranchExists { name: String },
+    #[error("there is a tag {name} already; remove it first or choose another name")]
+    TagExists { name: String },
+    #[error("there is no tag {name}")]
+    UnknownTag { name: String },
+    #[error("{name:?} is no name for a branch or tag: {}", NAME_RULE)]
+    BadName { name: String },
+    #[error("{name} is the branch that is open; switch to another one first")]
+    BranchOpen { name: String },
+    #[error("nothing has changed since the last commit")]
+    NothingToCommit,
+    #[error("there is no version {name} of {arrangement}")]
+    UnknownArrangementVersion { arrangement: AnyId, name: String },
+    #[error(transparent)]
+    Refs(#[from] RefsError),
+    #[error(transparent)]
+    Tx(#[from] TxError),
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+const NAME_RULE: &str = "1 to 200 characters, no spaces, no `~ : @ ^ \\`, no leading `-`";
+
+/// A commit with its id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    pub id: CommitId,
+    pub commit: Commit,
+}
+
+/// One branch as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchInfo {
+    pub name: String,
+    pub tip: CommitId,
+    pub is_open: bool,
+    /// There is work on it that no commit holds.
+    pub is_dirty: bool,
+}
+
+fn check_name(name: &str) -> Result<(), VersionError> {
+    let legal = |character: char| {
+        !character.is_whitespace() && !character.is_control() && !"~:@^\\".contains(character)
+    };
+    let fits = (1..=200).contains(&name.chars().count());
+    if fits && !name.starts_with('-') && name.chars().all(legal) {
+        return Ok(());
+    }
+    Err(VersionError::BadName { name: name.to_owned() })
+}
+
+impl Project {
+    /// The last commit of the open branch.
+    pub fn tip(&self) -> Result<CommitId, VersionError> {
+        let name = self.branch.clone();
+        let branch = self.refs().branch(&name)?;
+        Ok(branch.ok_or(VersionError::UnknownBranch { name })?.tip)
+    }
+
+    /// A commit that something names.
+    pub fn known_commit(&self, id: CommitId) -> Result<Commit, VersionError> {
+        self.refs().commit(id)?.ok_or(VersionError::CommitMissing { id })
+    }
+
+    /// Saves the working copy as a commit on the open branch. Media that are still being recorded
+    /// stay out of it and in the draft.
+    pub fn commit(&mut self, message: &str, meta: TxMeta) -> Result<CommitId, VersionError> {
+        let tip = self.tip()?;
+        let clean = self.without_pending()?;
+        if clean.root() == self.known_commit(tip)?.root {
+            return Err(VersionError::NothingToCommit);
+        }
+        self.commit_state(&clean, vec![tip], message, meta)
+    }
+
+    /// Writes a commit of a state that the working copy holds, apart from pending media.
+    pub(crate) fn commit_state(
+        &mut self,
+        clean: &Snapshot,
+        parents: Vec<CommitId>,
+        message: &str,
+        meta: TxMeta,
+    ) -> Result<CommitId, VersionError> {
+        let commit = Commit {
+            root: clean.root(),
+            parents,
+            author: meta.author.clone(),
+            time: meta.time,
+            message: message.to_owned(),
+            notes: String::new(),
+        };
+        let branch = self.branch.clone();
+        let label = format!("Commit: {message}");
+        let withheld = self.withhold(clean)?;
+        let mut tx = self.begin_as(TxMeta { label, ..meta.clone() }, Action::Refs);
+        tx.stage_state(clean)?;
+        let tip = tx.refs.commit(&commit);
+        tx.refs.branch(&branch, &Branch { tip, parked: None });
+        tx.refs.withheld(&withheld);
+        tx.finish(false, true)?;
+        if !withheld.is_empty() {
+            self.restore_withheld()?;
+        }
+        Ok(tip)
+    }
+
+    /// The working copy without media that are reserved and not there yet.
+    pub(crate) fn without_pending(&self) -> Result<Snapshot, VersionError> {
+        let mut edits = Vec::new();
+        for media in self.view.all::<MediaItem>()? {
+            if media.lifecycle == Lifecycle::Pending {
+                let key = EntityKey::of(&AnyEntity::from(media)).to_bytes();
+                edits.push(crate::tree::Edit::remove(key));
+            }
+        }
+        edits.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(self.view.state().edit(&edits)?)
+    }
+
+    /// What `clean` leaves out, noted beside the content in the same row, so that a crash before
+    /// it is put back loses nothing.
+    fn withhold(&self, clean: &Snapshot) -> Result<Vec<(String, String)>, VersionError> {
+        let mut records = Vec::new();
+        for difference in clean.diff(self.view.state()) {
+            let difference = difference?;
+            if let Some(value) = difference.after {
+                records.push((base64::encode(&difference.key), base64::encode(&value)));
+            }
+        }
+        Ok(records)
+    }
+
+    /// Puts back what a commit left out.
+    pub(crate) fn restore_withheld(&mut self) -> Result<(), VersionError> {
+        let withheld = self.refs().withheld()?;
+        let meta = TxMeta::new("Keep pending media", "");
+        let mut tx = self.begin_as(meta, Action::Refs);
+        for (key, value) in withheld {
+            if let (Some(key), Some(value)) = (base64::decode(&key), base64::decode(&value)) {
+                tx.staging().write(key, Some(value))?;
+            }
+        }
+        tx.refs.withheld(&[]);
+        tx.finish(false, false)?;
+        Ok(())
+    }
+
+    /// The commits from a revision back along first parents, newest first.
+    pub fn log(&self, from: &Rev, limit: usize) -> Result<Vec<LogEntry>, VersionError> {
+        let mut entries = Vec::new();
+        let mut next = Some(self.resolve_commit(from)?);
+        while let Some(id) = next.filter(|_| entries.len() < limit) {
+            let commit = self.known_commit(id)?;
+            next = commit.parents.first().copied();
+            entries.push(LogEntry { id, commit });
+        }
+        Ok(entries)
+    }
+
+    /// The commit that a revision names; for `@`, the one that the working copy builds on.
+    pub fn show(&self, rev: &Rev) -> Result<LogEntry, VersionError> {
+        let id = self.resolve_commit(rev)?;
+        Ok(LogEntry { id, commit: self.known_commit(id)? })
+    }
+
+    pub fn resolve_commit(&self, rev: &Rev) -> Result<CommitId, VersionError> {
+        let (start, back) = match &rev.base {
+            RevBase::Working => {
+                // One step back from unsaved work is what it builds on.
+                let unsaved = rev.back > 0 && self.is_dirty()?;
+                (self.tip()?, rev.back - u32::from(unsaved))
+            }
+            RevBase::Op(_) => return Err(VersionError::NoCommit { rev: rev.clone() }),
+            RevBase::Name(name) => (self.resolve_name(name)?, rev.back),
+        };
+        let mut id = start;
+        for _ in 0..back {
+            let parent = self.known_commit(id)?.parents.first().copied();
+            id = parent.ok_or_else(|| VersionError::BeforeFirst { rev: rev.clone() })?;
+        }
+        Ok(id)
+    }
+
+    fn resolve_name(&self, name: &str) -> Result<CommitId, VersionError> {
+        let refs = self.refs();
+        if let Some(branch) = refs.branch(name)? {
+            return Ok(branch.tip);
+        }
+        if let Some(tag) = refs.tag(name)? {
+            return Ok(tag.commit);
+        }
+        let hex = name.strip_prefix("b3:").unwrap_or(name);
+        let unknown = || VersionError::UnknownRev { name: name.to_owned() };
+        if hex.len() < 4 || !hex.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Err(unknown());
+        }
+        match refs.commits_with_prefix(hex)?[..] {
+            [] => Err(unknown()),
+            [id] => Ok(id),
+            _ => Err(VersionError::AmbiguousRev { prefix: name.to_owned() }),
+        }
+    }
+
+    /// The state that a revision names.
+    pub fn view_at(&self, rev: &Rev) -> Result<View, VersionError> {
+        let state = match rev {
+            Rev { base: RevBase::Working, back: 0 } => return Ok(self.view()),
+            Rev { base: RevBase::Op(seq), back: 0 } => self.repo.version_at(*seq)?,
+            rev => {
+                let id = self.resolve_commit(rev)?;
+                self.repo.snapshot(self.known_commit(id)?.root)?
+            }
+        };
+        Ok(self.view.sibling(state))
+    }
+
+    /// A state by its root, if the store still has it.
+    pub fn view_of_root(&self, root: Hash) -> Result<View, VersionError> {
+        Ok(self.view.sibling(self.repo.snapshot(root)?))
+    }
+
+    pub fn branches(&self) -> Result<Vec<BranchInfo>, VersionError> {
+        let mut branches = Vec::new();
+        for (name, branch) in self.refs().branches()? {
+            let is_open = name == self.branch;
+            let root = if is_open { Some(self.root()) } else { branch.parked };
+            let committed = self.known_commit(branch.tip)?.root;
+            let is_dirty = root.is_some_and(|root| root != committed);
+            branches.push(BranchInfo { name, tip: branch.tip, is_open, is_dirty });
+        }
+        Ok(branches)
+    }
+
+    /// Makes a branch at a commit.
+    pub fn branch(
+        &mut self,
+        name: &str,
+        at: &Rev,
+        meta: TxMeta,
+    ) -> Result<Committed, VersionError> {
+        check_name(name)?;
+        if self.refs().branch(name)?.is_some() {
+            return Err(VersionError::BranchExists { name: name.to_owned() });
+        }
+        let tip = self.resolve_commit(at)?;
+        self.edit_refs(format!("Branch {name}"), meta, |refs| {
+            refs.branch(name, &Branch { tip, parked: None });
+        })
+    }
+
+    pub fn delete_branch(&mut self, name: &str, meta: TxMeta) -> Result<Committed, VersionError> {
+        if name == self.branch {
+            return Err(VersionError::BranchOpen { name: name.to_owned() });
+        }
+        if self.refs().branch(name)?.is_none() {
+            return Err(VersionError::UnknownBranch { name: name.to_owned() });
+        }
+        self.edit_refs(format!("Delete branch {name}"), meta, |refs| refs.remove_branch(name))
+    }
+
+    pub fn rename_branch(
+        &mut self,
+        from: &str,
+        to: &str,
+        meta: TxMeta,
+    ) -> Result<Committed, VersionError> {
+        check_name(to)?;
+        if self.refs().branch(to)?.is_some() {
+            return Err(VersionError::BranchExists { name: to.to_owned() });
+        }
+        let branch = self.refs().branch(from)?;
+        let branch = branch.ok_or_else(|| VersionError::UnknownBranch { name: from.to_owned() })?;
+        let is_open = from == self.branch;
+        let done = self.edit_refs(format!("Rename branch {from} to {to}"), meta, |refs| {
+            refs.remove_branch(from);
+            refs.branch(to, &branch);
+            if is_open {
+                refs.head(to);
+            }
+        })?;
+        if is_open {
+            self.branch = to.to_owned();
+        }
+        Ok(done)
+    }
+
+    /// Opens a branch as it was left; the draft of the one that was open is parked.
+    pub fn switch(&mut self, name: &str, meta: TxMeta) -> Result<Committed, VersionError> {
+        if name == self.branch {
+            return Ok(self.nothing());
+        }
+        let unknown = || VersionError::UnknownBranch { name: name.to_owned() };
+        let target = self.refs().branch(name)?.ok_or_else(unknown)?;
+        let (from, here) = (self.branch.clone(), self.root());
+        let left = Branch { tip: self.tip()?, parked: None };
+        let parked = (self.known_commit(left.tip)?.root != here).then_some(here);
+        let root = match target.parked {
+            Some(root) => root,
+            None => self.known_commit(target.tip)?.root,
+        };
+        if parked.is_some() {
+            self.keep_draft(&meta)?;
+        }
+        let state = self.repo.snapshot(root)?;
+        let label = format!("Switch to {name}");
+        let mut tx = self.begin_as(TxMeta { label, ..meta }, Action::Switch);
+        tx.stage_state(&state)?;
+        tx.refs.branch(&from, &Branch { parked, ..left });
+        tx.refs.branch(name, &Branch { parked: None, ..target });
+        tx.refs.head(name);
+        let done = tx.finish(false, false)?;
+        self.branch = name.to_owned();
+        Ok(done)
+    }
+
+    /// Has the next checkpoint store the working copy as a tree, because a branch will name it.
+    fn keep_draft(&mut self, meta: &TxMeta) -> Result<(), VersionError> {
+        let (branch, root) = (self.branch.clone(), self.root());
+        let parked = Branch { tip: self.tip()?, parked: Some(root) };
+        let label = format!("Park the draft of {branch}");
+        let mut tx = self.begin_as(TxMeta { label, ..meta.clone() }, Action::Refs);
+        tx.refs.branch(&branch, &parked);
+        tx.finish(false, true)?;
+        Ok(())
+    }
+
+    pub fn tags(&self) -> Result<Vec<(String, Tag)>, VersionError> {
+        Ok(self.refs().tags()?)
+    }
+
+    pub fn tag(
+        &mut self,
+        name: &str,
+        at: &Rev,
+        note: &str,
+        meta: TxMeta,
+    ) -> Result<Committed, VersionError> {
+        check_name(name)?;
+        if self.refs().tag(name)?.is_some() {
+            return Err(VersionError::TagExists { name: name.to_owned() });
+        }
+        let tag = Tag { commit: self.resolve_commit(at)?, note: note.to_owned() };
+        self.edit_refs(format!("Tag {name}"), meta, |refs| refs.tag(name, &tag))
+    }
+
+    pub fn delete_tag(&mut self, name: &str, meta: TxMeta) -> Result<Committed, VersionError> {
+        if self.refs().tag(name)?.is_none() {
+            return Err(VersionError::UnknownTag { name: name.to_owned() });
+        }
+        self.edit_refs(format!("Delete tag {name}"), meta, |refs| refs.remove_tag(name))
+    }
+
+    /// Gives the state of one arrangement at a commit a name.
+    pub fn name_arrangement(
+        &mut self,
+        arrangement: ArrangementId,
+        name: &str,
+        at: &Rev,
+        meta: TxMeta,
+    ) -> Result<Committed, VersionError> {
+        check_name(name)?;
+        let commit = self.resolve_commit(at)?;
+        let arrangement = arrangement.any();
+        let known = self.view_of_root(self.known_commit(commit)?.root)?;
+        if !known.contains(arrangement)? {
+            return Err(TxError::NotFound { id: arrangement }.into());
+        }
+        let version = ArrangementVersion { arrangement, name: name.to_owned(), commit };
+        self.edit_refs(format!("Name arrangement version {name}"), meta, |refs| {
+            refs.arrangement_version(&version);
+        })
+    }
+
+    pub fn arrangement_versions(&self) -> Result<Vec<ArrangementVersion>, VersionError> {
+        Ok(self.refs().arrangement_versions()?)
+    }
+
+    fn edit_refs(
+        &mut self,
+        label: String,
+        meta: TxMeta,
+        edit: impl FnOnce(&mut RefEdits),
+    ) -> Result<Committed, VersionError> {
+        let mut tx = self.begin_as(TxMeta { label, ..meta }, Action::Refs);
+        edit(&mut tx.refs);
+        Ok(tx.finish(false, false)?)
+    }
+}
