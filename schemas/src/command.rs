@@ -95,6 +95,30 @@ domains! {
     Lane = lane, "lane";
     Clip = clip, "clip";
     Note = note, "note";
+    Channel = channel, "channel";
+    Node = node, "node";
+    Parameter = parameter, "parameter";
+    Automation = automation, "automation";
+    Routing = routing, "routing";
+    Transport = transport, "transport";
+    Timebase = timebase, "timebase";
+    Metadata = metadata, "metadata";
+    Scene = scene, "scene";
+    Variant = variant, "variant";
+    Media = media, "media";
+    Library = library, "library";
+    Kit = kit, "kit";
+    Pad = pad, "pad";
+    Rendering = rendering, "rendering";
+    Recording = recording, "recording";
+    Hardware = hardware, "hardware";
+    Gesture = gesture, "gesture";
+    Metering = metering, "metering";
+    Cohort = cohort, "cohort";
+    Plugin = plugin, "plugin";
+    Job = job, "job";
+    Diagnostics = diagnostics, "diagnostics";
+    Debug = debug, "debug";
 }
 
 /// Every command, in the order of the reference.
@@ -251,5 +275,102 @@ impl<'de> Deserialize<'de> for Command {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Command, D::Error> {
         let call = Call::deserialize(deserializer)?;
         call.decode().map(|typed| typed.value).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_example_is_its_command_and_survives_both_ways() {
+        for spec in all() {
+            let name = spec.full_name();
+            let typed = spec.decode(&spec.example()).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert!(typed.ignored.is_empty(), "{name} ignores {:?}", typed.ignored);
+            assert_eq!(typed.value.spec().full_name(), name);
+            let again = spec.decode(&typed.value.payload().unwrap()).unwrap();
+            assert_eq!(again.value, typed.value, "{name}");
+            let text = serde_json::to_string(&typed.value).unwrap();
+            assert_eq!(serde_json::from_str::<Command>(&text).unwrap(), typed.value);
+        }
+    }
+
+    #[test]
+    fn every_command_is_documented_and_follows_the_naming_rules() {
+        let mut seen = BTreeSet::new();
+        for spec in all() {
+            let name = spec.full_name();
+            assert!(spec.summary().ends_with('.'), "{name} has no sentence");
+            assert!(spec.name.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{name}");
+            assert!(spec.name.starts_with(|first: char| first.is_ascii_lowercase()), "{name}");
+            assert!(!spec.name.ends_with("ed"), "{name} is no present tense");
+            assert_eq!(spec.is_edit(), !spec.contexts.is_empty(), "{name}: contexts");
+            assert!(seen.insert(name), "a command stands twice");
+        }
+        for domain in Domain::ALL {
+            assert_eq!(Domain::from_name(domain.name()), Some(*domain));
+        }
+    }
+
+    #[test]
+    fn a_bad_command_says_what_is_wrong() {
+        let check = |domain: &str, name: &str, payload: Value, code: ErrorCode, expect: &str| {
+            let error = decode(domain, name, &payload).unwrap_err();
+            assert_eq!((error.code(), error.to_string().as_str()), (code, expect));
+        };
+        check(
+            "trak",
+            "create",
+            json!({}),
+            ErrorCode::DomainUnknown,
+            "there is no domain `trak`; did you mean `track`?",
+        );
+        check(
+            "track",
+            "setColor",
+            json!({}),
+            ErrorCode::CommandUnknown,
+            "`track` has no command `setColor`",
+        );
+        check(
+            "note",
+            "add",
+            json!({"clip": "clp_00000000000000000000000001", "notes": [
+                {"pitch": 200, "start": 0, "length": 0}]}),
+            ErrorCode::PayloadInvalid,
+            "payload.notes[0].pitch: must lie between 0 and 127, found 200; \
+             payload.notes[0].length: must be at least 1, found 0",
+        );
+        check(
+            "note",
+            "add",
+            json!({"clip": "trk_00000000000000000000000001", "notes": []}),
+            ErrorCode::PayloadInvalid,
+            "`payload.clip`: expected the id of a clip (`clp_…`), found one of a track (`trk_…`)",
+        );
+        check(
+            "timebase",
+            "addTempo",
+            json!({"at": 0, "bpm": 0}),
+            ErrorCode::PayloadInvalid,
+            "payload.bpm: must lie between 1 and 1000, found 0",
+        );
+        check(
+            "timebase",
+            "addTempo",
+            json!({"at": 0, "bpm": null}),
+            ErrorCode::PayloadInvalid,
+            "`payload.bpm`: expected a number, found null",
+        );
+    }
+
+    #[test]
+    fn null_is_an_empty_payload() {
+        assert!(decode("session", "status", &Value::Null).is_ok());
     }
 }

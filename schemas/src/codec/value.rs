@@ -68,17 +68,45 @@ impl fmt::Display for ValueError {
 
 impl std::error::Error for ValueError {}
 
+/// serde's names of its own data model mean nothing to a client.
+fn say(found: Unexpected<'_>, expected: &dyn de::Expected) -> String {
+    let expected = match expected.to_string().as_str() {
+        "f64" | "f32" => "a number".to_owned(),
+        "i64" | "u64" | "i32" | "u32" | "i16" | "u16" | "i8" | "u8" | "usize" => {
+            format!("a whole number ({expected})")
+        }
+        "a string" => "text".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        other => match other.strip_prefix("struct ") {
+            Some(_) => "an object".to_owned(),
+            None => other.to_owned(),
+        },
+    };
+    let found = match found {
+        Unexpected::Unit => "null".to_owned(),
+        Unexpected::Str(text) => format!("the text {text:?}"),
+        Unexpected::Seq => "an array".to_owned(),
+        Unexpected::Map => "an object".to_owned(),
+        Unexpected::Unsigned(number) => number.to_string(),
+        Unexpected::Signed(number) => number.to_string(),
+        Unexpected::Float(number) => number.to_string(),
+        Unexpected::Bool(flag) => flag.to_string(),
+        other => other.to_string(),
+    };
+    format!("expected {expected}, found {found}")
+}
+
 impl de::Error for ValueError {
     fn custom<T: fmt::Display>(message: T) -> ValueError {
         ValueError::bare(Fault::Value, "", message.to_string())
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> ValueError {
-        ValueError::bare(Fault::Type, "", format!("expected {expected}, found {found}"))
+        ValueError::bare(Fault::Type, "", say(found, expected))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> ValueError {
-        ValueError::bare(Fault::Value, "", format!("expected {expected}, found {found}"))
+        ValueError::bare(Fault::Value, "", say(found, expected))
     }
 
     fn missing_field(field: &'static str) -> ValueError {
@@ -443,11 +471,11 @@ mod tests {
         let note = json!({"pitch": 60, "velocity": 0.5, "start": 0});
         check(
             json!({"notes": [note, {"pitch": "C", "velocity": 1, "start": 0}]}),
-            "`payload.notes[1].pitch`: expected u8, found string \"C\"",
+            "`payload.notes[1].pitch`: expected a whole number (u8), found the text \"C\"",
         );
         check(
             json!({"notes": [{"pitch": 300, "velocity": 1, "start": 0}]}),
-            "`payload.notes[0].pitch`: expected u8, found integer `300`",
+            "`payload.notes[0].pitch`: expected a whole number (u8), found 300",
         );
         check(
             json!({"notes": [{"pitch": 1, "start": 0}]}),
@@ -459,7 +487,7 @@ mod tests {
         );
         check(
             json!({"notes": [{"pitch": 1, "velocity": 1, "start": 0.5}]}),
-            "`payload.notes[0].start`: expected a whole number, found floating point `0.5`",
+            "`payload.notes[0].start`: expected a whole number, found 0.5",
         );
         check(
             json!({"track": "clp_00000000000000000000000000"}),
@@ -467,14 +495,14 @@ mod tests {
         );
         check(
             json!({"shape": {"ramp": {"to": "far"}}}),
-            "`payload.shape.ramp.to`: expected f64, found string \"far\"",
+            "`payload.shape.ramp.to`: expected a number, found the text \"far\"",
         );
         check(
             json!({"shape": "round"}),
             "`payload.shape`: unknown variant `round`, expected `flat` or `ramp`",
         );
-        check(json!([]), "`payload`: expected an object, found sequence");
-        check(json!(7), "`payload`: expected an object, found integer `7`");
+        check(json!([]), "`payload`: expected an object, found an array");
+        check(json!(7), "`payload`: expected an object, found 7");
     }
 
     #[test]

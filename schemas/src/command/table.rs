@@ -44,6 +44,7 @@ use super::{Command, CommandError, Domain};
 use crate::{
     codec::value::{Typed, from_value},
     entity::{Checker, HistoryContext, Violation},
+    id::EntityKind,
 };
 
 /// What a command does to the world; see the table above.
@@ -78,7 +79,7 @@ pub struct CommandSpec {
     pub contexts: &'static [HistoryContext],
     /// Events that it can cause beside its result and `project.changed`.
     pub events: &'static [&'static str],
-    /// A payload that validates, as JSON.
+    /// A payload that validates, as JSON with short ids; see `example()`.
     pub example: &'static str,
     /// Rust names of the payload and the reply.
     pub payload_type: &'static str,
@@ -126,6 +127,14 @@ impl CommandSpec {
         paragraphs(self.doc).into_iter().skip(1).collect()
     }
 
+    /// A payload that validates. In the table ids are short (`trk_1`, `b3:1`);
+    /// here they have their full length.
+    pub fn example(&self) -> Value {
+        let mut example = serde_json::from_str(self.example).unwrap_or_default();
+        lengthen_ids(&mut example);
+        example
+    }
+
     /// Reads a payload as this command; null is an empty payload.
     pub fn decode(&self, payload: &Value) -> Result<Typed<Command>, CommandError> {
         (self.decode)(payload)
@@ -135,6 +144,33 @@ impl CommandSpec {
 impl std::fmt::Debug for CommandSpec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "CommandSpec({})", self.full_name())
+    }
+}
+
+fn lengthen_ids(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some(long) = long_id(text) {
+                *text = long;
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(lengthen_ids),
+        Value::Object(fields) => fields.values_mut().for_each(lengthen_ids),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn long_id(text: &str) -> Option<String> {
+    let (head, digit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if !digit.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    match head {
+        "b3:" => Some(format!("b3:{digit:0>64}")),
+        _ => {
+            let prefix = head.strip_suffix('_')?;
+            EntityKind::from_prefix(prefix).map(|_| format!("{prefix}_{digit:0>26}"))
+        }
     }
 }
 

@@ -119,7 +119,7 @@ commands! {
     example r#"{"track": "trk_1", "policy": "anticipative"}"#;
 
     /// Gives a folder a channel, which sums what it holds, or takes it away.
-    edit SetChannelEnabled [routing mixer] {
+    edit SetChannel [routing mixer] {
         track: TrackId,
         enabled: bool,
     } -> ChannelSet {

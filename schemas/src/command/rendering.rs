@@ -1,0 +1,243 @@
+//! Rendering: mixes, stems, freezes, and listening to differences.
+
+use super::prelude::*;
+
+wire! {
+    #[derive(Copy, Eq, Default)]
+    enum SampleFormat {
+        Int16,
+        #[default]
+        Int24,
+        Float32,
+    }
+}
+
+wire! {
+    /// How a render is made and written.
+    #[derive(Default)]
+    struct RenderSettings {
+        /// Hz; the project's when absent.
+        rate: Option<u32>,
+        #[serde(default)]
+        format: SampleFormat,
+        /// Both of `range`; the whole arrangement when absent.
+        range: Option<TimeRange>,
+        /// Render on until all is silent, at most this long after the end.
+        tail: Option<Flicks>,
+        /// Leave the cache out.
+        #[serde(default)]
+        no_cache: bool,
+        /// Render a sample of what the cache has again and compare.
+        #[serde(default)]
+        verify: bool,
+        threads: Option<u16>,
+    }
+}
+
+impl RenderSettings {
+    fn check(&self, field: &str, checker: &mut Checker) {
+        let rate = f64::from(self.rate.unwrap_or(48_000));
+        checker.range(&format!("{field}.rate"), rate, 8_000.0, 384_000.0);
+        let threads = f64::from(self.threads.unwrap_or(1));
+        checker.range(&format!("{field}.threads"), threads, 1.0, 1_024.0);
+        if let Some(range) = &self.range {
+            range.check(&format!("{field}.range"), checker);
+        }
+    }
+}
+
+wire! {
+    /// What a render did. It is the `result` of the job.
+    struct RenderReport {
+        /// Files that were written.
+        files: Vec<RenderedFile>,
+        frames: u64,
+        rate: u32,
+        /// Hash of the samples of the mix, before conversion to the file's format.
+        pcm_hash: Hash,
+        wall_ms: f64,
+        x_realtime: f64,
+        segments: SegmentCounts,
+    }
+}
+
+wire! {
+    struct RenderedFile {
+        path: String,
+        /// What it is of: a channel, or the mix when absent.
+        source: Option<AnyId>,
+        media: Option<MediaId>,
+        peak_db: Option<f64>,
+        loudness_lufs: Option<f64>,
+    }
+}
+
+wire! {
+    /// Pieces of work: all, taken from the cache, computed.
+    #[derive(Copy, Default)]
+    struct SegmentCounts {
+        total: u64,
+        hit: u64,
+        rendered: u64,
+    }
+}
+
+wire! {
+    /// A stretch where two revisions sound different.
+    struct AudibleRange {
+        start: Flicks,
+        end: Flicks,
+        /// The channel; the mix when absent.
+        channel: Option<ChannelId>,
+        /// Peak of the difference.
+        peak_db: f64,
+    }
+}
+
+commands! {
+    /// Rendering: mixes, stems, freezes, and listening to differences. A render
+    /// is a job: the reply names it, `job.progress` tells how far it is.
+    domain Rendering;
+
+    /// Renders the mix to a file.
+    act Render emits ["job.progress"] {
+        /// Absolute path.
+        path: String,
+        rev: Option<Rev>,
+        arrangement: Option<ArrangementId>,
+        #[serde(default)]
+        settings: RenderSettings,
+    } -> RenderStarted {
+        job: JobId,
+    }
+    check |payload, checker| {
+        checker.required("path", &payload.path);
+        payload.settings.check("settings", checker);
+    };
+    example r#"{"path": "/home/ada/mix.wav", "settings": {"rate": 48000, "format": "int24"}}"#;
+
+    /// Renders channels to one file each.
+    act Stems emits ["job.progress"] {
+        /// Absolute path of the folder.
+        folder: String,
+        rev: Option<Rev>,
+        arrangement: Option<ArrangementId>,
+        /// All track channels when empty.
+        #[serde(default)]
+        channels: Vec<ChannelId>,
+        /// Before the channel's fader.
+        #[serde(default)]
+        pre_fader: bool,
+        #[serde(default)]
+        settings: RenderSettings,
+    } -> StemsStarted {
+        job: JobId,
+    }
+    check |payload, checker| {
+        checker.required("folder", &payload.folder);
+        payload.settings.check("settings", checker);
+    };
+    example r#"{"folder": "/home/ada/stems"}"#;
+
+    /// Renders tracks and plays the render in their place, until `unfreeze`.
+    act Freeze emits ["job.progress"] {
+        tracks: Vec<TrackId>,
+    } -> FreezeStarted {
+        job: JobId,
+    }
+    check |payload, checker| check_list("tracks", &payload.tracks, checker);
+    example r#"{"tracks": ["trk_1"]}"#;
+
+    /// Plays tracks themselves again. The render stays in the media pool.
+    edit Unfreeze [mixer media] {
+        tracks: Vec<TrackId>,
+    } -> Done
+    check |payload, checker| check_list("tracks", &payload.tracks, checker);
+    example r#"{"tracks": ["trk_1"]}"#;
+
+    /// Renders clips or tracks to new audio clips.
+    act Bounce emits ["job.progress"] {
+        /// Clips or tracks.
+        sources: Vec<AnyId>,
+        range: Option<TimeRange>,
+        /// A new track when absent.
+        lane: Option<LaneId>,
+        /// With the channel's nodes, else dry.
+        #[serde(default)]
+        with_effects: bool,
+        /// Mute the sources afterwards.
+        #[serde(default)]
+        mute_sources: bool,
+    } -> BounceStarted {
+        job: JobId,
+    }
+    check |payload, checker| check_list("sources", &payload.sources, checker);
+    example r#"{"sources": ["clp_1"], "withEffects": true}"#;
+
+    /// Renders two revisions and writes A, B and A − B, only where they differ.
+    act AudibleDiff emits ["job.progress"] {
+        /// Absolute path of the folder.
+        folder: String,
+        /// The last commit when absent.
+        from: Option<Rev>,
+        /// The working copy when absent.
+        to: Option<Rev>,
+        /// Compare these channels as well.
+        #[serde(default)]
+        channels: Vec<ChannelId>,
+        #[serde(default)]
+        settings: RenderSettings,
+    } -> DiffStarted {
+        job: JobId,
+    }
+    check |payload, checker| {
+        checker.required("folder", &payload.folder);
+        payload.settings.check("settings", checker);
+    };
+    example r#"{"folder": "/home/ada/diff", "from": "main", "to": "@"}"#;
+
+    /// Tells where two revisions sound different, without writing files.
+    act CompareAudio emits ["job.progress"] {
+        from: Option<Rev>,
+        to: Option<Rev>,
+        #[serde(default)]
+        channels: Vec<ChannelId>,
+    } -> CompareStarted {
+        job: JobId,
+    }
+    example r#"{"from": "@~1"}"#;
+
+    /// Stops a render. Segments that are done stay in the cache.
+    put Cancel emits ["job.finished"] {
+        job: JobId,
+    } -> Done
+    example r#"{"job": "job_1"}"#;
+
+    /// Tells how far a render is, and what it made.
+    ask Progress {
+        job: JobId,
+    } -> RenderProgress {
+        job: Job,
+        /// Set once it is done.
+        report: Option<RenderReport>,
+        /// Of `audibleDiff` and `compareAudio`.
+        audible: Vec<AudibleRange>,
+    }
+    example r#"{"job": "job_1"}"#;
+
+    /// Tells how full the render cache is.
+    ask CacheInfo {} -> CacheInfoReply {
+        bytes: u64,
+        limit: u64,
+        segments: u64,
+        hits: u64,
+        misses: u64,
+    }
+    example r#"{}"#;
+
+    /// Empties the render cache. It is rebuilt as it is needed.
+    put ClearCache {} -> Cleared {
+        bytes: u64,
+    }
+    example r#"{}"#;
+}
