@@ -27,6 +27,7 @@ pub mod gate;
 pub mod limiter;
 mod parameters;
 pub mod reverb;
+pub mod saturator;
 pub(crate) mod side_chain;
 pub mod strip;
 pub mod sum;

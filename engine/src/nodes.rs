@@ -14,6 +14,7 @@ pub static NODES: &[&NodeKind] = &[
     &node::gate::KIND,
     &node::limiter::KIND,
     &node::reverb::KIND,
+    &node::saturator::KIND,
     &node::strip::KIND,
     &node::sum::KIND,
     &node::synth::KIND,
