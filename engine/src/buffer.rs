@@ -7,6 +7,8 @@
 
 use std::sync::Arc;
 
+pub mod stream;
+
 /// Planar audio: one allocation, channel after channel.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AudioBuffer {

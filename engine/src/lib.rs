@@ -1,11 +1,13 @@
 //! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.
 
+pub mod analysis;
 pub mod buffer;
 pub mod decode;
 pub mod dither;
 pub mod dsp;
 pub mod event;
 pub mod file;
+pub mod loudness_report;
 pub mod math;
 pub mod node;
 pub mod nodes;
@@ -16,4 +18,5 @@ pub mod resample;
 pub mod rig;
 pub mod simd;
 pub mod state;
+pub mod stretch;
 pub mod transport;
