@@ -78,6 +78,55 @@ impl Event {
         (self.offset, self.body.rank(), self.id)
     }
 
+    pub(crate) const NOTHING: Event = Event { offset: 0, id: 0, body: EventBody::AllNotesOff };
+
+    /// As numbers, for state that is saved.
+    pub(crate) fn to_words(self) -> [u64; 6] {
+        let (tag, a, b, c, d) = match self.body {
+            EventBody::AllSoundOff => (0, 0, 0, 0, 0.0),
+            EventBody::AllNotesOff => (1, 0, 0, 0, 0.0),
+            EventBody::NoteOff { channel, key, velocity } => {
+                (2, channel, key, velocity.to_bits(), 0.0)
+            }
+            EventBody::PitchBend { channel, value } => (3, channel, 0, value.to_bits(), 0.0),
+            EventBody::Controller { channel, controller, value } => {
+                (4, channel, controller, value.to_bits(), 0.0)
+            }
+            EventBody::Pressure { channel, value } => (5, channel, 0, value.to_bits(), 0.0),
+            EventBody::Program { channel, program } => (6, channel, program, 0, 0.0),
+            EventBody::NoteTuning { semitones } => (7, 0, 0, 0, semitones),
+            EventBody::NotePressure { value } => (8, 0, 0, value.to_bits(), 0.0),
+            EventBody::NoteTimbre { value } => (9, 0, 0, value.to_bits(), 0.0),
+            EventBody::NoteOn { channel, key, pitch, velocity } => {
+                (10, channel, key, velocity.to_bits(), pitch)
+            }
+        };
+        let bytes = u64::from(tag as u8) | u64::from(a) << 8 | u64::from(b) << 16;
+        let (high, low) = ((self.id >> 64) as u64, self.id as u64);
+        [u64::from(self.offset), high, low, bytes, u64::from(c), d.to_bits()]
+    }
+
+    pub(crate) fn from_words(words: [u64; 6]) -> Event {
+        let [offset, high, low, bytes, c, d] = words;
+        let (channel, key) = ((bytes >> 8) as u8, (bytes >> 16) as u8);
+        let value = f32::from_bits(c as u32);
+        let wide = f64::from_bits(d);
+        let body = match bytes as u8 {
+            0 => EventBody::AllSoundOff,
+            2 => EventBody::NoteOff { channel, key, velocity: value },
+            3 => EventBody::PitchBend { channel, value },
+            4 => EventBody::Controller { channel, controller: key, value },
+            5 => EventBody::Pressure { channel, value },
+            6 => EventBody::Program { channel, program: key },
+            7 => EventBody::NoteTuning { semitones: wide },
+            8 => EventBody::NotePressure { value },
+            9 => EventBody::NoteTimbre { value },
+            10 => EventBody::NoteOn { channel, key, pitch: wide, velocity: value },
+            _ => EventBody::AllNotesOff,
+        };
+        Event { offset: offset as u32, id: u128::from(high) << 64 | u128::from(low), body }
+    }
+
     /// The event of a slice, `offset` frames into a call.
     pub fn from_spec(spec: &SpecEvent, offset: u32) -> Event {
         Event { offset, id: spec.id.id.0, body: EventBody::from(spec.body) }
@@ -138,6 +187,15 @@ impl EventBuffer {
                 hole -= 1;
             }
         }
+    }
+
+    /// Moves the events from the `first`-th on later.
+    pub(crate) fn shift_from(&mut self, first: usize, frames: u32) {
+        self.events[first..].iter_mut().for_each(|event| event.offset += frames);
+    }
+
+    pub fn len(&self) -> usize {
+        self.events.len()
     }
 
     pub fn clear(&mut self) {

@@ -6,12 +6,15 @@ pub mod decode;
 pub mod dither;
 pub mod dsp;
 pub mod event;
+pub mod exec;
 pub mod file;
 pub mod loudness_report;
+pub mod material;
 pub mod math;
 pub mod node;
 pub mod nodes;
 pub mod param;
+pub mod plan;
 pub mod registry;
 pub mod resample;
 #[cfg(test)]

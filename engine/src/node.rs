@@ -225,6 +225,9 @@ pub struct Io<'a> {
     pub(crate) controls: &'a mut [ControlOut<'a>],
     pub(crate) content: &'a Content,
     pub(crate) may_wait: bool,
+    pub(crate) device_inputs: &'a [&'a [f32]],
+    /// Where this call begins within the device's block.
+    pub(crate) device_offset: usize,
 }
 
 impl<'a> Io<'a> {
@@ -335,6 +338,13 @@ impl<'a> Io<'a> {
 
     pub fn content(&self) -> &'a Content {
         self.content
+    }
+
+    /// What an audio device hears during this call; None where there is no such
+    /// channel. Only live inputs ask.
+    pub fn device_input(&self, channel: usize) -> Option<&'a [f32]> {
+        let block = self.device_inputs.get(channel)?;
+        block.get(self.device_offset..self.device_offset + self.frames)
     }
 
     /// Offline, where a node reads its media with `read_blocking`. On the audio

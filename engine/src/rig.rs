@@ -177,6 +177,8 @@ impl Rig {
             controls: &mut controls,
             content: &self.content,
             may_wait: true,
+            device_inputs: &[],
+            device_offset: 0,
         });
         let frame = self.frame;
         self.emitted.extend(

@@ -158,7 +158,8 @@ impl Neg for Lanes {
 }
 
 /// Eight nodes of one kind, layout and rate, in place. The nodes are effects with
-/// one main input and output and no events.
+/// one main input and output, no events and no latency; their tail follows from
+/// the setup alone, because the single node is asked for it without having run.
 pub trait LaneNode: Send {
     /// Off the audio thread. The same setup for every lane.
     fn prepare(&mut self, setup: &Setup);

@@ -42,12 +42,21 @@ impl StateVisitor for Saver<'_> {
 
 /// Reads what [`Saver`] wrote. Running past the end leaves values alone and is
 /// counted, so that the caller can refuse.
-struct Loader<'a> {
+pub(crate) struct Loader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    pub fn new(bytes: &'a [u8]) -> Loader<'a> {
+        Loader { bytes, at: 0 }
+    }
+
+    /// What has not been read; none when more was read than there is.
+    pub fn rest(&self) -> Option<&'a [u8]> {
+        self.bytes.get(self.at..)
+    }
+
     fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let found = self.bytes.get(self.at..self.at + N).and_then(|part| part.try_into().ok());
         self.at += N;

@@ -35,3 +35,30 @@ impl Default for Transport {
         }
     }
 }
+
+/// Where the song stands at any frame: a pure function of the frame, so that a
+/// node finds the same tempo however its calls are cut. Asked on the real-time
+/// thread.
+pub trait Timeline: Sync {
+    /// The transport at a frame of the engine's clock.
+    fn at(&self, frame: i64) -> Transport;
+}
+
+/// One tempo throughout, always playing, frame 0 at tick 0.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct SteadyTempo {
+    pub tempo: f64,
+    pub sample_rate: u32,
+}
+
+impl Timeline for SteadyTempo {
+    fn at(&self, frame: i64) -> Transport {
+        let quarters = frame as f64 * self.tempo / (60.0 * f64::from(self.sample_rate));
+        Transport {
+            song_frame: frame,
+            tempo: self.tempo,
+            ticks: quarters * 45_158_400.0,
+            ..Transport::default()
+        }
+    }
+}

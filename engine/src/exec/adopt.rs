@@ -1,0 +1,110 @@
+//! Moving state from one executor to its successor, between two blocks. Nothing
+//! is made or freed: boxes change places, and the old executor keeps what is left
+//! until a collector drops it.
+
+use super::{Executor, unit::Unit};
+use crate::plan::Plan;
+
+/// How long a seam fades.
+const SEAM_MS: f64 = 5.0;
+
+impl Executor {
+    /// Takes over the state of every node, delay line and batch that both plans
+    /// have. What changed in front of a node is hidden by a short fade.
+    /// Real-time safe.
+    pub fn adopt(&mut self, old: &mut Executor) {
+        self.return_lanes(old);
+        let (new_plan, old_plan) = (self.core.plan.clone(), old.core.plan.clone());
+        each_common(
+            (new_plan.nodes.len(), |at| new_plan.nodes[at].key),
+            (old_plan.nodes.len(), |at| old_plan.nodes[at].key),
+            |new, known| {
+                let (a, b) = (new_plan.state_key(new as u32), old_plan.state_key(known as u32));
+                let unit = self.core.units.one(new);
+                let old_unit = old.core.units.one(known);
+                if a == b && new_plan.max_block == old_plan.max_block {
+                    unit.take(old_unit, new_plan.nodes[new].control_ring.max(1) as usize);
+                    unit.follow(&self.core.material.nodes[new]);
+                }
+                if new_plan.nodes[new].wiring != old_plan.nodes[known].wiring {
+                    unit.open_seam(old_unit, &new_plan);
+                }
+            },
+        );
+        each_common(
+            (new_plan.lines.len(), |at| (&new_plan.lines[at].edge, new_plan.lines[at].frames)),
+            (old_plan.lines.len(), |at| (&old_plan.lines[at].edge, old_plan.lines[at].frames)),
+            |new, known| {
+                if new_plan.max_block == old_plan.max_block {
+                    std::mem::swap(self.core.lines.one(new), old.core.lines.one(known));
+                }
+            },
+        );
+        self.fill_lanes();
+    }
+
+    /// The state in the old executor's lanes goes back into its nodes.
+    fn return_lanes(&mut self, old: &mut Executor) {
+        let plan = old.core.plan.clone();
+        for (index, batch) in plan.batches.iter().enumerate() {
+            let run = old.core.batches.one(index);
+            for (lane, chain) in batch.members.iter().enumerate() {
+                for (stage, &node) in chain.iter().enumerate() {
+                    run.lane_to_node(stage, lane, old.core.units.one(node as usize));
+                }
+            }
+        }
+    }
+
+    /// The state of nodes goes into the lanes that run them.
+    pub(super) fn fill_lanes(&mut self) {
+        let plan = self.core.plan.clone();
+        for (index, batch) in plan.batches.iter().enumerate() {
+            let run = self.core.batches.one(index);
+            for (lane, chain) in batch.members.iter().enumerate() {
+                for (stage, &node) in chain.iter().enumerate() {
+                    run.node_to_lane(stage, lane, self.core.units.one(node as usize));
+                }
+            }
+        }
+    }
+}
+
+/// Walks two sorted lists and calls `f` with the indices of equal keys.
+fn each_common<K: Ord>(
+    (len_a, key_a): (usize, impl Fn(usize) -> K),
+    (len_b, key_b): (usize, impl Fn(usize) -> K),
+    mut f: impl FnMut(usize, usize),
+) {
+    let (mut a, mut b) = (0, 0);
+    while a < len_a && b < len_b {
+        match key_a(a).cmp(&key_b(b)) {
+            std::cmp::Ordering::Less => a += 1,
+            std::cmp::Ordering::Greater => b += 1,
+            std::cmp::Ordering::Equal => {
+                f(a, b);
+                a += 1;
+                b += 1;
+            }
+        }
+    }
+}
+
+impl Unit {
+    /// Takes the whole of another unit but what belongs to its place in the plan.
+    fn take(&mut self, old: &mut Unit, control_ring: usize) {
+        std::mem::swap(self, old);
+        let same = self.controls.first().is_none_or(|ring| ring.len() == control_ring);
+        if !same {
+            std::mem::swap(&mut self.controls, &mut old.controls);
+        }
+        // Which parameters are modulated is a matter of the plan.
+        self.params.rewire(&old.params);
+    }
+
+    fn open_seam(&mut self, old: &Unit, plan: &Plan) {
+        // After `take` the last input has moved here; a fresh node has none.
+        let _ = old;
+        self.seam.open((SEAM_MS * 0.001 * f64::from(plan.sample_rate)) as u32);
+    }
+}

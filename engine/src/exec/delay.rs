@@ -1,0 +1,81 @@
+//! Delay lines. Positions count frames processed, not frames of the song, so a
+//! jump of the transport doesn't tear what is under way.
+
+use crate::{node::StateVisitor, plan::PlanLine};
+
+/// A ring that can be written before it is read within one range of a block.
+pub(crate) struct Ring {
+    samples: [Vec<f32>; 2],
+    frames: usize,
+    /// Frames written so far, modulo the size.
+    at: usize,
+}
+
+impl Ring {
+    pub fn new(frames: usize, max_block: usize) -> Ring {
+        let size = frames + max_block;
+        Ring { samples: [vec![0.0; size], vec![0.0; size]], frames, at: 0 }
+    }
+
+    pub fn frames(&self) -> usize {
+        self.frames
+    }
+
+    /// Writes a range and moves on. Call once per range, with every channel.
+    pub fn write(&mut self, channel: usize, input: &[f32]) {
+        let ring = &mut self.samples[channel];
+        let first = input.len().min(ring.len() - self.at);
+        ring[self.at..self.at + first].copy_from_slice(&input[..first]);
+        ring[..input.len() - first].copy_from_slice(&input[first..]);
+    }
+
+    /// What came `frames` before each frame of the range that starts at the
+    /// current position.
+    pub fn read(&self, channel: usize, output: &mut [f32]) {
+        let ring = &self.samples[channel];
+        let start = (self.at + ring.len() - self.frames) % ring.len();
+        let first = output.len().min(ring.len() - start);
+        output[..first].copy_from_slice(&ring[start..start + first]);
+        let rest = output.len() - first;
+        output[first..].copy_from_slice(&ring[..rest]);
+    }
+
+    pub fn advance(&mut self, frames: usize) {
+        self.at = (self.at + frames) % self.samples[0].len();
+    }
+
+    pub fn clear(&mut self) {
+        self.samples.iter_mut().for_each(|channel| channel.fill(0.0));
+    }
+
+    /// The last `frames` frames, oldest first: the same bytes wherever the ring
+    /// happens to stand.
+    pub fn save(&mut self, visitor: &mut dyn StateVisitor) {
+        let mut samples = vec![0.0; self.frames];
+        for channel in 0..2 {
+            self.read(channel, &mut samples);
+            visitor.f32s(&mut samples);
+        }
+    }
+
+    pub fn load(&mut self, visitor: &mut dyn StateVisitor) {
+        let mut samples = vec![0.0; self.frames];
+        self.at = 0;
+        for channel in 0..2 {
+            visitor.f32s(&mut samples);
+            self.write(channel, &samples);
+        }
+        self.advance(self.frames);
+    }
+}
+
+/// One line of a plan.
+pub(crate) struct Line {
+    pub ring: Ring,
+}
+
+impl Line {
+    pub fn new(planned: &PlanLine, max_block: usize) -> Line {
+        Line { ring: Ring::new(planned.frames as usize, max_block) }
+    }
+}

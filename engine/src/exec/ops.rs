@@ -1,0 +1,194 @@
+//! Runs the operations of one task. Sums, copies and delays are plain loops over
+//! a range; everything with a state of its own is elsewhere.
+#![allow(unsafe_code)]
+
+use super::{Block, Core, Scratch, batch::run_batch, memory::Buffers, node::NodeRun, unit::Unit};
+use crate::{
+    plan::{Op, PlanTask, Slot},
+    simd::{Kernel, dispatch},
+};
+
+/// Always called on the real-time thread.
+pub(crate) fn run_task(core: &Core, scratch: &mut Scratch, block: &Block<'_>, task: &PlanTask) {
+    let mut at = 0;
+    while let Some(op) = task.ops.get(at) {
+        match *op {
+            Op::Region { ops, chunk } => {
+                let inner = &task.ops[at + 1..at + 1 + ops as usize];
+                let mut off = 0;
+                while off < block.frames {
+                    let len = (block.frames - off).min(chunk as usize);
+                    for op in inner {
+                        run_op(core, scratch, block, op, off, len);
+                    }
+                    off += len;
+                }
+                at += ops as usize;
+            }
+            _ => run_op(core, scratch, block, op, 0, block.frames),
+        }
+        at += 1;
+    }
+}
+
+/// One operation over one range.
+///
+/// SAFETY of all below: `plan::verify` has checked that an operation's operands
+/// and results are different slots, and that tasks which touch a common slot,
+/// line, node or batch are ordered; a task is run by one worker at a time.
+fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: usize, len: usize) {
+    let Scratch { local, dry } = scratch;
+    let buffers = Buffers { local, shared: &core.shared };
+    match *op {
+        Op::Clear { dst, channels } => {
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                unsafe { buffers.write(dst, channel, off, len) }.fill(0.0);
+            }
+        }
+        Op::Copy { src, dst, from, to } => mix(buffers, src, dst, from, to, off, len, false),
+        Op::Add { src, dst, from, to } => mix(buffers, src, dst, from, to, off, len, true),
+        Op::Delay { line, src, dst, channels } => {
+            // SAFETY: a line belongs to one operation.
+            let ring = &mut unsafe { core.lines.get(line as usize) }.ring;
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                ring.write(channel, unsafe { buffers.read(src, channel, off, len) });
+                // SAFETY: see above.
+                ring.read(channel, unsafe { buffers.write(dst, channel, off, len) });
+            }
+            ring.advance(len);
+        }
+        Op::FeedbackRead { line, dst, channels } => {
+            // SAFETY: both ends of a feedback line are in one task.
+            let ring = &unsafe { core.lines.peek(line as usize) }.ring;
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                ring.read(channel, unsafe { buffers.write(dst, channel, off, len) });
+            }
+        }
+        Op::FeedbackWrite { line, src, channels } => {
+            // SAFETY: as for the other end.
+            let ring = &mut unsafe { core.lines.get(line as usize) }.ring;
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                ring.write(channel, unsafe { buffers.read(src, channel, off, len) });
+            }
+            ring.advance(len);
+        }
+        Op::Node { node } => {
+            // SAFETY: a node belongs to one operation.
+            let unit = unsafe { core.units.get(node as usize) };
+            hide_seam(core, unit, buffers, node, off, len);
+            NodeRun { core, block, buffers, dry, node, off, len }.run(unit);
+        }
+        Op::Pack { src, block: lanes, lane, channels } => {
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                let samples = unsafe { buffers.read(src, channel, off, len) };
+                // SAFETY: see above.
+                let frames = unsafe { buffers.block(lanes, channel, off, len) };
+                for (frame, sample) in frames.iter_mut().zip(samples) {
+                    frame[usize::from(lane)] = *sample;
+                }
+            }
+        }
+        Op::Batch { batch } => {
+            // SAFETY: a batch belongs to one operation.
+            let run = unsafe { core.batches.get(batch as usize) };
+            let planned = &core.plan.batches[batch as usize];
+            run_batch(core, run, planned, buffers, block, off, len);
+        }
+        Op::Unpack { block: lanes, dst, lane, channels } => {
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                let frames = unsafe { buffers.block(lanes, channel, off, len) };
+                // SAFETY: see above.
+                let samples = unsafe { buffers.write(dst, channel, off, len) };
+                for (frame, sample) in frames.iter().zip(samples) {
+                    *sample = frame[usize::from(lane)];
+                }
+            }
+        }
+        Op::Output { output, src, channels } => {
+            // SAFETY: an output belongs to one operation.
+            let out = unsafe { core.outputs.get(output as usize) };
+            for channel in 0..usize::from(channels) {
+                // SAFETY: see above.
+                let samples = unsafe { buffers.read(src, channel, off, len) };
+                out[channel][off..off + len].copy_from_slice(samples);
+            }
+        }
+        Op::Region { .. } => {}
+    }
+}
+
+struct Sum<'a> {
+    from: &'a [f32],
+    to: &'a mut [f32],
+}
+
+impl Kernel for Sum<'_> {
+    #[inline(always)]
+    fn run(self) {
+        for (to, from) in self.to.iter_mut().zip(self.from) {
+            *to += *from;
+        }
+    }
+}
+
+#[allow(clippy::too_many_arguments)]
+fn mix(
+    buffers: Buffers<'_>,
+    src: Slot,
+    dst: Slot,
+    from: u8,
+    to: u8,
+    off: usize,
+    len: usize,
+    add: bool,
+) {
+    for channel in 0..usize::from(to) {
+        // SAFETY: see `run_op`.
+        let out = unsafe { buffers.write(dst, channel, off, len) };
+        // SAFETY: see `run_op`.
+        let first = unsafe { buffers.read(src, channel.min(usize::from(from) - 1), off, len) };
+        if from == 2 && to == 1 {
+            // SAFETY: see `run_op`.
+            let second = unsafe { buffers.read(src, 1, off, len) };
+            for ((out, left), right) in out.iter_mut().zip(first).zip(second) {
+                let mono = (left + right) * 0.5;
+                *out = if add { *out + mono } else { mono };
+            }
+        } else if add {
+            dispatch(Sum { from: first, to: out });
+        } else {
+            out.copy_from_slice(first);
+        }
+    }
+}
+
+/// After an edit changed what flows into a node, the step between the old sum and
+/// the new is taken out and fades away. Only the main input; it costs nothing
+/// while no seam is open.
+fn hide_seam(
+    core: &Core,
+    unit: &mut Unit,
+    buffers: Buffers<'_>,
+    node: u32,
+    off: usize,
+    len: usize,
+) {
+    let Some(input) = core.plan.inputs(node).first().filter(|port| !port.slot.is_none()) else {
+        return;
+    };
+    for channel in 0..usize::from(input.channels) {
+        // SAFETY: the node that reads this runs next, and nobody reads it after.
+        let samples = unsafe { buffers.write(input.slot, channel, off, len) };
+        if unit.seam.left > 0 {
+            unit.seam.apply(channel, unit.last_input[channel], samples);
+        }
+        unit.last_input[channel] = samples[len - 1];
+    }
+    unit.seam.advance(len);
+}

@@ -1,0 +1,306 @@
+//! The compiled form of a graph: a flat list of operations over a few buffers.
+//!
+//! A plan is immutable and holds no signal: what a node remembers lives beside it
+//! in units, keyed by [`StateKey`], so that a recompile (always of the whole
+//! graph) keeps the state of whatever it didn't touch. Summation order, delays
+//! and buffers are decided here, once, and never on the audio thread; every plan
+//! passes [`verify`] before anyone sees it.
+
+pub mod buffers;
+pub mod compile;
+pub mod dump;
+pub mod latency;
+pub mod order;
+pub mod verify;
+
+use pulse_schemas::{
+    graph::{Cohort, EdgeSpec, NodeKey, OutputKind},
+    hash::Hash,
+};
+
+use crate::node::NodeKind;
+
+pub use compile::{CompileError, Compiler};
+pub use verify::VerifyError;
+
+/// Signals that are summed one after the other before the sums are summed.
+pub const SUM_GROUP: usize = 16;
+/// The delay of a feedback edge that doesn't say.
+pub const DEFAULT_FEEDBACK_FRAMES: u32 = 64;
+
+/// A buffer of two channels. In a finished plan those at and above
+/// [`Slot::SHARED`] are common to all workers, the others belong to one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Slot(pub u32);
+
+impl Slot {
+    pub const NONE: Slot = Slot(u32::MAX);
+    const SHARED: u32 = 1 << 31;
+
+    pub fn shared(index: usize) -> Slot {
+        Slot(index as u32 | Slot::SHARED)
+    }
+
+    pub fn is_none(self) -> bool {
+        self == Slot::NONE
+    }
+
+    pub fn is_shared(self) -> bool {
+        self.0 & Slot::SHARED != 0
+    }
+
+    pub fn index(self) -> usize {
+        (self.0 & !Slot::SHARED) as usize
+    }
+}
+
+/// One step of a plan, over some range of the current block. Every operation may
+/// be run range by range: nothing depends on where a range ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Op {
+    Clear {
+        dst: Slot,
+        channels: u8,
+    },
+    Copy {
+        src: Slot,
+        dst: Slot,
+        from: u8,
+        to: u8,
+    },
+    /// `dst += src`. Mono into stereo goes to both channels, stereo into mono is
+    /// the mean of the two.
+    Add {
+        src: Slot,
+        dst: Slot,
+        from: u8,
+        to: u8,
+    },
+    /// Through a delay line.
+    Delay {
+        line: u32,
+        src: Slot,
+        dst: Slot,
+        channels: u8,
+    },
+    FeedbackRead {
+        line: u32,
+        dst: Slot,
+        channels: u8,
+    },
+    FeedbackWrite {
+        line: u32,
+        src: Slot,
+        channels: u8,
+    },
+    Node {
+        node: u32,
+    },
+    /// Into a lane of a block of eight.
+    Pack {
+        src: Slot,
+        block: Slot,
+        lane: u8,
+        channels: u8,
+    },
+    Batch {
+        batch: u32,
+    },
+    Unpack {
+        block: Slot,
+        dst: Slot,
+        lane: u8,
+        channels: u8,
+    },
+    Output {
+        output: u32,
+        src: Slot,
+        channels: u8,
+    },
+    /// The next `ops` operations form a loop: they run in turns of at most
+    /// `chunk` frames.
+    Region {
+        ops: u32,
+        chunk: u32,
+    },
+}
+
+/// What must be equal for state to move from one plan to the next: node, kind,
+/// DSP version, layout, channels and rate.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct StateKey {
+    pub node: NodeKey,
+    pub class: Hash,
+}
+
+/// A port of a node and its buffer; [`Slot::NONE`] where nothing is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PortSlot {
+    pub slot: Slot,
+    pub channels: u8,
+}
+
+/// Events arriving from another node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EventSource {
+    pub node: u32,
+    /// Added to a frame in the source's time to get one in the receiver's.
+    pub shift: i64,
+}
+
+/// A parameter moved by a control output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Modulation {
+    pub param: u32,
+    pub node: u32,
+    pub port: u32,
+    /// Added to a frame in the receiver's time to get one in the source's.
+    pub shift: i64,
+}
+
+/// All nodes of one kind, version, layout and channel count.
+#[derive(Clone)]
+pub struct Class {
+    /// None for a kind that this build doesn't know: audio passes through.
+    pub kind: Option<&'static NodeKind>,
+    pub kind_name: String,
+    pub dsp_version: u32,
+    pub channels: usize,
+    /// The setup's parameters: layout values over defaults.
+    pub params: Vec<f64>,
+    pub latency: u32,
+    pub hash: Hash,
+    pub(crate) layout: Vec<(String, f64)>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlanNode {
+    pub key: NodeKey,
+    pub class: u32,
+    pub cohort: Cohort,
+    /// Frames by which the node's own time is late.
+    pub arrival: u32,
+    pub batch: Option<(u32, u8)>,
+    ports: u32,
+    inputs: u8,
+    outputs: u8,
+    pub events: Vec<EventSource>,
+    pub modulations: Vec<Modulation>,
+    /// Which edges end here, for telling whether an edit changed them.
+    pub wiring: u64,
+    /// Grid values that each control output keeps.
+    pub control_ring: u32,
+}
+
+/// A delay line, keyed so that it survives a recompile.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlanLine {
+    pub edge: EdgeSpec,
+    pub frames: u32,
+    pub feedback: bool,
+}
+
+/// Up to eight identical chains, run at once.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlanBatch {
+    /// The class of each stage of the chain.
+    pub stages: Vec<u32>,
+    /// `members[lane][stage]`.
+    pub members: Vec<Vec<u32>>,
+    pub block: Slot,
+    pub channels: u8,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct PlanOutput {
+    pub kind: OutputKind,
+    pub node: u32,
+    pub port: u16,
+    /// Frames by which this output is late.
+    pub latency: u32,
+    pub channels: u8,
+}
+
+/// A run of operations for one worker, and which runs come first.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct PlanTask {
+    pub ops: Vec<Op>,
+    /// Indices of earlier tasks.
+    pub after: Vec<u32>,
+}
+
+/// Why nodes belong together, for whoever caches what they make.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PlanUnit {
+    /// A fused chain in order, or the members of a feedback loop.
+    pub nodes: Vec<u32>,
+    pub feedback: bool,
+    /// Signals into the first node's ports, in the order of summation.
+    pub inputs: Vec<UnitInput>,
+}
+
+/// One signal into a unit.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct UnitInput {
+    pub node: u32,
+    pub port: u16,
+    pub to: u32,
+    pub to_port: u16,
+    /// The fixed group of partial sums that the signal belongs to.
+    pub group: u32,
+    /// Compensation in frames.
+    pub delay: u32,
+    pub feedback: bool,
+}
+
+pub struct Plan {
+    pub spec: Hash,
+    pub sample_rate: u32,
+    pub max_block: usize,
+    pub classes: Vec<Class>,
+    /// Sorted by key.
+    pub nodes: Vec<PlanNode>,
+    /// Sorted by edge.
+    pub lines: Vec<PlanLine>,
+    pub batches: Vec<PlanBatch>,
+    pub outputs: Vec<PlanOutput>,
+    /// In an order that respects `after`. A plan for one thread has one.
+    pub tasks: Vec<PlanTask>,
+    /// In the order of execution.
+    pub units: Vec<PlanUnit>,
+    pub local_slots: usize,
+    pub shared_slots: usize,
+    pub local_blocks: usize,
+    pub shared_blocks: usize,
+    ports: Vec<PortSlot>,
+}
+
+impl Plan {
+    pub fn class(&self, node: u32) -> &Class {
+        &self.classes[self.nodes[node as usize].class as usize]
+    }
+
+    pub fn inputs(&self, node: u32) -> &[PortSlot] {
+        let node = &self.nodes[node as usize];
+        &self.ports[node.ports as usize..][..usize::from(node.inputs)]
+    }
+
+    pub fn outputs_of(&self, node: u32) -> &[PortSlot] {
+        let node = &self.nodes[node as usize];
+        let start = node.ports as usize + usize::from(node.inputs);
+        &self.ports[start..][..usize::from(node.outputs)]
+    }
+
+    pub fn state_key(&self, node: u32) -> StateKey {
+        StateKey { node: self.nodes[node as usize].key, class: self.class(node).hash }
+    }
+
+    pub fn find(&self, key: NodeKey) -> Option<u32> {
+        self.nodes.binary_search_by_key(&key, |node| node.key).ok().map(|at| at as u32)
+    }
+
+    /// The latest of the outputs.
+    pub fn latency(&self) -> u32 {
+        self.outputs.iter().map(|output| output.latency).max().unwrap_or(0)
+    }
+}

@@ -1,0 +1,592 @@
+//! From a [`GraphSpec`] to a [`Plan`]: checks every end of every edge, gives each
+//! node its class, and calls the passes in their order. Always the whole graph:
+//! a compile is cheaper than deciding what could be kept of the last one.
+
+use std::collections::BTreeMap;
+
+use petgraph::{algo::kosaraju_scc, graph::DiGraph};
+use pulse_schemas::{
+    graph::{EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec},
+    hash::Hash,
+};
+
+use super::{
+    Class, EventSource, Modulation, Plan, PlanNode, PlanOutput, Slot, buffers, latency, order,
+    verify,
+};
+use crate::{
+    node::{MAX_CHANNELS, MAX_PORTS, Setup},
+    param::GRID,
+    registry::Registry,
+};
+
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CompileError {
+    #[error("node {node} is in the graph twice; a key names one node")]
+    DuplicateNode { node: NodeKey },
+    #[error("a connection {from} → {to} names a node that is not in the graph: {missing}")]
+    MissingNode { from: NodeKey, to: NodeKey, missing: NodeKey },
+    #[error("output {node} port {port} does not exist; connect the output to another node")]
+    MissingOutput { node: NodeKey, port: u16 },
+    #[error("node {node} ({kind}) has no {direction} {edge:?} port {port}")]
+    MissingPort {
+        node: NodeKey,
+        kind: String,
+        direction: &'static str,
+        edge: EdgeKind,
+        port: String,
+    },
+    #[error("node {node} asks for {found} channels; this engine has 1 or 2")]
+    Channels { node: NodeKey, found: u8 },
+    #[error("node {node} has no parameter `{param}` that can be modulated")]
+    MissingParam { node: NodeKey, param: String },
+    #[error(
+        "these nodes feed each other: {}; make one of the connections a feedback edge with a \
+         delay (64 frames, say), for example {from} → {to}",
+        path_text(path)
+    )]
+    Cycle { path: Vec<NodeKey>, from: NodeKey, to: NodeKey },
+    #[error("the feedback edge {from} → {to} has no delay; give it at least 1 frame")]
+    FeedbackDelay { from: NodeKey, to: NodeKey },
+    #[error("{from} → {to} carries no audio; only audio can be fed back")]
+    FeedbackKind { from: NodeKey, to: NodeKey },
+    #[error("{rate} Hz is not a rate this engine runs at (8000 to 768000)")]
+    Rate { rate: u32 },
+    #[error("blocks of {frames} frames are not possible (1 to 65536)")]
+    Block { frames: usize },
+    #[error("node {node} ({kind}) panicked while being prepared: {reason}")]
+    Prepare { node: NodeKey, kind: String, reason: String },
+    #[error("the compiled plan is wrong: {0}; please report this graph")]
+    Verify(#[from] verify::VerifyError),
+}
+
+fn path_text(path: &[NodeKey]) -> String {
+    path.iter().map(NodeKey::to_string).collect::<Vec<_>>().join(" → ")
+}
+
+/// A node while compiling.
+pub(crate) struct GraphNode<'a> {
+    pub spec: &'a NodeSpec,
+    pub class: u32,
+    /// Audio ports, with their channels.
+    pub inputs: Vec<u8>,
+    pub outputs: Vec<u8>,
+}
+
+/// An edge with its ends resolved.
+#[derive(Clone, Copy)]
+pub(crate) struct GraphEdge<'a> {
+    pub spec: &'a EdgeSpec,
+    pub from: u32,
+    pub to: u32,
+    /// The audio port, or the index of the parameter.
+    pub to_port: u32,
+    /// The least frames that the edge adds by itself.
+    pub feedback: u32,
+}
+
+impl GraphEdge<'_> {
+    /// When the signal at the end of the edge is there, before compensation.
+    pub fn ready(&self, graph: &Graph<'_>, arrivals: &[u32]) -> u32 {
+        arrivals[self.from as usize] + graph.latency(self.from)
+    }
+}
+
+pub(crate) struct Graph<'a> {
+    pub nodes: Vec<GraphNode<'a>>,
+    /// Sorted by target, then source key.
+    pub edges: Vec<GraphEdge<'a>>,
+    into: Vec<u32>,
+    /// Edge indices sorted by source, and where each source's begin.
+    pub out_edges: Vec<u32>,
+    out_of: Vec<u32>,
+    pub classes: Vec<Class>,
+}
+
+impl<'a> Graph<'a> {
+    pub fn edges_into(&self, node: u32) -> &[GraphEdge<'a>] {
+        &self.edges[self.into[node as usize] as usize..self.into[node as usize + 1] as usize]
+    }
+
+    pub fn edges_into_range(&self, node: u32) -> std::ops::Range<usize> {
+        self.into[node as usize] as usize..self.into[node as usize + 1] as usize
+    }
+
+    pub fn edges_out(&self, node: u32) -> &[u32] {
+        let (start, end) = (self.out_of[node as usize], self.out_of[node as usize + 1]);
+        &self.out_edges[start as usize..end as usize]
+    }
+
+    pub fn class(&self, node: u32) -> &Class {
+        &self.classes[self.nodes[node as usize].class as usize]
+    }
+
+    pub fn latency(&self, node: u32) -> u32 {
+        self.class(node).latency
+    }
+}
+
+type ClassId = (String, u32, u8, Vec<(String, u64)>);
+
+/// Compiles graphs. Remembers what it learned about kinds and layouts, so that
+/// each is probed once.
+pub struct Compiler {
+    registry: Registry,
+    sample_rate: u32,
+    max_block: usize,
+    parallel: bool,
+    lanes: bool,
+    known: BTreeMap<ClassId, u32>,
+    classes: Vec<Class>,
+}
+
+impl Compiler {
+    pub fn new(
+        registry: Registry,
+        sample_rate: u32,
+        max_block: usize,
+    ) -> Result<Compiler, CompileError> {
+        if !(8_000..=768_000).contains(&sample_rate) {
+            return Err(CompileError::Rate { rate: sample_rate });
+        }
+        if !(1..=65_536).contains(&max_block) {
+            return Err(CompileError::Block { frames: max_block });
+        }
+        let (known, classes) = (BTreeMap::new(), Vec::new());
+        let (parallel, lanes) = (false, true);
+        Ok(Compiler { registry, sample_rate, max_block, parallel, lanes, known, classes })
+    }
+
+    /// Cuts plans into tasks for several workers. The sound is the same.
+    pub fn parallel(mut self, parallel: bool) -> Compiler {
+        self.parallel = parallel;
+        self
+    }
+
+    /// Whether identical chains run in lanes (they do unless told). The sound is
+    /// the same.
+    pub fn lanes(mut self, lanes: bool) -> Compiler {
+        self.lanes = lanes;
+        self
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub fn compile(&mut self, spec: &GraphSpec) -> Result<Plan, CompileError> {
+        let canonical;
+        let spec = if spec.is_canonical() {
+            spec
+        } else {
+            let mut sorted = spec.clone();
+            sorted.canonicalise();
+            canonical = sorted;
+            &canonical
+        };
+        let graph = self.resolve(spec)?;
+        let components = components(&graph)?;
+        let component_of = component_of(&components, graph.nodes.len());
+        let arrivals = latency::arrivals(&graph, &components, &component_of);
+        let mut plan = self.skeleton(spec, &graph, &arrivals)?;
+        let draft =
+            order::emit(&mut plan, &graph, &components, &component_of, &arrivals, self.lanes);
+        buffers::assign(&mut plan, draft, self.parallel);
+        verify::verify(&plan, spec)?;
+        Ok(plan)
+    }
+
+    fn resolve<'a>(&mut self, spec: &'a GraphSpec) -> Result<Graph<'a>, CompileError> {
+        let mut nodes = Vec::with_capacity(spec.nodes.len());
+        for (index, node) in spec.nodes.iter().enumerate() {
+            if index > 0 && spec.nodes[index - 1].key == node.key {
+                return Err(CompileError::DuplicateNode { node: node.key });
+            }
+            nodes.push(self.resolve_node(node)?);
+        }
+        let find = |key: NodeKey, edge: &EdgeSpec| {
+            spec.nodes.binary_search_by_key(&key, |node| node.key).map(|at| at as u32).map_err(
+                |_| CompileError::MissingNode { from: edge.from, to: edge.to, missing: key },
+            )
+        };
+        let mut edges = Vec::with_capacity(spec.edges.len());
+        // Edges are sorted by source, so its index is looked up once per source.
+        let mut last = None;
+        for edge in &spec.edges {
+            let from = match last {
+                Some((key, index)) if key == edge.from => index,
+                _ => find(edge.from, edge)?,
+            };
+            last = Some((edge.from, from));
+            let to = find(edge.to, edge)?;
+            edges.push(self.resolve_edge(edge, from, to, &mut nodes)?);
+        }
+        Ok(index_edges(nodes, edges, self.classes.clone()))
+    }
+
+    fn resolve_node<'a>(&mut self, spec: &'a NodeSpec) -> Result<GraphNode<'a>, CompileError> {
+        if !(1..=MAX_CHANNELS as u8).contains(&spec.channels) {
+            return Err(CompileError::Channels { node: spec.key, found: spec.channels });
+        }
+        let class = self.class_of(spec)?;
+        let channels = usize::from(spec.channels);
+        let (inputs, outputs) = match self.classes[class as usize].kind {
+            Some(kind) => {
+                let counts = |ports: &[crate::node::Port]| {
+                    ports.iter().map(|port| port.count(channels) as u8).collect()
+                };
+                (counts(kind.descriptor.inputs), counts(kind.descriptor.outputs))
+            }
+            None => (vec![spec.channels], vec![spec.channels]),
+        };
+        Ok(GraphNode { spec, class, inputs, outputs })
+    }
+
+    fn class_of(&mut self, spec: &NodeSpec) -> Result<u32, CompileError> {
+        let layout = spec.layout.iter().map(|(id, value)| (id.clone(), value.to_bits())).collect();
+        let id: ClassId = (spec.kind.clone(), spec.dsp_version, spec.channels, layout);
+        if let Some(&class) = self.known.get(&id) {
+            return Ok(class);
+        }
+        let class = self.probe(spec)?;
+        self.classes.push(class);
+        let index = self.classes.len() as u32 - 1;
+        self.known.insert(id, index);
+        Ok(index)
+    }
+
+    /// Makes one node of the class, to ask for its latency.
+    fn probe(&self, spec: &NodeSpec) -> Result<Class, CompileError> {
+        let kind = self.registry.get(&spec.kind);
+        let mut class = Class {
+            kind,
+            kind_name: spec.kind.clone(),
+            dsp_version: spec.dsp_version,
+            channels: usize::from(spec.channels),
+            params: vec![],
+            latency: 0,
+            hash: self.class_hash(spec),
+            layout: spec.layout.iter().map(|(id, value)| (id.clone(), *value)).collect(),
+        };
+        let Some(kind) = kind else { return Ok(class) };
+        class.params = (kind.descriptor.params.iter())
+            .map(|param| match spec.layout.get(param.id) {
+                Some(&value) if param.layout => param.clamp(value),
+                _ => param.default,
+            })
+            .collect();
+        let setup = class.setup(self.sample_rate, self.max_block, 0);
+        let made = std::panic::catch_unwind(|| {
+            let mut node = (kind.make)();
+            node.prepare(&setup);
+            node.latency()
+        });
+        class.latency = made.map_err(|payload| CompileError::Prepare {
+            node: spec.key,
+            kind: spec.kind.clone(),
+            reason: crate::registry::panic_text(&*payload).to_owned(),
+        })?;
+        Ok(class)
+    }
+
+    fn class_hash(&self, spec: &NodeSpec) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("pulse node class v1");
+        hasher.update(&(spec.kind.len() as u64).to_be_bytes());
+        hasher.update(spec.kind.as_bytes());
+        hasher.update(&spec.dsp_version.to_be_bytes());
+        hasher.update(&self.sample_rate.to_be_bytes());
+        hasher.update(&[spec.channels]);
+        for (id, value) in &spec.layout {
+            hasher.update(&(id.len() as u64).to_be_bytes());
+            hasher.update(id.as_bytes());
+            hasher.update(&value.to_bits().to_be_bytes());
+        }
+        hasher.finalize().into()
+    }
+
+    fn resolve_edge<'a>(
+        &self,
+        spec: &'a EdgeSpec,
+        from: u32,
+        to: u32,
+        nodes: &mut [GraphNode<'a>],
+    ) -> Result<GraphEdge<'a>, CompileError> {
+        let source = self.classes[nodes[from as usize].class as usize].kind.map(|k| k.descriptor);
+        let target = self.classes[nodes[to as usize].class as usize].kind.map(|k| k.descriptor);
+        let missing =
+            |node: NodeKey, direction, port: String, nodes: &[GraphNode<'a>], index: u32| {
+                let kind = nodes[index as usize].spec.kind.clone();
+                CompileError::MissingPort { node, kind, direction, edge: spec.kind, port }
+            };
+        let no_source = |nodes: &[GraphNode<'a>]| {
+            missing(spec.from, "output", spec.from_port.to_string(), nodes, from)
+        };
+        let no_target = |nodes: &[GraphNode<'a>]| {
+            let port = match &spec.to_port {
+                Inlet::Port(port) => port.to_string(),
+                Inlet::Param(id) => id.clone(),
+            };
+            missing(spec.to, "input", port, nodes, to)
+        };
+        if spec.feedback_frames.is_some() && spec.kind != EdgeKind::Audio {
+            return Err(CompileError::FeedbackKind { from: spec.from, to: spec.to });
+        }
+        if spec.feedback_frames == Some(0) {
+            return Err(CompileError::FeedbackDelay { from: spec.from, to: spec.to });
+        }
+        let mut to_port = 0;
+        match (spec.kind, &spec.to_port) {
+            (EdgeKind::Audio, Inlet::Port(port)) => {
+                // A kind that nobody knows has whatever ports are asked of it.
+                let grow = |ports: &mut Vec<u8>, port: u16, channels: u8| {
+                    while ports.len() <= usize::from(port) && ports.len() < MAX_PORTS {
+                        ports.push(channels);
+                    }
+                };
+                if source.is_none() {
+                    let node = &mut nodes[from as usize];
+                    grow(&mut node.outputs, spec.from_port, node.spec.channels);
+                }
+                if target.is_none() {
+                    let node = &mut nodes[to as usize];
+                    grow(&mut node.inputs, *port, node.spec.channels);
+                }
+                if usize::from(spec.from_port) >= nodes[from as usize].outputs.len() {
+                    return Err(no_source(nodes));
+                }
+                if usize::from(*port) >= nodes[to as usize].inputs.len() {
+                    return Err(no_target(nodes));
+                }
+                to_port = u32::from(*port);
+            }
+            (EdgeKind::Event, Inlet::Port(_)) => {
+                if source.is_some_and(|descriptor| !descriptor.event_output) {
+                    return Err(no_source(nodes));
+                }
+                if target.is_some_and(|descriptor| !descriptor.event_input) {
+                    return Err(no_target(nodes));
+                }
+            }
+            (EdgeKind::Control, Inlet::Param(id)) => {
+                let outputs = source.map_or(MAX_PORTS, |descriptor| descriptor.controls.len());
+                if usize::from(spec.from_port) >= outputs {
+                    return Err(no_source(nodes));
+                }
+                if let Some(descriptor) = target {
+                    let index = descriptor.param_index(id).filter(|&index| {
+                        descriptor.params[index].automatable && !descriptor.params[index].layout
+                    });
+                    to_port = index.ok_or_else(|| CompileError::MissingParam {
+                        node: spec.to,
+                        param: id.clone(),
+                    })? as u32;
+                }
+            }
+            _ => return Err(no_target(nodes)),
+        }
+        let feedback = spec.feedback_frames.unwrap_or(0);
+        Ok(GraphEdge { spec, from, to, to_port, feedback })
+    }
+
+    fn skeleton(
+        &self,
+        spec: &GraphSpec,
+        graph: &Graph<'_>,
+        arrivals: &[u32],
+    ) -> Result<Plan, CompileError> {
+        let mut plan = Plan {
+            spec: spec.hash(),
+            sample_rate: self.sample_rate,
+            max_block: self.max_block,
+            classes: graph.classes.clone(),
+            nodes: Vec::with_capacity(graph.nodes.len()),
+            lines: vec![],
+            batches: vec![],
+            outputs: Vec::with_capacity(spec.outputs.len()),
+            tasks: vec![],
+            units: vec![],
+            local_slots: 0,
+            shared_slots: 0,
+            local_blocks: 0,
+            shared_blocks: 0,
+            ports: Vec::with_capacity(graph.nodes.len() * 2),
+        };
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let ports = plan.ports.len() as u32;
+            for &channels in node.inputs.iter().chain(&node.outputs) {
+                plan.ports.push(super::PortSlot { slot: Slot::NONE, channels });
+            }
+            plan.nodes.push(plan_node(graph, index as u32, arrivals, ports, self.max_block));
+        }
+        for output in &spec.outputs {
+            plan.outputs.push(plan_output(&plan, graph, output, arrivals)?);
+        }
+        Ok(plan)
+    }
+}
+
+impl Class {
+    pub fn setup(&self, sample_rate: u32, max_block: usize, seed: u64) -> Setup {
+        Setup { sample_rate, max_block, channels: self.channels, seed, params: self.params.clone() }
+    }
+}
+
+fn plan_output(
+    plan: &Plan,
+    graph: &Graph<'_>,
+    output: &pulse_schemas::graph::OutputSpec,
+    arrivals: &[u32],
+) -> Result<PlanOutput, CompileError> {
+    let missing = CompileError::MissingOutput { node: output.node, port: output.port };
+    let Some(node) = plan.find(output.node) else { return Err(missing) };
+    let Some(&channels) = graph.nodes[node as usize].outputs.get(usize::from(output.port)) else {
+        return Err(missing);
+    };
+    let latency = arrivals[node as usize] + graph.latency(node);
+    Ok(PlanOutput { kind: output.kind, node, port: output.port, latency, channels })
+}
+
+fn plan_node(
+    graph: &Graph<'_>,
+    index: u32,
+    arrivals: &[u32],
+    ports: u32,
+    max_block: usize,
+) -> PlanNode {
+    let node = &graph.nodes[index as usize];
+    let arrival = arrivals[index as usize];
+    let (mut events, mut modulations) = (vec![], vec![]);
+    let mut wiring = 0xcbf2_9ce4_8422_2325u64;
+    for edge in graph.edges_into(index) {
+        let late = i64::from(arrivals[edge.from as usize]) - i64::from(arrival);
+        match edge.spec.kind {
+            EdgeKind::Audio => wiring = wire(wiring, edge),
+            EdgeKind::Event => {
+                let own = i64::from(graph.latency(edge.from));
+                let shift = if edge.spec.compensated { -own } else { late };
+                events.push(EventSource { node: edge.from, shift });
+            }
+            EdgeKind::Control => {
+                let shift = if edge.spec.compensated { 0 } else { -late };
+                let (param, port) = (edge.to_port, u32::from(edge.spec.from_port));
+                modulations.push(Modulation { param, node: edge.from, port, shift });
+            }
+        }
+    }
+    let readers = graph.edges_out(index).iter().map(|&edge| &graph.edges[edge as usize]);
+    let latest = readers
+        .filter(|edge| edge.spec.kind == EdgeKind::Control)
+        .map(|edge| arrivals[edge.to as usize].saturating_sub(arrival) as usize)
+        .max();
+    let control_ring = latest.map_or(0, |wait| ((wait + max_block) / GRID as usize + 4) as u32);
+    PlanNode {
+        key: node.spec.key,
+        class: node.class,
+        cohort: node.spec.cohort,
+        arrival,
+        batch: None,
+        ports,
+        inputs: node.inputs.len() as u8,
+        outputs: node.outputs.len() as u8,
+        events,
+        modulations,
+        wiring,
+        control_ring,
+    }
+}
+
+/// FNV-1a over what matters of an edge.
+fn wire(mut hash: u64, edge: &GraphEdge<'_>) -> u64 {
+    let mut put = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    edge.spec.from.to_bytes().into_iter().for_each(&mut put);
+    edge.spec.from_port.to_be_bytes().into_iter().for_each(&mut put);
+    edge.to_port.to_be_bytes().into_iter().for_each(&mut put);
+    hash
+}
+
+fn index_edges<'a>(
+    nodes: Vec<GraphNode<'a>>,
+    mut edges: Vec<GraphEdge<'a>>,
+    classes: Vec<Class>,
+) -> Graph<'a> {
+    edges.sort_by_key(|edge| (edge.to, edge.from, edge.spec.from_port, edge.to_port));
+    let mut out_edges: Vec<u32> = (0..edges.len() as u32).collect();
+    out_edges.sort_by_key(|&edge| (edges[edge as usize].from, edge));
+    let starts = |of: &dyn Fn(usize) -> u32| {
+        let mut starts = vec![0u32; nodes.len() + 1];
+        (0..edges.len()).for_each(|at| starts[of(at) as usize + 1] += 1);
+        for at in 1..starts.len() {
+            starts[at] += starts[at - 1];
+        }
+        starts
+    };
+    let into = starts(&|at| edges[at].to);
+    let out_of = starts(&|at| edges[at].from);
+    Graph { nodes, edges, into, out_edges, out_of, classes }
+}
+
+/// The strongly connected components in topological order. Fails on a loop that
+/// no feedback edge breaks.
+fn components(graph: &Graph<'_>) -> Result<Vec<Vec<u32>>, CompileError> {
+    let open = digraph(graph, |edge| edge.spec.feedback_frames.is_none());
+    let looping = kosaraju_scc(&open)
+        .into_iter()
+        .find(|members| members.len() > 1 || open.find_edge(members[0], members[0]).is_some());
+    if let Some(members) = looping {
+        let members: Vec<u32> = members.iter().map(|node| node.index() as u32).collect();
+        return Err(cycle_error(graph, &members));
+    }
+    let full = digraph(graph, |_| true);
+    let mut components: Vec<Vec<u32>> = kosaraju_scc(&full)
+        .into_iter()
+        .map(|members| {
+            let mut members: Vec<u32> = members.iter().map(|node| node.index() as u32).collect();
+            members.sort_unstable();
+            members
+        })
+        .collect();
+    components.reverse();
+    Ok(components)
+}
+
+fn digraph(graph: &Graph<'_>, keep: impl Fn(&GraphEdge<'_>) -> bool) -> DiGraph<(), (), u32> {
+    let mut digraph = DiGraph::with_capacity(graph.nodes.len(), graph.edges.len());
+    graph.nodes.iter().for_each(|_| _ = digraph.add_node(()));
+    for edge in graph.edges.iter().filter(|edge| keep(edge)) {
+        digraph.add_edge(edge.from.into(), edge.to.into(), ());
+    }
+    digraph
+}
+
+pub(crate) fn component_of(components: &[Vec<u32>], nodes: usize) -> Vec<u32> {
+    let mut of = vec![0; nodes];
+    for (index, members) in components.iter().enumerate() {
+        members.iter().for_each(|&member| of[member as usize] = index as u32);
+    }
+    of
+}
+
+/// Walks from the first member along the first edge that stays inside, until a
+/// node comes again: always the same loop for the same graph.
+fn cycle_error(graph: &Graph<'_>, members: &[u32]) -> CompileError {
+    let mut sorted = members.to_vec();
+    sorted.sort_unstable();
+    let inside = |edge: &GraphEdge<'_>| {
+        edge.spec.feedback_frames.is_none() && sorted.binary_search(&edge.to).is_ok()
+    };
+    let mut path = vec![sorted[0]];
+    loop {
+        let here = path[path.len() - 1];
+        let mut next = graph.edges_out(here).iter().map(|&edge| &graph.edges[edge as usize]);
+        let Some(edge) = next.find(|edge| inside(edge)) else { break };
+        if let Some(start) = path.iter().position(|&node| node == edge.to) {
+            path.drain(..start);
+            path.push(edge.to);
+            break;
+        }
+        path.push(edge.to);
+    }
+    let keys: Vec<NodeKey> = path.iter().map(|&node| graph.nodes[node as usize].spec.key).collect();
+    let (from, to) = (keys[keys.len().saturating_sub(2)], keys[keys.len() - 1]);
+    CompileError::Cycle { path: keys, from, to }
+}

@@ -1,0 +1,671 @@
+//! The order of execution, and with it the order of every sum.
+//!
+//! Depth first, post-order, by stable key: a signal is made just before it is
+//! needed and given to everyone who sums it at once, so few buffers are alive at
+//! a time (breadth first needs one per track). Sums run in this order in groups
+//! of sixteen; it is a function of the graph and of nothing else.
+
+use std::collections::BTreeMap;
+
+use pulse_schemas::graph::EdgeKind;
+
+use super::{
+    Op, Plan, PlanBatch, PlanLine, PlanUnit, SUM_GROUP, Slot, UnitInput,
+    compile::{Graph, GraphEdge},
+};
+use crate::simd::LANES;
+
+/// Fewer chains than this run one by one: eight lanes cost about two nodes.
+const MIN_BATCH: usize = 3;
+
+/// Operations over slots that were never shared out yet, and the task that each
+/// would be in if there were several workers.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub ops: Vec<(Op, u32)>,
+    pub slots: u32,
+    pub blocks: u32,
+    pub tasks: u32,
+    /// Task pairs ordered by something other than a slot (events, control).
+    pub orders: Vec<(u32, u32)>,
+}
+
+/// What runs together: the vertices of the depth-first walk.
+struct Item {
+    /// Chains, one per lane; or the members of a loop; or one node.
+    members: Vec<Vec<u32>>,
+    kind: ItemKind,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum ItemKind {
+    Chain,
+    Batch,
+    Loop { chunk: u32 },
+}
+
+pub(crate) fn emit(
+    plan: &mut Plan,
+    graph: &Graph<'_>,
+    components: &[Vec<u32>],
+    component_of: &[u32],
+    arrivals: &[u32],
+    lanes: bool,
+) -> Draft {
+    let items = items(plan, graph, components, component_of, arrivals, lanes);
+    let mut item_of = vec![0u32; graph.nodes.len()];
+    for (index, item) in items.iter().enumerate() {
+        item.members.iter().flatten().for_each(|&node| item_of[node as usize] = index as u32);
+    }
+    let order = walk(plan, graph, &items, &item_of);
+    Emitter::new(plan, graph, &items, &item_of, component_of, arrivals).run(&order)
+}
+
+/// Chains are maximal: each next node has this one as its only source and this
+/// one has no other reader.
+struct Chains<'a, 'g> {
+    plan: &'a Plan,
+    graph: &'a Graph<'g>,
+    component_of: &'a [u32],
+    components: &'a [Vec<u32>],
+    arrivals: &'a [u32],
+    is_output: Vec<bool>,
+}
+
+impl Chains<'_, '_> {
+    /// The node that may be fused behind this one.
+    fn next(&self, node: u32) -> Option<u32> {
+        let &[edge] = self.graph.edges_out(node) else { return None };
+        let edge = &self.graph.edges[edge as usize];
+        let straight = edge.spec.kind == EdgeKind::Audio
+            && edge.to_port == 0
+            && edge.spec.from_port == 0
+            && edge.spec.feedback_frames.is_none()
+            && !self.is_output[node as usize]
+            && self.graph.edges_into(edge.to).len() == 1
+            && self.graph.nodes[node as usize].spec.cohort
+                == self.graph.nodes[edge.to as usize].spec.cohort
+            && delay(self.graph, self.arrivals, edge) == 0
+            && !self.in_loop(node)
+            && !self.in_loop(edge.to);
+        straight.then_some(edge.to)
+    }
+
+    fn in_loop(&self, node: u32) -> bool {
+        is_loop(self.graph, &self.components[self.component_of[node as usize] as usize])
+    }
+
+    /// Whether the node can be one of eight.
+    fn has_lanes(&self, node: u32) -> bool {
+        let Some(kind) = self.graph.class(node).kind else { return false };
+        let descriptor = kind.descriptor;
+        kind.lanes.is_some()
+            && descriptor.inputs.len() == 1
+            && descriptor.outputs.len() == 1
+            && descriptor.in_place
+            && !descriptor.event_input
+            && !descriptor.event_output
+            && descriptor.controls.is_empty()
+            && self.plan.nodes[node as usize].modulations.is_empty()
+            && self.graph.nodes[node as usize].inputs == self.graph.nodes[node as usize].outputs
+            && self.graph.class(node).latency == 0
+    }
+}
+
+fn is_loop(graph: &Graph<'_>, members: &[u32]) -> bool {
+    members.len() > 1 || graph.edges_into(members[0]).iter().any(|edge| edge.from == members[0])
+}
+
+/// Compensation of an edge, without what a feedback edge adds.
+fn delay(graph: &Graph<'_>, arrivals: &[u32], edge: &GraphEdge<'_>) -> u32 {
+    if !edge.spec.compensated {
+        return 0;
+    }
+    arrivals[edge.to as usize].saturating_sub(edge.ready(graph, arrivals))
+}
+
+fn items(
+    plan: &mut Plan,
+    graph: &Graph<'_>,
+    components: &[Vec<u32>],
+    component_of: &[u32],
+    arrivals: &[u32],
+    lanes: bool,
+) -> Vec<Item> {
+    let mut is_output = vec![false; graph.nodes.len()];
+    plan.outputs.iter().for_each(|output| is_output[output.node as usize] = true);
+    let chains = Chains { plan, graph, component_of, components, arrivals, is_output };
+    let mut items = Vec::with_capacity(components.len());
+    // Chains that could share lanes: signature and depth → chains.
+    let mut batches: BTreeMap<(Vec<u32>, u32, u32, bool), Vec<Vec<u32>>> = BTreeMap::new();
+    let mut depth = vec![0u32; graph.nodes.len()];
+    let mut taken = vec![false; graph.nodes.len()];
+    for members in components {
+        let first = members[0];
+        if is_loop(graph, members) {
+            let level = level(graph, &depth, members, component_of);
+            members.iter().for_each(|&member| depth[member as usize] = level);
+            let inside = |edge: &&GraphEdge<'_>| {
+                edge.feedback > 0
+                    && component_of[edge.from as usize] == component_of[first as usize]
+            };
+            let edges = members.iter().flat_map(|&member| graph.edges_into(member));
+            let chunk = edges.filter(inside).map(|edge| edge.feedback).min().unwrap_or(1);
+            let kind = ItemKind::Loop { chunk };
+            items.push(Item { members: vec![members.clone()], kind });
+            continue;
+        }
+        if taken[first as usize] {
+            continue;
+        }
+        let level = level(graph, &depth, members, component_of);
+        let mut chain = vec![first];
+        let batchable = lanes && chains.has_lanes(first);
+        let mut last = first;
+        while let Some(next) = chains.next(last) {
+            // A chain is all lanes or no lanes, so that a batch is a chain.
+            if (lanes && chains.has_lanes(next)) != batchable {
+                break;
+            }
+            chain.push(next);
+            last = next;
+        }
+        for &node in &chain {
+            depth[node as usize] = level;
+            taken[node as usize] = true;
+        }
+        if batchable {
+            let signature = chain.iter().map(|&node| graph.nodes[node as usize].class).collect();
+            let live =
+                graph.nodes[first as usize].spec.cohort == pulse_schemas::graph::Cohort::Live;
+            let key = (signature, level, arrivals[first as usize], live);
+            batches.entry(key).or_default().push(chain);
+        } else {
+            items.push(Item { members: vec![chain], kind: ItemKind::Chain });
+        }
+    }
+    for mut chains in batches.into_values() {
+        chains.sort();
+        for group in chains.chunks(LANES) {
+            if group.len() < MIN_BATCH {
+                let single =
+                    |chain: &Vec<u32>| Item { members: vec![chain.clone()], kind: ItemKind::Chain };
+                items.extend(group.iter().map(single));
+            } else {
+                items.push(Item { members: group.to_vec(), kind: ItemKind::Batch });
+            }
+        }
+    }
+    items
+}
+
+/// The longest path to here. Nodes of one level never feed each other, which is
+/// what makes them safe to run at once.
+fn level(graph: &Graph<'_>, depth: &[u32], members: &[u32], component_of: &[u32]) -> u32 {
+    let own = component_of[members[0] as usize];
+    let edges = members.iter().flat_map(|&member| graph.edges_into(member));
+    let outside = edges.filter(|edge| component_of[edge.from as usize] != own);
+    outside.map(|edge| depth[edge.from as usize] + 1).max().unwrap_or(0)
+}
+
+/// Items in depth-first post-order: from the outputs, then whatever reaches none.
+fn walk(plan: &Plan, graph: &Graph<'_>, items: &[Item], item_of: &[u32]) -> Vec<u32> {
+    let mut order = Vec::with_capacity(items.len());
+    let mut seen = vec![false; items.len()];
+    let all = 0..graph.nodes.len() as u32;
+    let roots = plan.outputs.iter().map(|output| output.node).chain(all);
+    let mut stack: Vec<(u32, Vec<u32>, usize)> = vec![];
+    let sources = |item: u32| -> Vec<u32> {
+        let members = items[item as usize].members.iter().flatten();
+        let mut sources: Vec<u32> = vec![];
+        for edge in members.flat_map(|&node| graph.edges_into(node)) {
+            let source = item_of[edge.from as usize];
+            if source != item {
+                sources.push(source);
+            }
+        }
+        sources
+    };
+    for root in roots {
+        let root = item_of[root as usize];
+        if seen[root as usize] {
+            continue;
+        }
+        seen[root as usize] = true;
+        stack.push((root, sources(root), 0));
+        while let Some((item, deps, at)) = stack.last_mut() {
+            let Some(&next) = deps.get(*at) else {
+                order.push(*item);
+                stack.pop();
+                continue;
+            };
+            *at += 1;
+            if !seen[next as usize] {
+                seen[next as usize] = true;
+                stack.push((next, sources(next), 0));
+            }
+        }
+    }
+    order
+}
+
+/// The running sum of one input port.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    total: Option<Slot>,
+    group: Option<Slot>,
+    seen: u32,
+    expected: u32,
+    /// The task of the current group.
+    task: u32,
+}
+
+struct Emitter<'a, 'g> {
+    plan: &'a mut Plan,
+    graph: &'a Graph<'g>,
+    items: &'a [Item],
+    item_of: &'a [u32],
+    component_of: &'a [u32],
+    arrivals: &'a [u32],
+    draft: Draft,
+    /// Where each node's sums begin in `sums`.
+    sum_start: Vec<u32>,
+    sums: Vec<Sum>,
+    /// The batch, lane and block of each chain head that waits to be packed.
+    lane_of: BTreeMap<u32, (u32, u8)>,
+    lines: Vec<(PlanLine, u32)>,
+    unit_of: Vec<u32>,
+    item_task: Vec<u32>,
+}
+
+impl<'a, 'g> Emitter<'a, 'g> {
+    fn new(
+        plan: &'a mut Plan,
+        graph: &'a Graph<'g>,
+        items: &'a [Item],
+        item_of: &'a [u32],
+        component_of: &'a [u32],
+        arrivals: &'a [u32],
+    ) -> Emitter<'a, 'g> {
+        let (mut sum_start, mut sums) = (vec![], vec![]);
+        for node in &graph.nodes {
+            sum_start.push(sums.len() as u32);
+            sums.resize(sums.len() + node.inputs.len(), Sum::default());
+        }
+        for edge in graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio) {
+            sums[(sum_start[edge.to as usize] + edge.to_port) as usize].expected += 1;
+        }
+        Emitter {
+            draft: Draft { tasks: items.len() as u32, ..Draft::default() },
+            sum_start,
+            sums,
+            lane_of: BTreeMap::new(),
+            lines: vec![],
+            unit_of: vec![0; graph.nodes.len()],
+            item_task: (0..items.len() as u32).collect(),
+            plan,
+            graph,
+            items,
+            item_of,
+            component_of,
+            arrivals,
+        }
+    }
+
+    fn run(mut self, order: &[u32]) -> Draft {
+        for &item in order {
+            if self.items[item as usize].kind == ItemKind::Batch {
+                self.announce_batch(item);
+            }
+        }
+        for &item in order {
+            self.list_units(item);
+        }
+        for &item in order {
+            match self.items[item as usize].kind {
+                ItemKind::Chain => {
+                    let members = self.items[item as usize].members[0].clone();
+                    members.into_iter().for_each(|node| self.node(node));
+                }
+                ItemKind::Loop { chunk } => self.region(item, chunk),
+                ItemKind::Batch => self.batch(item),
+            }
+        }
+        self.order_events();
+        self.sort_lines();
+        self.draft
+    }
+
+    /// Units of the order, and what flows into each.
+    fn list_units(&mut self, item: u32) {
+        let feedback = matches!(self.items[item as usize].kind, ItemKind::Loop { .. });
+        for nodes in &self.items[item as usize].members {
+            let unit = self.plan.units.len() as u32;
+            nodes.iter().for_each(|&node| self.unit_of[node as usize] = unit);
+            let nodes = nodes.clone();
+            self.plan.units.push(PlanUnit { nodes, feedback, inputs: vec![] });
+        }
+    }
+
+    fn announce_batch(&mut self, item: u32) {
+        let members = &self.items[item as usize].members;
+        let batch = self.plan.batches.len() as u32;
+        let block = Slot(self.draft.blocks);
+        self.draft.blocks += 1;
+        for (lane, chain) in members.iter().enumerate() {
+            self.lane_of.insert(chain[0], (batch, lane as u8));
+            for &node in chain {
+                self.plan.nodes[node as usize].batch = Some((batch, lane as u8));
+            }
+        }
+        let stages = members[0].iter().map(|&node| self.graph.nodes[node as usize].class);
+        self.plan.batches.push(PlanBatch {
+            stages: stages.collect(),
+            members: members.clone(),
+            block,
+            channels: self.graph.nodes[members[0][0] as usize].spec.channels,
+        });
+    }
+
+    fn batch(&mut self, item: u32) {
+        let members = &self.items[item as usize].members;
+        let task = self.item_task[item as usize];
+        let (batch, _) = self.lane_of[&members[0][0]];
+        for (lane, chain) in members.iter().enumerate() {
+            self.close_lane(chain[0], batch, lane as u8);
+        }
+        self.op(Op::Batch { batch }, task);
+        let (block, channels) = {
+            let batch = &self.plan.batches[batch as usize];
+            (batch.block, batch.channels)
+        };
+        for (lane, chain) in self.items[item as usize].members.iter().enumerate() {
+            let tail = chain[chain.len() - 1];
+            let dst = self.slot();
+            self.op(Op::Unpack { block, dst, lane: lane as u8, channels }, task);
+            self.produced(tail, 0, dst);
+        }
+    }
+
+    /// A lane that nothing feeds is silent.
+    fn close_lane(&mut self, head: u32, batch: u32, lane: u8) {
+        if self.sums[self.sum_start[head as usize] as usize].expected > 0 {
+            return;
+        }
+        let task = self.item_task[self.item_of[head as usize] as usize];
+        let channels = self.plan.batches[batch as usize].channels;
+        let src = self.slot();
+        self.op(Op::Clear { dst: src, channels }, task);
+        self.pack(src, batch, lane, task);
+    }
+
+    fn pack(&mut self, src: Slot, batch: u32, lane: u8, task: u32) {
+        let (block, channels) = {
+            let batch = &self.plan.batches[batch as usize];
+            (batch.block, batch.channels)
+        };
+        self.op(Op::Pack { src, block, lane, channels }, task);
+    }
+
+    fn region(&mut self, item: u32, chunk: u32) {
+        let task = self.item_task[item as usize];
+        let start = self.draft.ops.len();
+        self.op(Op::Region { ops: 0, chunk }, task);
+        for node in self.inner_order(item) {
+            self.node(node);
+        }
+        // Sums outside that a loop feeds run with the loop: a range of a block is
+        // complete only together with it.
+        let ops = (self.draft.ops.len() - start - 1) as u32;
+        self.draft.ops[start].0 = Op::Region { ops, chunk };
+        self.draft.ops[start..].iter_mut().for_each(|(_, tag)| *tag = task);
+    }
+
+    /// Post-order inside a loop, feedback edges aside.
+    fn inner_order(&self, item: u32) -> Vec<u32> {
+        let members = &self.items[item as usize].members[0];
+        let mut order = Vec::with_capacity(members.len());
+        let mut seen = vec![false; members.len()];
+        let place = |node: u32| members.binary_search(&node).ok();
+        for root in 0..members.len() {
+            if std::mem::replace(&mut seen[root], true) {
+                continue;
+            }
+            let mut stack = vec![(members[root], 0usize)];
+            while let Some((node, at)) = stack.last_mut() {
+                let edges = self.graph.edges_into(*node);
+                let Some(edge) = edges.get(*at) else {
+                    order.push(*node);
+                    stack.pop();
+                    continue;
+                };
+                *at += 1;
+                let inside = if edge.feedback > 0 { None } else { place(edge.from) };
+                if let Some(index) = inside.filter(|&index| !seen[index]) {
+                    seen[index] = true;
+                    stack.push((edge.from, 0));
+                }
+            }
+        }
+        order
+    }
+
+    fn node(&mut self, node: u32) {
+        let task = self.item_task[self.item_of[node as usize] as usize];
+        self.read_feedback(node);
+        let (inputs, outputs) = {
+            let graph_node = &self.graph.nodes[node as usize];
+            (graph_node.inputs.len(), graph_node.outputs.len())
+        };
+        let ports = self.plan.nodes[node as usize].ports as usize;
+        for port in 0..inputs {
+            let sum = self.sums[self.sum_start[node as usize] as usize + port];
+            self.plan.ports[ports + port].slot = sum.total.unwrap_or(Slot::NONE);
+        }
+        let in_place = self.graph.class(node).kind.is_none_or(|kind| kind.descriptor.in_place);
+        let shares = in_place
+            && inputs > 0
+            && outputs > 0
+            && self.graph.nodes[node as usize].inputs[0]
+                == self.graph.nodes[node as usize].outputs[0];
+        if shares && self.plan.ports[ports].slot.is_none() {
+            let channels = self.graph.nodes[node as usize].inputs[0];
+            let dst = self.slot();
+            self.op(Op::Clear { dst, channels }, task);
+            self.plan.ports[ports].slot = dst;
+        }
+        for port in 0..outputs {
+            let slot = if shares && port == 0 { self.plan.ports[ports].slot } else { self.slot() };
+            self.plan.ports[ports + inputs + port].slot = slot;
+        }
+        self.op(Op::Node { node }, task);
+        for port in 0..outputs {
+            let slot = self.plan.ports[ports + inputs + port].slot;
+            self.produced(node, port as u32, slot);
+        }
+    }
+
+    /// Signals that come back from later in the loop.
+    fn read_feedback(&mut self, node: u32) {
+        let task = self.item_task[self.item_of[node as usize] as usize];
+        for at in self.graph.edges_into_range(node) {
+            let edge = self.graph.edges[at];
+            if !self.closes_loop(&edge) {
+                continue;
+            }
+            let channels = self.source_channels(&edge);
+            let line = self.line(&edge, edge.feedback, true);
+            let dst = self.slot();
+            self.op(Op::FeedbackRead { line, dst, channels }, task);
+            self.add(&edge, dst, true, 0);
+        }
+    }
+
+    fn closes_loop(&self, edge: &GraphEdge<'_>) -> bool {
+        edge.feedback > 0
+            && self.component_of[edge.from as usize] == self.component_of[edge.to as usize]
+    }
+
+    fn source_channels(&self, edge: &GraphEdge<'_>) -> u8 {
+        self.graph.nodes[edge.from as usize].outputs[usize::from(edge.spec.from_port)]
+    }
+
+    /// Gives a finished signal to everyone who wants it, the owner last.
+    fn produced(&mut self, node: u32, port: u32, slot: Slot) {
+        let task = self.item_task[self.item_of[node as usize] as usize];
+        let channels = self.graph.nodes[node as usize].outputs[port as usize];
+        for output in 0..self.plan.outputs.len() {
+            let wanted = &self.plan.outputs[output];
+            if wanted.node == node && u32::from(wanted.port) == port {
+                self.op(Op::Output { output: output as u32, src: slot, channels }, task);
+            }
+        }
+        let edges: Vec<GraphEdge<'g>> = (self.graph.edges_out(node).iter())
+            .map(|&edge| self.graph.edges[edge as usize])
+            .filter(|edge| {
+                edge.spec.kind == EdgeKind::Audio && u32::from(edge.spec.from_port) == port
+            })
+            .collect();
+        let last_plain = edges.iter().rposition(|edge| {
+            !self.closes_loop(edge) && delay(self.graph, self.arrivals, edge) + edge.feedback == 0
+        });
+        // Copies first: the plain reader that may keep the buffer comes last.
+        for (index, edge) in edges.iter().enumerate() {
+            if Some(index) != last_plain {
+                self.give(edge, slot, false);
+            }
+        }
+        if let Some(last) = last_plain {
+            self.give(&edges[last], slot, true);
+        }
+    }
+
+    fn give(&mut self, edge: &GraphEdge<'g>, slot: Slot, owned: bool) {
+        let channels = self.source_channels(edge);
+        let task = self.item_task[self.item_of[edge.from as usize] as usize];
+        if self.closes_loop(edge) {
+            let line = self.line(edge, edge.feedback, true);
+            self.op(Op::FeedbackWrite { line, src: slot, channels }, task);
+            return;
+        }
+        let wait = delay(self.graph, self.arrivals, edge);
+        let frames = wait + edge.feedback;
+        if frames == 0 {
+            return self.add(edge, slot, owned, wait);
+        }
+        let line = self.line(edge, frames, false);
+        let dst = self.slot();
+        self.op(Op::Delay { line, src: slot, dst, channels }, task);
+        self.add(edge, dst, true, wait);
+    }
+
+    fn line(&mut self, edge: &GraphEdge<'_>, frames: u32, feedback: bool) -> u32 {
+        // The two ends of a feedback line ask for it, every other line has one user.
+        if feedback {
+            let known = self.lines.iter().position(|(line, _)| line.edge == *edge.spec);
+            if let Some(known) = known {
+                return known as u32;
+            }
+        }
+        let index = self.lines.len() as u32;
+        self.lines.push((PlanLine { edge: edge.spec.clone(), frames, feedback }, index));
+        index
+    }
+
+    /// One more signal into a port. `owned`: nobody reads the slot after this.
+    fn add(&mut self, edge: &GraphEdge<'g>, slot: Slot, owned: bool, wait: u32) {
+        let (from, to) = (
+            self.source_channels(edge),
+            self.graph.nodes[edge.to as usize].inputs[edge.to_port as usize],
+        );
+        let at = (self.sum_start[edge.to as usize] + edge.to_port) as usize;
+        let mut sum = self.sums[at];
+        let target = self.item_task[self.item_of[edge.to as usize] as usize];
+        let source = self.item_task[self.item_of[edge.from as usize] as usize];
+        if sum.group.is_none() {
+            // A lone signal needs no task of its own.
+            sum.task = if sum.expected == 1 {
+                source
+            } else {
+                self.draft.tasks += 1;
+                self.draft.tasks - 1
+            };
+        }
+        let unit = &mut self.plan.units[self.unit_of[edge.to as usize] as usize];
+        unit.inputs.push(UnitInput {
+            node: edge.from,
+            port: edge.spec.from_port,
+            to: edge.to,
+            to_port: edge.to_port as u16,
+            group: sum.seen / SUM_GROUP as u32,
+            delay: wait,
+            feedback: edge.feedback > 0,
+        });
+        match sum.group {
+            Some(dst) => self.op(Op::Add { src: slot, dst, from, to }, sum.task),
+            None if owned && from == to => sum.group = Some(slot),
+            None => {
+                let dst = self.slot();
+                self.op(Op::Copy { src: slot, dst, from, to }, sum.task);
+                sum.group = Some(dst);
+            }
+        }
+        sum.seen += 1;
+        if sum.seen == sum.expected || (sum.seen as usize).is_multiple_of(SUM_GROUP) {
+            match (sum.total, sum.group.take()) {
+                (Some(dst), Some(src)) => self.op(Op::Add { src, dst, from: to, to }, target),
+                (_, group) => sum.total = group,
+            }
+        }
+        self.sums[at] = sum;
+        if sum.seen == sum.expected {
+            self.pack_when_ready(edge.to, sum);
+        }
+    }
+
+    /// The head of a batched chain goes into its lane as soon as it is complete.
+    fn pack_when_ready(&mut self, node: u32, sum: Sum) {
+        let Some(&(batch, lane)) = self.lane_of.get(&node) else { return };
+        let Some(src) = sum.total else { return };
+        let task = self.item_task[self.item_of[node as usize] as usize];
+        self.pack(src, batch, lane, task);
+    }
+
+    fn slot(&mut self) -> Slot {
+        self.draft.slots += 1;
+        Slot(self.draft.slots - 1)
+    }
+
+    fn op(&mut self, op: Op, task: u32) {
+        self.draft.ops.push((op, task));
+    }
+
+    fn order_events(&mut self) {
+        for edge in self.graph.edges.iter().filter(|edge| edge.spec.kind != EdgeKind::Audio) {
+            let from = self.item_task[self.item_of[edge.from as usize] as usize];
+            let to = self.item_task[self.item_of[edge.to as usize] as usize];
+            if from != to {
+                self.draft.orders.push((from, to));
+            }
+        }
+    }
+
+    /// Lines by edge, as the executor merges them with those of the last plan.
+    fn sort_lines(&mut self) {
+        self.lines.sort_by(|(a, _), (b, _)| a.edge.cmp(&b.edge));
+        let mut renumbered = vec![0; self.lines.len()];
+        for (new, (_, old)) in self.lines.iter().enumerate() {
+            renumbered[*old as usize] = new as u32;
+        }
+        for (op, _) in &mut self.draft.ops {
+            if let Op::Delay { line, .. }
+            | Op::FeedbackRead { line, .. }
+            | Op::FeedbackWrite { line, .. } = op
+            {
+                *line = renumbered[*line as usize];
+            }
+        }
+        self.plan.lines =
+            std::mem::take(&mut self.lines).into_iter().map(|(line, _)| line).collect();
+    }
+}
