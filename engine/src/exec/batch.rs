@@ -143,7 +143,7 @@ impl StageRun<'_, '_> {
         for (lane, quiet) in quiet.iter_mut().enumerate().take(self.batch.members.len()) {
             *quiet = self.quiet_after(lane, at, frames);
         }
-        self.process(run, at, frames);
+        self.process(run, frame, at, frames);
         for lane in 0..self.batch.members.len() {
             if let Some(unit) = &mut self.units[lane] {
                 unit.quiet = quiet[lane];
@@ -225,7 +225,7 @@ impl StageRun<'_, '_> {
         self.units[lane].as_ref().is_none_or(|unit| unit.asleep || unit.fully_bypassed())
     }
 
-    fn process(&mut self, run: &mut BatchRun, at: usize, frames: usize) {
+    fn process(&mut self, run: &mut BatchRun, frame: i64, at: usize, frames: usize) {
         let members = self.batch.members.len();
         let mut idle = [true; LANES];
         for (lane, idle) in idle.iter_mut().enumerate().take(members) {
@@ -242,7 +242,7 @@ impl StageRun<'_, '_> {
             }
         }
         self.silence_empty_lanes(&idle, at, frames);
-        self.call(run, at, frames);
+        self.call(run, frame, at, frames);
         for lane in 0..members {
             self.finish_lane(run, lane, idle[lane], at, frames);
         }
@@ -258,7 +258,7 @@ impl StageRun<'_, '_> {
         }
     }
 
-    fn call(&mut self, run: &mut BatchRun, at: usize, frames: usize) {
+    fn call(&mut self, run: &mut BatchRun, frame: i64, at: usize, frames: usize) {
         let class = &self.core.plan.classes[self.batch.stages[self.stage] as usize];
         let params = class.params.len();
         let mut params_changed = [false; LANES];
@@ -277,6 +277,7 @@ impl StageRun<'_, '_> {
         let right_start = right_end.saturating_sub(if self.channels > 1 { frames } else { 0 });
         let mut io = LaneIo {
             frames,
+            frame,
             channels: [&mut left[at..at + frames], &mut right[right_start..right_end]],
             count: self.channels,
             ramps: &run.ramps[..params * LANES],

@@ -316,7 +316,7 @@ impl NodeRun<'_> {
         }
         let transport = self.block.transport_at(descriptor.reads_transport, frame, from);
         let sent = unit.emitted.len();
-        let Some(node) = &mut unit.node else { return };
+        let Some(node) = &mut unit.node else { return self.silence(at, frames) };
         let mut io = Io {
             frames,
             frame,
