@@ -25,7 +25,7 @@ fn overview(data: &[Vec<f32>], piece: usize) -> WaveOverview {
 fn every_level_of_an_overview_is_true() {
     for frames in [1usize, 255, 256, 257, 1_024, 5_000, 70_001] {
         let data = noise(frames as u64);
-        let overview = overview(&[data.clone()], 300);
+        let overview = overview(std::slice::from_ref(&data), 300);
         assert_eq!(overview.blocks(overview.levels() - 1), 1);
         for level in 0..overview.levels() {
             let size = WaveOverview::block_frames(level) as usize;
