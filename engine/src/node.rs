@@ -25,6 +25,8 @@ pub mod eq;
 pub mod filter;
 pub mod gate;
 pub mod limiter;
+pub mod loudness;
+pub mod meter;
 mod parameters;
 pub mod reverb;
 pub mod saturator;

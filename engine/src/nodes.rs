@@ -13,6 +13,8 @@ pub static NODES: &[&NodeKind] = &[
     &node::filter::KIND,
     &node::gate::KIND,
     &node::limiter::KIND,
+    &node::loudness::KIND,
+    &node::meter::KIND,
     &node::reverb::KIND,
     &node::saturator::KIND,
     &node::strip::KIND,

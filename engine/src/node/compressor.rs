@@ -36,7 +36,7 @@ const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("attack", "Attack", Unit::Milliseconds, (0.05, 250.0), 10.0).exponential(),
     ParamDesc::new("release", "Release", Unit::Milliseconds, (5.0, LONGEST_RELEASE_MS), 120.0)
         .exponential(),
-    ParamDesc::choice("detector", "Detector", &["peak", "RMS"], 0),
+    ParamDesc::choice("detector", "Detector", &["peak", "rms"], 0),
     ParamDesc::new("lookAhead", "Look-ahead", Unit::Milliseconds, (0.0, 20.0), 0.0).layout(),
     ParamDesc::new("makeUp", "Make-up", Unit::Decibel, (-24.0, 36.0), 0.0),
     ParamDesc::new("mix", "Mix", Unit::Percent, (0.0, 100.0), 100.0),

@@ -33,8 +33,8 @@ const SLOPE: usize = 4;
 const PER_BAND: usize = 5;
 const OUTPUT: usize = BANDS * PER_BAND;
 
-const TYPES: &[&str] = &["off", "bell", "low shelf", "high shelf", "low cut", "high cut", "notch"];
-const SLOPES: &[&str] = &["12 dB/oct", "24 dB/oct", "48 dB/oct"];
+const TYPES: &[&str] = &["off", "bell", "lowShelf", "highShelf", "lowCut", "highCut", "notch"];
+const SLOPES: &[&str] = &["12dB", "24dB", "48dB"];
 
 const BUTTERWORTH_Q: f64 = std::f64::consts::FRAC_1_SQRT_2;
 /// Q of the sections of Butterworth cuts of order 2, 4 and 8. A band's Q scales the last.

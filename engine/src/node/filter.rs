@@ -30,8 +30,8 @@ const BUTTERWORTH_Q: f64 = std::f64::consts::FRAC_1_SQRT_2;
 /// Q of the two sections of a Butterworth filter of order 4; resonance scales the second.
 const BUTTERWORTH_4: (f64, f64) = (0.541_196_100_146_197, 1.306_562_964_876_376_5);
 
-const MODES: &[&str] = &["low pass", "high pass", "band pass", "notch", "peak"];
-const SLOPES: &[&str] = &["12 dB/oct", "24 dB/oct"];
+const MODES: &[&str] = &["lowPass", "highPass", "bandPass", "notch", "peak"];
+const SLOPES: &[&str] = &["12dB", "24dB"];
 
 const PARAMS: &[ParamDesc] = &[
     ParamDesc::choice("mode", "Mode", MODES, 0),

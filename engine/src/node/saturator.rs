@@ -34,7 +34,7 @@ const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("drive", "Drive", Unit::Decibel, (0.0, 48.0), 6.0),
     ParamDesc::new("mix", "Mix", Unit::Percent, (0.0, 100.0), 100.0),
     ParamDesc::new("output", "Output", Unit::Decibel, (-36.0, 12.0), 0.0),
-    ParamDesc::choice("oversampling", "Oversampling", &["4×", "8×"], 0).layout(),
+    ParamDesc::choice("oversampling", "Oversampling", &["4x", "8x"], 0).layout(),
 ];
 
 static DESCRIPTOR: Descriptor = Descriptor::effect("pulse.saturator", "Saturator", PARAMS);

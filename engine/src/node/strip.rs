@@ -30,7 +30,7 @@ const INVERT_RIGHT: usize = 6;
 /// At this gain and below the strip is silent.
 const SILENT_DB: f64 = -100.0;
 
-const PAN_LAWS: &[&str] = &["balance", "-3 dB", "-4.5 dB", "-6 dB", "linear"];
+const PAN_LAWS: &[&str] = &["balance", "-3dB", "-4.5dB", "-6dB", "linear"];
 
 const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("gain", "Gain", Unit::Decibel, (SILENT_DB, 24.0), 0.0).power(0.5),
