@@ -23,7 +23,7 @@ use crate::{
     event::Event,
     material::Material,
     node::MAX_CHANNELS,
-    plan::{Plan, PlanTask, StateKey},
+    plan::{Plan, StateKey},
     transport::{Timeline, Transport},
 };
 use batch::BatchRun;
@@ -31,6 +31,7 @@ use delay::Line;
 use memory::{Arena, Cells};
 use unit::{Fault, ParamEvent, Unit};
 
+pub(crate) use ops::run_task;
 pub use state::{RestoreError, SavedState};
 
 /// One call of the executor.
@@ -92,14 +93,23 @@ pub(crate) struct Core {
 pub(crate) struct Scratch {
     pub local: Arena,
     pub dry: [Vec<f32>; MAX_CHANNELS],
+    fits: (usize, usize, usize),
 }
 
 impl Scratch {
-    fn new(plan: &Plan) -> Scratch {
+    pub fn new(plan: &Plan) -> Scratch {
         Scratch {
+            fits: (plan.local_slots, plan.local_blocks, plan.max_block),
             local: Arena::new(plan.local_slots, plan.local_blocks, plan.max_block),
             dry: [vec![0.0; plan.max_block], vec![0.0; plan.max_block]],
         }
+    }
+}
+
+impl Scratch {
+    pub fn fits(&self, plan: &Plan) -> bool {
+        let (slots, blocks, frames) = self.fits;
+        slots >= plan.local_slots && blocks >= plan.local_blocks && frames >= plan.max_block
     }
 }
 
@@ -209,7 +219,7 @@ impl Executor {
     /// Runs one block on this thread. Real-time safe.
     pub fn process(&mut self, block: &Block<'_>) {
         for task in &self.core.plan.tasks {
-            ops::run_task(&self.core, &mut self.scratch, block, task);
+            run_task(&self.core, &mut self.scratch, block, task);
         }
     }
 
@@ -333,8 +343,7 @@ impl Executor {
         }
         self.core.lines.all().for_each(|line| line.ring.clear());
     }
-
-    pub(crate) fn tasks(&self) -> &[PlanTask] {
-        &self.core.plan.tasks
-    }
 }
+
+#[cfg(test)]
+mod tests;

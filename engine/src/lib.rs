@@ -13,6 +13,7 @@ pub mod material;
 pub mod math;
 pub mod node;
 pub mod nodes;
+pub mod parallel;
 pub mod param;
 pub mod plan;
 pub mod registry;
@@ -22,4 +23,6 @@ pub mod rig;
 pub mod simd;
 pub mod state;
 pub mod stretch;
+#[cfg(test)]
+pub mod testkit;
 pub mod transport;

@@ -37,7 +37,7 @@ pub(crate) fn run_task(core: &Core, scratch: &mut Scratch, block: &Block<'_>, ta
 /// and results are different slots, and that tasks which touch a common slot,
 /// line, node or batch are ordered; a task is run by one worker at a time.
 fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: usize, len: usize) {
-    let Scratch { local, dry } = scratch;
+    let Scratch { local, dry, .. } = scratch;
     let buffers = Buffers { local, shared: &core.shared };
     match *op {
         Op::Clear { dst, channels } => {

@@ -1,0 +1,617 @@
+//! Small nodes, graphs and one way to run them, for tests of the engine's core.
+//! The nodes do little, but each has something the executor must get right: state,
+//! latency, lanes, a side chain, two outputs, events, control, failure.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use pulse_schemas::{
+    graph::{
+        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
+        SpecEvent, SpecEventBody,
+    },
+    id::{AnyId, EntityId, EntityKind},
+};
+
+use crate::{
+    event::EventBody,
+    exec::{Block, Executor},
+    material::{Material, NoMedia, Slices},
+    node::{Descriptor, Io, Node, NodeKind, Port, Setup, StateVisitor, Tail},
+    param::{ParamDesc, Unit},
+    plan::{Compiler, Plan},
+    registry::Registry,
+    simd::{LANES, Lane, LaneIo, LaneNode, Lanes},
+    transport::SteadyTempo,
+};
+
+/// Noise, a function of the frame, in bursts: silence takes turns with sound.
+struct Noise {
+    seed: u64,
+}
+
+static NOISE: Descriptor = {
+    let mut descriptor = Descriptor::instrument("test.noise", "Noise", &[]);
+    descriptor.event_input = false;
+    descriptor
+};
+
+impl Node for Noise {
+    fn prepare(&mut self, setup: &Setup) {
+        self.seed = setup.seed;
+    }
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let (frame, frames) = (io.frame(), io.frames());
+        for channel in 0..io.output_channels(0) {
+            for i in 0..frames {
+                let at = frame + i as i64;
+                let counter = (at as u64) << 1 | channel as u64;
+                let on = at.rem_euclid(7_000) < 3_500 && at >= 0;
+                let value = crate::math::random_bipolar(self.seed, counter) as f32 * 0.25;
+                io.output(0, channel)[i] = if on { value } else { 0.0 };
+            }
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+    fn tail(&self) -> Tail {
+        Tail::Infinite
+    }
+}
+
+const GAIN_PARAMS: &[ParamDesc] =
+    &[ParamDesc::new("gain", "Gain", Unit::Ratio, (0.0, 4.0), 1.0).smoothing(3.0)];
+static GAIN: Descriptor = Descriptor::effect("test.gain", "Gain", GAIN_PARAMS);
+
+struct Gain;
+
+impl Node for Gain {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let ramp = io.param_ramp(0);
+        for channel in 0..io.output_channels(0) {
+            for (i, sample) in io.output(0, channel).iter_mut().enumerate() {
+                *sample = (f64::from(*sample) * ramp.at(i)) as f32;
+            }
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+}
+
+struct GainLanes;
+
+impl LaneNode for GainLanes {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut LaneIo<'_>) {
+        for channel in 0..io.channels() {
+            for i in 0..io.frames() {
+                let gain = io.ramp_at(0, i);
+                let frame = &mut io.channel(channel)[i];
+                *frame = (Lanes::from_f32(*frame) * gain).to_f32();
+            }
+        }
+    }
+
+    fn visit_lane(&mut self, _: usize, _: &mut dyn StateVisitor) {}
+    fn reset_lane(&mut self, _: usize) {}
+}
+
+const FILTER_PARAMS: &[ParamDesc] =
+    &[ParamDesc::new("pace", "Pace", Unit::Ratio, (0.01, 0.9), 0.2).exponential()];
+static FILTER: Descriptor = Descriptor::effect("test.filter", "One pole", FILTER_PARAMS);
+
+#[derive(Default)]
+struct Filter {
+    state: [f64; 2],
+}
+
+#[inline(always)]
+fn one_pole<L: Lane>(state: &mut L, input: L, pace: L) -> L {
+    *state = (*state + (input - *state) * pace).flush();
+    *state
+}
+
+impl Node for Filter {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let pace = io.param(0);
+        for channel in 0..io.output_channels(0) {
+            let mut state = self.state[channel];
+            for sample in io.output(0, channel) {
+                *sample = one_pole(&mut state, f64::from(*sample), pace) as f32;
+            }
+            self.state[channel] = state;
+        }
+    }
+
+    fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
+        visitor.f64s(&mut self.state);
+    }
+
+    fn reset(&mut self) {
+        self.state = [0.0; 2];
+    }
+
+    fn tail(&self) -> Tail {
+        Tail::Frames(1_500)
+    }
+}
+
+#[derive(Default)]
+struct FilterLanes {
+    state: [Lanes; 2],
+}
+
+impl LaneNode for FilterLanes {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut LaneIo<'_>) {
+        let mut pace = Lanes::default();
+        for lane in 0..LANES {
+            pace.0[lane] = io.param(lane, 0);
+        }
+        for channel in 0..io.channels() {
+            let mut state = self.state[channel];
+            for frame in io.channel(channel) {
+                *frame = one_pole(&mut state, Lanes::from_f32(*frame), pace).to_f32();
+            }
+            self.state[channel] = state;
+        }
+    }
+
+    fn visit_lane(&mut self, lane: usize, visitor: &mut dyn StateVisitor) {
+        self.state.iter_mut().for_each(|state| visitor.f64(&mut state.0[lane]));
+    }
+
+    fn reset_lane(&mut self, lane: usize) {
+        self.state.iter_mut().for_each(|state| state.0[lane] = 0.0);
+    }
+}
+
+const LATE_PARAMS: &[ParamDesc] =
+    &[ParamDesc::new("frames", "Frames", Unit::Frames, (0.0, 5000.0), 100.0).layout()];
+static LATE: Descriptor = Descriptor::effect("test.late", "Late", LATE_PARAMS);
+
+/// Gives its input back later and says so.
+#[derive(Default)]
+struct Late {
+    ring: [Vec<f32>; 2],
+    at: usize,
+}
+
+impl Node for Late {
+    fn prepare(&mut self, setup: &Setup) {
+        let frames = setup.param(0) as usize;
+        self.ring = [vec![0.0; frames], vec![0.0; frames]];
+        self.at = 0;
+    }
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let size = self.ring[0].len();
+        if size == 0 {
+            return;
+        }
+        for channel in 0..io.output_channels(0) {
+            for (i, sample) in io.output(0, channel).iter_mut().enumerate() {
+                std::mem::swap(sample, &mut self.ring[channel][(self.at + i) % size]);
+            }
+        }
+        self.at = (self.at + io.frames()) % size;
+    }
+
+    fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
+        self.ring.iter_mut().for_each(|ring| visitor.f32s(ring));
+        visitor.usize(&mut self.at);
+    }
+
+    fn reset(&mut self) {
+        self.ring.iter_mut().for_each(|ring| ring.fill(0.0));
+        self.at = 0;
+    }
+
+    fn latency(&self) -> u32 {
+        self.ring[0].len() as u32
+    }
+
+    fn tail(&self) -> Tail {
+        Tail::Frames(self.ring[0].len() as u64)
+    }
+}
+
+static DUCK: Descriptor = {
+    let mut descriptor = Descriptor::effect("test.duck", "Duck", &[]);
+    descriptor.inputs = &[Port::MAIN, Port::SIDE_CHAIN];
+    descriptor
+};
+
+struct Duck;
+
+impl Node for Duck {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        if !io.connected(1) {
+            return;
+        }
+        for channel in 0..io.output_channels(0) {
+            let side = io.input_channel(1, channel);
+            for (sample, side) in io.output(0, channel).iter_mut().zip(side) {
+                *sample *= 1.0 - side.abs();
+            }
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+}
+
+static SPLIT: Descriptor = {
+    let mut descriptor = Descriptor::effect("test.split", "Mid and side", &[]);
+    descriptor.outputs = &[Port::MAIN, Port { id: "side", channels: crate::node::Channels::Mono }];
+    descriptor.in_place = false;
+    descriptor
+};
+
+struct Split;
+
+impl Node for Split {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        for i in 0..io.frames() {
+            let read = |channel: usize| io.input_channel(0, channel).get(i).copied().unwrap_or(0.0);
+            let (left, right) = (read(0), read(1));
+            for channel in 0..io.output_channels(0) {
+                io.output(0, channel)[i] = (left + right) * 0.5;
+            }
+            io.output(1, 0)[i] = (left - right) * 0.5;
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+}
+
+static PLUCK: Descriptor = {
+    let mut descriptor = Descriptor::instrument("test.pluck", "Pluck", &[]);
+    descriptor.event_output = false;
+    descriptor
+};
+
+/// One voice that dies away: its level at any frame depends on events alone.
+#[derive(Default)]
+struct Pluck {
+    level: f64,
+    sign: f64,
+}
+
+impl Node for Pluck {
+    fn prepare(&mut self, _: &Setup) {
+        self.reset();
+    }
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let events = io.events();
+        let mut next = 0;
+        for i in 0..io.frames() {
+            while let Some(event) = events.get(next).filter(|event| event.offset as usize <= i) {
+                match event.body {
+                    EventBody::NoteOn { velocity, key, .. } => {
+                        self.level = f64::from(velocity) + f64::from(key) * 0.001;
+                    }
+                    EventBody::NoteOff { .. } => self.level *= 0.5,
+                    _ => self.level = 0.0,
+                }
+                next += 1;
+            }
+            self.sign = -self.sign;
+            self.level = crate::math::flush(self.level * 0.95);
+            let value = (self.level * self.sign) as f32;
+            for channel in 0..io.output_channels(0) {
+                io.output(0, channel)[i] = value;
+            }
+        }
+    }
+
+    fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
+        visitor.f64(&mut self.level);
+        visitor.f64(&mut self.sign);
+    }
+
+    fn reset(&mut self) {
+        *self = Pluck { level: 0.0, sign: 1.0 };
+    }
+
+    fn tail(&self) -> Tail {
+        if self.level == 0.0 { Tail::Frames(0) } else { Tail::Infinite }
+    }
+}
+
+static ECHO_NOTES: Descriptor = {
+    let mut descriptor = Descriptor::instrument("test.notes", "Notes", &[]);
+    descriptor.event_output = true;
+    descriptor.outputs = &[];
+    descriptor
+};
+
+/// Passes notes on, a semitone higher.
+struct Notes;
+
+impl Node for Notes {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        for event in io.events() {
+            let mut event = *event;
+            if let EventBody::NoteOn { key, .. } = &mut event.body {
+                *key += 1;
+            }
+            io.emit(event);
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+}
+
+static WOBBLE: Descriptor = {
+    let mut descriptor = Descriptor::instrument("test.wobble", "Wobble", &[]);
+    descriptor.event_input = false;
+    descriptor.outputs = &[];
+    descriptor.controls = &["out"];
+    descriptor
+};
+
+struct Wobble;
+
+impl Node for Wobble {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let frame = io.frame();
+        for (index, offset) in io.grid_points() {
+            let phase = (frame + offset as i64) as f64 * 0.003;
+            io.set_control(0, index, crate::math::sin(phase) * 0.3);
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+}
+
+const FAIL_PARAMS: &[ParamDesc] =
+    &[ParamDesc::choice("how", "How", &["not", "nan", "infinite", "panic"], 0)];
+static FAIL: Descriptor = Descriptor::effect("test.fail", "Fail", FAIL_PARAMS);
+
+struct Fail;
+
+impl Node for Fail {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        let bad = match io.param_index(0) {
+            1 => f32::NAN,
+            2 => f32::INFINITY,
+            3 => panic!("this node fails on purpose"),
+            _ => return,
+        };
+        io.output(0, 0)[0] = bad;
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+}
+
+macro_rules! kinds {
+    ($($name:ident = $descriptor:ident, $make:expr;)*) => {
+        $(static $name: NodeKind = NodeKind::new(&$descriptor, || Box::new($make));)*
+    };
+}
+
+kinds! {
+    NOISE_KIND = NOISE, Noise { seed: 0 };
+    LATE_KIND = LATE, Late::default();
+    DUCK_KIND = DUCK, Duck;
+    SPLIT_KIND = SPLIT, Split;
+    PLUCK_KIND = PLUCK, Pluck::default();
+    NOTES_KIND = ECHO_NOTES, Notes;
+    WOBBLE_KIND = WOBBLE, Wobble;
+    FAIL_KIND = FAIL, Fail;
+}
+
+static GAIN_KIND: NodeKind = {
+    let mut kind = NodeKind::new(&GAIN, || Box::new(Gain));
+    kind.lanes = Some(|| Box::new(GainLanes));
+    kind
+};
+
+static FILTER_KIND: NodeKind = {
+    let mut kind = NodeKind::new(&FILTER, || Box::<Filter>::default());
+    kind.lanes = Some(|| Box::<FilterLanes>::default());
+    kind
+};
+
+pub fn registry() -> Registry {
+    [
+        &NOISE_KIND,
+        &GAIN_KIND,
+        &FILTER_KIND,
+        &LATE_KIND,
+        &DUCK_KIND,
+        &SPLIT_KIND,
+        &PLUCK_KIND,
+        &NOTES_KIND,
+        &WOBBLE_KIND,
+        &FAIL_KIND,
+    ]
+    .into_iter()
+    .fold(Registry::standard(), Registry::with)
+}
+
+pub fn key(number: u32) -> NodeKey {
+    let id = AnyId { kind: EntityKind::DspNode, id: EntityId(u128::from(number)) };
+    NodeKey { entity: id, role: pulse_schemas::graph::Role::new("n") }
+}
+
+/// A graph under construction, nodes by number.
+#[derive(Clone, Default, Debug)]
+pub struct Sketch {
+    pub spec: GraphSpec,
+}
+
+impl Sketch {
+    pub fn node(&mut self, number: u32, kind: &str) -> &mut Sketch {
+        self.node_with(number, kind, &[])
+    }
+
+    pub fn node_with(&mut self, number: u32, kind: &str, layout: &[(&str, f64)]) -> &mut Sketch {
+        let layout: BTreeMap<String, f64> =
+            layout.iter().map(|(id, value)| ((*id).to_owned(), *value)).collect();
+        self.spec.nodes.push(NodeSpec {
+            key: key(number),
+            kind: kind.to_owned(),
+            dsp_version: 1,
+            layout,
+            channels: 2,
+            cohort: Cohort::Anticipative,
+        });
+        self
+    }
+
+    pub fn edge(&mut self, from: u32, to: u32) -> &mut Sketch {
+        self.edge_ports(from, 0, to, 0)
+    }
+
+    pub fn edge_ports(&mut self, from: u32, out: u16, to: u32, port: u16) -> &mut Sketch {
+        self.push(from, out, to, Inlet::Port(port), EdgeKind::Audio, None)
+    }
+
+    pub fn feedback(&mut self, from: u32, to: u32, frames: u32) -> &mut Sketch {
+        self.push(from, 0, to, Inlet::Port(0), EdgeKind::Audio, Some(frames))
+    }
+
+    pub fn events(&mut self, from: u32, to: u32) -> &mut Sketch {
+        self.push(from, 0, to, Inlet::Port(0), EdgeKind::Event, None)
+    }
+
+    pub fn control(&mut self, from: u32, to: u32, param: &str) -> &mut Sketch {
+        self.push(from, 0, to, Inlet::Param(param.to_owned()), EdgeKind::Control, None)
+    }
+
+    fn push(
+        &mut self,
+        from: u32,
+        from_port: u16,
+        to: u32,
+        to_port: Inlet,
+        kind: EdgeKind,
+        feedback_frames: Option<u32>,
+    ) -> &mut Sketch {
+        self.spec.edges.push(EdgeSpec {
+            from: key(from),
+            from_port,
+            to: key(to),
+            to_port,
+            kind,
+            feedback_frames,
+            compensated: true,
+        });
+        self
+    }
+
+    pub fn output(&mut self, number: u32) -> &mut Sketch {
+        let kind = if self.spec.outputs.is_empty() {
+            OutputKind::Master
+        } else {
+            OutputKind::Tap(key(number).entity)
+        };
+        self.spec.outputs.push(OutputSpec { kind, node: key(number), port: 0 });
+        self
+    }
+
+    pub fn compile(&self, how: &How) -> Plan {
+        let compiler = Compiler::new(registry(), how.rate, how.max_block).unwrap();
+        let mut compiler = compiler.parallel(how.threads > 1).lanes(how.lanes);
+        compiler.compile(&self.spec).unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+pub fn note(frame: i64, number: u32, on: bool) -> SpecEvent {
+    let id = AnyId { kind: EntityKind::Note, id: EntityId(u128::from(number)) };
+    let (channel, key, velocity) = (0, 60, 0.5);
+    let body = if on {
+        SpecEventBody::NoteOn { channel, key, pitch: 60.0, velocity }
+    } else {
+        SpecEventBody::NoteOff { channel, key, velocity }
+    };
+    SpecEvent { frame, id, body }
+}
+
+/// How a graph is run. The sound must not depend on any of it but the rate.
+#[derive(Clone, Debug)]
+pub struct How {
+    pub rate: u32,
+    pub max_block: usize,
+    pub cuts: Vec<usize>,
+    pub threads: usize,
+    pub lanes: bool,
+    /// Save and restore into a new executor at these blocks.
+    pub restore_at: Vec<usize>,
+}
+
+impl Default for How {
+    fn default() -> How {
+        How {
+            rate: 48_000,
+            max_block: 512,
+            cuts: vec![512],
+            threads: 1,
+            lanes: true,
+            restore_at: vec![],
+        }
+    }
+}
+
+/// Per output, left then right.
+pub type Sound = Vec<[Vec<f32>; 2]>;
+
+pub fn run(sketch: &Sketch, slices: &Slices, frames: usize, how: &How) -> Sound {
+    let plan = Arc::new(sketch.compile(how));
+    let material = Arc::new(Material::bind(&plan, slices, &NoMedia));
+    let mut executor = Executor::new(plan.clone(), material.clone());
+    let mut crew = (how.threads > 1).then(|| crate::parallel::Crew::new(&plan, how.threads));
+    let timeline = SteadyTempo { tempo: 120.0, sample_rate: how.rate };
+    let mut sound: Sound = vec![Default::default(); plan.outputs.len()];
+    let (mut at, mut turn) = (0, 0);
+    while at < frames {
+        if how.restore_at.contains(&turn) {
+            let saved = executor.save_state();
+            executor = Executor::new(plan.clone(), material.clone());
+            executor.restore_state(&saved).unwrap();
+        }
+        let cut = how.cuts[turn % how.cuts.len()].clamp(1, how.max_block).min(frames - at);
+        let block = Block::offline(at as i64, cut, &timeline);
+        match &mut crew {
+            Some(crew) => executor.process_with(crew, &block),
+            None => executor.process(&block),
+        }
+        for (output, sound) in sound.iter_mut().enumerate() {
+            for (channel, samples) in sound.iter_mut().enumerate() {
+                samples.extend_from_slice(&executor.output(output, channel)[..cut]);
+            }
+        }
+        at += cut;
+        turn += 1;
+    }
+    sound
+}
+
+pub fn bits(sound: &Sound) -> Vec<u32> {
+    sound.iter().flatten().flatten().map(|sample| sample.to_bits()).collect()
+}
