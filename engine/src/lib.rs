@@ -26,3 +26,8 @@ pub mod stretch;
 #[cfg(test)]
 pub mod testkit;
 pub mod transport;
+
+/// Tests of nodes end the process when a node allocates in `process`.
+#[cfg(test)]
+#[global_allocator]
+static TRIPWIRE: assert_no_alloc::AllocDisabler = assert_no_alloc::AllocDisabler;

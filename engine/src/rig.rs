@@ -164,7 +164,7 @@ impl Rig {
         let mut controls: Vec<ControlOut<'_>> =
             values.iter_mut().map(|values| ControlOut { values }).collect();
         let transport = Transport { song_frame: self.frame, ..self.transport };
-        self.node.process(&mut Io {
+        let mut io = Io {
             frames,
             frame: self.frame,
             inputs: &ports,
@@ -179,7 +179,8 @@ impl Rig {
             may_wait: true,
             device_inputs: &[],
             device_offset: 0,
-        });
+        };
+        assert_no_alloc::assert_no_alloc(|| self.node.process(&mut io));
         let frame = self.frame;
         self.emitted.extend(
             emitted.as_slice().iter().map(|event| (frame + i64::from(event.offset), *event)),

@@ -25,7 +25,7 @@ pub fn exp2(x: f64) -> f64 {
     let mut p = 2.567_843_599_348_820_5e-11;
     p = p * f + 4.455_382_718_538_154e-10;
     p = p * f + 7.054_911_620_801_123e-9;
-    p = p * f + 1.017_808_600_923_970e-7;
+    p = p * f + 1.017_808_600_923_97e-7;
     p = p * f + 1.321_548_679_014_431e-6;
     p = p * f + 1.525_273_380_405_984e-5;
     p = p * f + 1.540_353_039_338_161e-4;
@@ -33,7 +33,7 @@ pub fn exp2(x: f64) -> f64 {
     p = p * f + 9.618_129_107_628_477e-3;
     p = p * f + 5.550_410_866_482_158e-2;
     p = p * f + 2.402_265_069_591_007e-1;
-    p = p * f + 6.931_471_805_599_453e-1;
+    p = p * f + std::f64::consts::LN_2;
     p = p * f + 1.0;
     // The low bits of `shifted` hold the integer in two's complement; moving
     // them into the exponent field multiplies by its power of two.

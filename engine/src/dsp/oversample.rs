@@ -51,7 +51,7 @@ impl Factor {
     /// Base-rate frames between input and output of [`Oversampler::step`].
     pub fn latency(self) -> usize {
         // 2k − 1 for the outermost stage; each inner one 2k of its own frames.
-        let inner = (1..self.stages()).map(|i| 2 * STAGES[i].0 >> i).sum::<usize>();
+        let inner = (1..self.stages()).map(|i| (2 * STAGES[i].0) >> i).sum::<usize>();
         2 * STAGES[0].0 - 1 + inner
     }
 }

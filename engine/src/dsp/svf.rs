@@ -58,8 +58,8 @@ fn tan(x: f64) -> f64 {
     let mut cosine = -1.147_074_559_772_972_5e-11;
     cosine = cosine * s + 2.087_675_698_786_81e-9;
     cosine = cosine * s - 2.755_731_922_398_589_4e-7;
-    cosine = cosine * s + 2.480_158_730_158_730_2e-5;
-    cosine = cosine * s - 1.388_888_888_888_888_9e-3;
+    cosine = cosine * s + 2.480_158_730_158_73e-5;
+    cosine = cosine * s - 1.388_888_888_888_889e-3;
     cosine = cosine * s + 4.166_666_666_666_666_4e-2;
     cosine = cosine * s - 0.5;
     cosine = cosine * s + 1.0;

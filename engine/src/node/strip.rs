@@ -255,8 +255,8 @@ impl Kernel for Wide<'_> {
     fn run(self) {
         if self.right.is_empty() {
             for left in self.left {
-                for i in 0..LANES {
-                    left[i] = (self.ll[i] * f64::from(left[i]) + self.lr[i] * 0.0) as f32;
+                for (i, sample) in left.iter_mut().enumerate() {
+                    *sample = (self.ll[i] * f64::from(*sample) + self.lr[i] * 0.0) as f32;
                 }
             }
             return;
