@@ -1,0 +1,191 @@
+//! Makes clips readable, off the audio thread: filters for other sample rates, audio
+//! for stretched clips. Both are kept while any content uses them, so moving a clip
+//! computes nothing again.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use pulse_schemas::graph::{PlacedClip, StretchMode};
+
+use super::{
+    plan::{CHUNK, ClipPlan, Reader, SCRATCH},
+    shape::balance,
+    stretch::{Elastic, Stretcher, Tape},
+    warp,
+};
+use crate::{
+    buffer::{AudioBuffer, AudioSource},
+    node::{BindContext, Content, OpenClip},
+    resample::{Resampler, Step},
+};
+
+/// Ratios beyond this are converted here instead of while playing.
+const MOST_LIVE_RATIO: f64 = 32.0;
+
+/// All clips of a lane, by start.
+#[derive(Default)]
+pub struct LanePlan {
+    clips: Vec<ClipPlan>,
+    longest: u64,
+}
+
+impl LanePlan {
+    /// The clips that sound within some song frames, in the order in which they are
+    /// summed.
+    pub fn sounding(&self, song: i64, frames: usize) -> impl Iterator<Item = &ClipPlan> {
+        let end = song.saturating_add_unsigned(frames as u64);
+        let earliest = song.saturating_sub_unsigned(self.longest);
+        let from = self.clips.partition_point(|clip| clip.start < earliest);
+        let to = self.clips.partition_point(|clip| clip.start < end);
+        let range = self.clips.get(from..to).unwrap_or(&[]);
+        range.iter().filter(move |clip| clip.end() > song)
+    }
+}
+
+pub fn bind(context: &BindContext, content: &mut Content) {
+    let mut clips: Vec<ClipPlan> =
+        content.clips.iter_mut().map(|clip| plan(clip, context.sample_rate)).collect();
+    clips.sort_by_key(|clip| clip.start);
+    let longest = clips.iter().map(|clip| clip.frames).max().unwrap_or(0);
+    content.extra = Some(Arc::new(LanePlan { clips, longest }));
+}
+
+fn plan(clip: &mut OpenClip, rate: u32) -> ClipPlan {
+    let (reader, length) = reader(clip, rate);
+    let spec = &clip.spec;
+    let gain = if spec.gain.is_finite() { spec.gain } else { 0.0 };
+    ClipPlan {
+        start: spec.start_frame,
+        frames: spec.frames,
+        slip: spec.slip,
+        repeat: spec.repeat,
+        reverse: spec.reverse,
+        length,
+        gains: balance(spec.pan).map(|side| side * gain),
+        fade_in: spec.fade_in,
+        fade_out: spec.fade_out,
+        reader,
+    }
+}
+
+/// How the clip is read, and how many frames of content it has.
+fn reader(clip: &mut OpenClip, rate: u32) -> (Reader, u64) {
+    let Some(source) = clip.source.clone() else { return (Reader::Silent, 0) };
+    let spec = &clip.spec;
+    let available = source.frames().saturating_sub(spec.source_start).min(spec.source_frames);
+    if available == 0 {
+        return (Reader::Silent, 0);
+    }
+    if let Some(prepared) = stretched(spec, &source, available, rate) {
+        clip.prepared = Some(prepared.clone());
+        let length = prepared.frames();
+        return (Reader::Direct(prepared, 0), length);
+    }
+    let speed = match spec.stretch.mode {
+        StretchMode::None => 1.0,
+        // Without its stretcher an elastic clip keeps its length and loses its pitch.
+        StretchMode::Repitch | StretchMode::Elastic => spec.stretch.ratio,
+    };
+    let Ok(step) = Step::with_speed(source.rate(), rate, speed) else {
+        return (Reader::Silent, 0);
+    };
+    let length = step.output_frames(available);
+    if step.is_identity() {
+        return (Reader::Direct(source, spec.source_start), length);
+    }
+    if step.as_f64() > MOST_LIVE_RATIO {
+        return converted(&source, spec.source_start, available, rate, speed);
+    }
+    let resampler = shared_resampler(step);
+    debug_assert!(resampler.max_span(CHUNK) <= SCRATCH);
+    (Reader::Resampled(source, spec.source_start, resampler), length)
+}
+
+/// The whole clip converted at once, for ratios that reach too far to do it live.
+fn converted(
+    source: &Arc<dyn AudioSource>,
+    start: u64,
+    frames: u64,
+    rate: u32,
+    speed: f64,
+) -> (Reader, u64) {
+    let whole = warp::read_range(&**source, start, frames);
+    match whole.and_then(|audio| Tape.stretch(&audio, rate, speed, 0.0).ok()) {
+        Some(audio) => {
+            let length = audio.frames() as u64;
+            (Reader::Direct(Arc::new(audio), 0), length)
+        }
+        None => (Reader::Silent, 0),
+    }
+}
+
+/// Audio of a clip that has to be stretched, or `None` if it need not or cannot be.
+fn stretched(
+    spec: &PlacedClip,
+    source: &Arc<dyn AudioSource>,
+    frames: u64,
+    rate: u32,
+) -> Option<Arc<AudioBuffer>> {
+    let stretch = &spec.stretch;
+    let warped = stretch.anchors.len() >= 2;
+    let needed = match stretch.mode {
+        StretchMode::None => false,
+        StretchMode::Repitch => warped,
+        StretchMode::Elastic => warped || stretch.ratio != 1.0 || stretch.pitch != 0.0,
+    };
+    if !needed {
+        return None;
+    }
+    let key = StretchKey::new(spec, source.rate(), frames, rate);
+    if let Some(found) = cached(&STRETCHED, &key) {
+        return Some(found);
+    }
+    let stretcher: &dyn Stretcher =
+        if stretch.mode == StretchMode::Elastic { &Elastic } else { &Tape };
+    let audio = Arc::new(warp::render(spec, &**source, frames, rate, stretcher)?);
+    keep(&STRETCHED, key, &audio);
+    Some(audio)
+}
+
+/// Everything that stretched audio depends on.
+#[derive(PartialEq)]
+struct StretchKey {
+    media: pulse_schemas::hash::Hash,
+    range: (u64, u64),
+    rates: (u32, u32),
+    stretch: pulse_schemas::graph::Stretch,
+}
+
+impl StretchKey {
+    fn new(spec: &PlacedClip, from: u32, frames: u64, to: u32) -> StretchKey {
+        StretchKey {
+            media: spec.media,
+            range: (spec.source_start, frames),
+            rates: (from, to),
+            stretch: spec.stretch.clone(),
+        }
+    }
+}
+
+type Kept<K, V> = Mutex<Vec<(K, Weak<V>)>>;
+
+static STRETCHED: Kept<StretchKey, AudioBuffer> = Mutex::new(Vec::new());
+static RESAMPLERS: Kept<Step, Resampler> = Mutex::new(Vec::new());
+
+fn shared_resampler(step: Step) -> Arc<Resampler> {
+    cached(&RESAMPLERS, &step).unwrap_or_else(|| {
+        let made = Arc::new(Resampler::new(step));
+        keep(&RESAMPLERS, step, &made);
+        made
+    })
+}
+
+fn cached<K: PartialEq, V>(kept: &Kept<K, V>, key: &K) -> Option<Arc<V>> {
+    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.iter().find(|(other, _)| other == key).and_then(|(_, value)| value.upgrade())
+}
+
+fn keep<K, V>(kept: &Kept<K, V>, key: K, value: &Arc<V>) {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.retain(|(_, value)| value.strong_count() > 0);
+    kept.push((key, Arc::downgrade(value)));
+}
