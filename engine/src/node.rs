@@ -24,6 +24,7 @@ pub mod drums;
 pub mod eq;
 pub mod filter;
 pub mod gate;
+pub mod lane_stream;
 pub mod limiter;
 pub mod loudness;
 pub mod meter;

@@ -6,12 +6,13 @@ use crate::node::{self, NodeKind};
 /// Every kind that Pulse ships.
 #[rustfmt::skip]
 pub static NODES: &[&NodeKind] = &[
-    &node::delay::KIND,
     &node::compressor::KIND,
+    &node::delay::KIND,
     &node::drums::KIND,
     &node::eq::KIND,
     &node::filter::KIND,
     &node::gate::KIND,
+    &node::lane_stream::KIND,
     &node::limiter::KIND,
     &node::loudness::KIND,
     &node::meter::KIND,

@@ -161,7 +161,8 @@ impl LaneStream {
         sum: &mut [[f64; CHUNK]; 2],
     ) {
         for clip in plan.sounding(song, frames) {
-            let mut chunk = Chunk { scratch: &mut self.scratch, may_wait: io.may_wait(), missing: 0 };
+            let mut chunk =
+                Chunk { scratch: &mut self.scratch, may_wait: io.may_wait(), missing: 0 };
             clip.add(&mut chunk, song, frames, sum);
             self.missing += chunk.missing;
         }

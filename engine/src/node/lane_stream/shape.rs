@@ -20,9 +20,7 @@ pub fn fade_gain(fade: &Fade, passed: u64) -> f64 {
         FadeShape::Linear => x,
         FadeShape::EqualPower => math::sin(x * FRAC_PI_2),
         FadeShape::SCurve => 0.5 - 0.5 * math::cos(x * core::f64::consts::PI),
-        FadeShape::Exponential => {
-            (math::exp(STEEPNESS * x) - 1.0) / (math::exp(STEEPNESS) - 1.0)
-        }
+        FadeShape::Exponential => (math::exp(STEEPNESS * x) - 1.0) / (math::exp(STEEPNESS) - 1.0),
     }
 }
 
