@@ -182,10 +182,10 @@ impl LaneStream {
         let mut old = [[0.0; CHUNK]; 2];
         let frames = frames.min(self.fade_left as usize);
         self.add(io, plan, self.fading, frames, &mut old);
-        for i in 0..frames {
-            let gain = (self.fade_left as f64 - i as f64) / DECLICK as f64;
-            sum[0][i] += old[0][i] * gain;
-            sum[1][i] += old[1][i] * gain;
+        for (sum, old) in sum.iter_mut().zip(&old) {
+            for (i, (sum, old)) in sum.iter_mut().zip(old).take(frames).enumerate() {
+                *sum += old * ((self.fade_left as f64 - i as f64) / DECLICK as f64);
+            }
         }
         self.fading += frames as i64;
     }
