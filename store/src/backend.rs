@@ -23,6 +23,8 @@ pub enum BackendError {
     Io { file: PathBuf, action: &'static str, source: Arc<io::Error> },
     #[error("{}: {action} failed: {source}; run `pulse fsck`", file.display())]
     Database { file: PathBuf, action: &'static str, source: Arc<::redb::Error> },
+    #[error("{}: {action} met impossible data; run `pulse fsck`", file.display())]
+    Damaged { file: PathBuf, action: &'static str },
     #[error("{} is open read-only; open the project for writing first", file.display())]
     ReadOnly { file: PathBuf },
 }

@@ -28,6 +28,8 @@ pub mod blob;
 pub mod cache;
 pub mod chunk;
 pub mod codec;
+#[allow(clippy::disallowed_methods, reason = "it checks and repairs files")]
+pub mod fsck;
 pub mod gc;
 pub mod journal;
 pub mod node;

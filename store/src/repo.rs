@@ -14,7 +14,7 @@ pub mod layout;
 pub mod lock;
 #[cfg(test)]
 mod power_cut_tests;
-mod recover;
+pub(crate) mod recover;
 #[cfg(test)]
 mod tests;
 

@@ -6,6 +6,7 @@
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, RwLock},
 };
@@ -66,15 +67,26 @@ impl Failed<'_> {
     }
 }
 
+/// redb checks the pages it reads only in part: on a damaged file it may run into an assertion.
+/// That is a finding about the file, not a reason to end the process.
+fn guarded<T>(
+    file: &Path,
+    action: &'static str,
+    work: impl FnOnce() -> Result<T, BackendError>,
+) -> Result<T, BackendError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(BackendError::Damaged { file: file.to_owned(), action }))
+}
+
 impl RedbBackend {
     /// Opens the file, or creates it where there is none.
     pub fn open(file: &Path, cache_bytes: usize) -> Result<RedbBackend, BackendError> {
         let failed = Failed { file, action: "opening the database" };
-        let database = Database::builder()
-            .set_cache_size(cache_bytes)
-            .create(file)
-            .map_err(|error| failed.with(error))?;
-        RedbBackend::prepared(file, database)
+        guarded(file, failed.action, || {
+            let mut builder = Database::builder();
+            let database = builder.set_cache_size(cache_bytes).create(file);
+            RedbBackend::prepared(file, database.map_err(|error| failed.with(error))?)
+        })
     }
 
     /// The same over any storage, such as one that loses power.
@@ -84,21 +96,22 @@ impl RedbBackend {
         cache_bytes: usize,
     ) -> Result<RedbBackend, BackendError> {
         let failed = Failed { file, action: "opening the database" };
-        let database = Database::builder()
-            .set_cache_size(cache_bytes)
-            .create_with_backend(storage)
-            .map_err(|error| failed.with(error))?;
-        RedbBackend::prepared(file, database)
+        guarded(file, failed.action, || {
+            let mut builder = Database::builder();
+            let database = builder.set_cache_size(cache_bytes).create_with_backend(storage);
+            RedbBackend::prepared(file, database.map_err(|error| failed.with(error))?)
+        })
     }
 
     /// Opens an existing file without ever writing to it.
     pub fn open_read_only(file: &Path, cache_bytes: usize) -> Result<RedbBackend, BackendError> {
         let failed = Failed { file, action: "opening the database read-only" };
-        let database = Database::builder()
-            .set_cache_size(cache_bytes)
-            .open_read_only(file)
-            .map_err(|error| failed.with(error))?;
-        Ok(RedbBackend::with_handle(file, Handle::ReadOnly(database)))
+        guarded(file, failed.action, || {
+            let mut builder = Database::builder();
+            let database = builder.set_cache_size(cache_bytes).open_read_only(file);
+            let database = database.map_err(|error| failed.with(error))?;
+            Ok(RedbBackend::with_handle(file, Handle::ReadOnly(database)))
+        })
     }
 
     /// Reading needs the tables to exist.
@@ -147,6 +160,17 @@ impl RedbBackend {
         })
     }
 
+    /// Runs one look at the latest state.
+    fn reading<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&Readers) -> Result<T, ::redb::Error>,
+    ) -> Result<T, BackendError> {
+        guarded(&self.file, action, || {
+            work(&*self.readers()?).map_err(|error| self.failed(action).with(error))
+        })
+    }
+
     /// Runs one durable transaction.
     fn transaction<T>(
         &self,
@@ -159,7 +183,7 @@ impl RedbBackend {
             let Handle::ReadWrite(database) = &*read(&self.database) else {
                 return Err(BackendError::ReadOnly { file: self.file.clone() });
             };
-            run(database, work).map_err(|error| failed.with(error))
+            guarded(&self.file, action, || run(database, work).map_err(|error| failed.with(error)))
         };
         *write(&self.readers) = None;
         result
@@ -208,31 +232,29 @@ impl Tables<'_> {
 
 impl BackingStore for RedbBackend {
     fn node(&self, hash: &Hash) -> Result<Option<Box<[u8]>>, BackendError> {
-        let failed = self.failed("reading a node");
-        let readers = self.readers()?;
-        let id = readers.index.get(hash.as_bytes()).map_err(|error| failed.with(error))?;
-        let Some(id) = id else { return Ok(None) };
-        let bytes = readers.nodes.get(id.value()).map_err(|error| failed.with(error))?;
-        Ok(bytes.map(|bytes| bytes.value().into()))
+        self.reading("reading a node", |readers| {
+            let Some(id) = readers.index.get(hash.as_bytes())? else { return Ok(None) };
+            Ok(readers.nodes.get(id.value())?.map(|bytes| bytes.value().into()))
+        })
     }
 
     fn head(&self) -> Result<Option<Vec<u8>>, BackendError> {
-        let failed = self.failed("reading the head");
-        let head = self.readers()?.state.get(HEAD).map_err(|error| failed.with(error))?;
-        Ok(head.map(|head| head.value().to_vec()))
+        self.reading("reading the head", |readers| {
+            Ok(readers.state.get(HEAD)?.map(|head| head.value().to_vec()))
+        })
     }
 
     fn rows(&self, from: u64, until: u64) -> Result<Vec<(u64, Vec<u8>)>, BackendError> {
         if from >= until {
             return Ok(Vec::new());
         }
-        let failed = self.failed("reading history");
-        let rows = self.readers()?.rows.range(from..until).map_err(|error| failed.with(error))?;
-        rows.map(|row| {
-            let (seq, row) = row.map_err(|error| failed.with(error))?;
-            Ok((seq.value(), row.value().to_vec()))
+        self.reading("reading history", |readers| {
+            let rows = readers.rows.range(from..until)?;
+            rows.map(|row| {
+                row.map(|(seq, row)| (seq.value(), row.value().to_vec())).map_err(Into::into)
+            })
+            .collect()
         })
-        .collect()
     }
 
     fn write(&self, batch: &Batch) -> Result<(), BackendError> {
@@ -275,14 +297,14 @@ impl BackingStore for RedbBackend {
     }
 
     fn visit_nodes(&self, visit: &mut dyn FnMut(Hash, &[u8])) -> Result<(), BackendError> {
-        let failed = self.failed("reading nodes");
-        let readers = self.readers()?;
-        for entry in readers.index.iter().map_err(|error| failed.with(error))? {
-            let (hash, id) = entry.map_err(|error| failed.with(error))?;
-            let bytes = readers.nodes.get(id.value()).map_err(|error| failed.with(error))?;
-            visit(Hash(*hash.value()), bytes.as_ref().map_or(&[], |bytes| bytes.value()));
-        }
-        Ok(())
+        self.reading("reading nodes", |readers| {
+            for entry in readers.index.iter()? {
+                let (hash, id) = entry?;
+                let bytes = readers.nodes.get(id.value())?;
+                visit(Hash(*hash.value()), bytes.as_ref().map_or(&[], |bytes| bytes.value()));
+            }
+            Ok(())
+        })
     }
 
     fn replace(&self, nodes: &[Arc<Node>]) -> Result<(), BackendError> {
@@ -304,12 +326,12 @@ impl BackingStore for RedbBackend {
         let Handle::ReadWrite(database) = &mut *handle else {
             return Err(BackendError::ReadOnly { file: self.file.clone() });
         };
-        match database.compact() {
+        guarded(&self.file, "compacting", || match database.compact() {
             Ok(_) => Ok(()),
             // Someone is reading this very moment; the next compaction will do.
             Err(::redb::CompactionError::TransactionInProgress) => Ok(()),
             Err(error) => Err(self.failed("compacting").with(error)),
-        }
+        })
     }
 
     fn verify(&self) -> Result<Vec<String>, BackendError> {
@@ -317,13 +339,13 @@ impl BackingStore for RedbBackend {
         *write(&self.readers) = None;
         let mut handle = write(&self.database);
         let Handle::ReadWrite(database) = &mut *handle else { return Ok(Vec::new()) };
-        match database.check_integrity() {
+        guarded(&self.file, "verifying pages", || match database.check_integrity() {
             Ok(true) => Ok(Vec::new()),
             Ok(false) => {
                 Ok(vec![format!("{}: the page structure was damaged", self.file.display())])
             }
             Err(error) => Err(self.failed("verifying pages").with(error)),
-        }
+        })
     }
 
     fn size(&self) -> Result<u64, BackendError> {

@@ -58,6 +58,12 @@ pub struct MemoryFile {
     bytes: Vec<u8>,
 }
 
+impl MemoryFile {
+    pub fn holding(bytes: Vec<u8>) -> MemoryFile {
+        MemoryFile { bytes }
+    }
+}
+
 impl JournalFile for MemoryFile {
     fn read_all(&mut self) -> io::Result<Vec<u8>> {
         Ok(self.bytes.clone())

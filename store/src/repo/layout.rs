@@ -60,7 +60,7 @@ impl Default for Options {
             access: Access::ReadWrite,
             store_id: [0; 16],
             cache_bytes: DEFAULT_CACHE_BYTES,
-            checkpoint_rows: 1024,
+            checkpoint_rows: 512,
             create: true,
         }
     }
