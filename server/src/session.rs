@@ -1,0 +1,336 @@
+//! The session: what is open, and how a command gets from typed to done.
+//!
+//! It knows no sockets and no threads, so that the command line can run it in
+//! its own process and a test can run it without either.
+
+use std::{path::PathBuf, sync::Arc};
+
+use pulse_engine::registry::Registry;
+use pulse_schemas::{
+    command::{Command, project::Batch, session::SessionState},
+    error::{ErrorBody, ErrorCode},
+};
+use pulse_store::{
+    changes::{Change, Changes},
+    project::Project,
+    tx::{Committed, Ticket, TxMeta},
+    view::View,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    commands::{self, edit::Edit},
+    config::Config,
+    model::Published,
+    refusal::{Refusal, Reply},
+};
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Caller {
+    /// Whose undo it is.
+    pub instance_id: String,
+    pub client_id: String,
+    pub author: String,
+    /// Connection, where there is one: subscriptions and gestures belong to it.
+    pub connection: u64,
+}
+
+impl Caller {
+    /// The person at the command line.
+    pub fn local(author: impl Into<String>) -> Caller {
+        Caller {
+            instance_id: "cli".into(),
+            client_id: "pulse-cli".into(),
+            author: author.into(),
+            connection: 0,
+        }
+    }
+}
+
+/// What became of a command.
+pub struct Done {
+    pub reply: Result<Value, ErrorBody>,
+    pub events: Vec<Published>,
+    /// Set when the reply promises something that is on its way to the disk.
+    pub ticket: Option<Ticket>,
+}
+
+/// The open project.
+pub struct Open {
+    pub project: Project,
+    /// The project's folder; none in memory.
+    pub path: Option<PathBuf>,
+}
+
+pub struct Session {
+    pub config: Arc<Config>,
+    pub registry: Arc<Registry>,
+    pub state: SessionState,
+    pub open: Option<Open>,
+    /// Events of the command that is being done.
+    pub outbox: Vec<Published>,
+    /// The last transaction of the command that is being done.
+    pub ticket: Option<Ticket>,
+    /// Where time comes from; a replay puts the log's own clock here.
+    pub clock: fn() -> i64,
+}
+
+impl Session {
+    pub fn new(config: Arc<Config>) -> Session {
+        Session {
+            config,
+            registry: Arc::new(Registry::standard()),
+            state: SessionState::Unloaded,
+            open: None,
+            outbox: Vec::new(),
+            ticket: None,
+            clock: || crate::clock::now().0,
+        }
+    }
+
+    /// A session over a project that is open already.
+    pub fn over(config: Arc<Config>, project: Project) -> Session {
+        let mut session = Session::new(config);
+        let path = project.dir().map(std::path::Path::to_owned);
+        session.open = Some(Open { project, path });
+        session.state = SessionState::Loaded;
+        session
+    }
+
+    /// Does one command.
+    pub fn execute(
+        &mut self,
+        caller: &Caller,
+        command: &Command,
+        expect_revision: Option<u64>,
+    ) -> Done {
+        self.outbox.clear();
+        self.ticket = None;
+        let spec = command.spec();
+        let reply = self.check_revision(expect_revision).and_then(|()| {
+            if spec.is_edit() {
+                self.edit(caller, command)
+            } else if spec.read_only() {
+                commands::ask(self, caller, command)
+            } else {
+                commands::act(self, caller, command)
+            }
+        });
+        match reply {
+            Ok(reply) => {
+                if !spec.read_only() {
+                    let (domain, name) = (spec.domain.name(), spec.name);
+                    self.outbox.insert(0, Published { domain, name, payload: reply.clone() });
+                }
+                Done {
+                    reply: Ok(reply),
+                    events: std::mem::take(&mut self.outbox),
+                    ticket: self.ticket.take(),
+                }
+            }
+            Err(Refusal(error)) => Done { reply: Err(error), events: Vec::new(), ticket: None },
+        }
+    }
+
+    fn check_revision(&self, expected: Option<u64>) -> Result<(), Refusal> {
+        let Some(expected) = expected else { return Ok(()) };
+        let found = self.project()?.seq();
+        if found == expected {
+            return Ok(());
+        }
+        let text = format!("the project is at revision {found}, not at {expected}");
+        Err(Refusal::new(ErrorCode::ConflictStale, text).with("revision", found))
+    }
+
+    /// The open project, or the error that says that none is.
+    pub fn project(&self) -> Result<&Project, Refusal> {
+        self.open.as_ref().map(|open| &open.project).ok_or_else(|| self.nothing_open())
+    }
+
+    pub fn project_mut(&mut self) -> Result<&mut Project, Refusal> {
+        if self.open.is_none() {
+            return Err(self.nothing_open());
+        }
+        match &mut self.open {
+            Some(open) => Ok(&mut open.project),
+            None => Err(Refusal::internal("no project")),
+        }
+    }
+
+    fn nothing_open(&self) -> Refusal {
+        let state = serde_json::to_value(self.state).unwrap_or_default();
+        Refusal::new(ErrorCode::SessionState, "no project is open").with("state", state)
+    }
+
+    pub fn view(&self) -> Result<View, Refusal> {
+        Ok(self.project()?.view())
+    }
+
+    /// What a transaction of this caller is noted with.
+    pub fn meta(&self, caller: &Caller, command: &Command) -> Result<TxMeta, Refusal> {
+        let spec = command.spec();
+        let payload = command.payload()?;
+        let log = json!({"domain": spec.domain.name(), "name": spec.name, "payload": payload});
+        Ok(TxMeta {
+            label: spec.summary().trim_end_matches('.').to_owned(),
+            contexts: Vec::new(),
+            author: caller.author.clone(),
+            client: caller.instance_id.clone(),
+            command: serde_json::to_vec(&log)?,
+            coalesce: None,
+            time: (self.clock)(),
+        })
+    }
+
+    /// One transaction for one edit or for a batch of them.
+    fn edit(&mut self, caller: &Caller, command: &Command) -> Reply {
+        let meta = self.meta(caller, command)?;
+        let registry = Arc::clone(&self.registry);
+        let limit = usize::try_from(self.config.limits_batch).unwrap_or(usize::MAX);
+        let now = meta.time;
+        let project = self.project_mut()?;
+        let mut tx = project.begin(meta);
+        let mut edit =
+            Edit { tx: &mut tx, registry: &registry, author: &caller.author, now };
+        let mut reply = match command {
+            Command::Project(pulse_schemas::command::project::Command::Batch(batch)) => {
+                run_batch(&mut edit, batch, limit)?
+            }
+            command => commands::edit(&mut edit, command)?,
+        };
+        let committed = tx.commit()?;
+        if let Value::Object(fields) = &mut reply {
+            fields.insert("edit".to_owned(), receipt(&committed));
+        }
+        self.committed(committed);
+        Ok(reply)
+    }
+
+    /// Notes a transaction: its event, its ticket, what follows from it.
+    pub fn committed(&mut self, committed: Committed) {
+        if !committed.changes.is_empty() {
+            self.outbox.push(Published {
+                domain: "project",
+                name: "changed",
+                payload: changed(&committed),
+            });
+        }
+        self.ticket = Some(committed.ticket);
+    }
+
+    /// Adds an event to the command that is being done.
+    pub fn publish(&mut self, domain: &'static str, name: &'static str, payload: Value) {
+        self.outbox.push(Published { domain, name, payload });
+    }
+}
+
+/// What an edit did, as its reply says it.
+pub fn receipt(committed: &Committed) -> Value {
+    let changed = !committed.changes.is_empty();
+    json!({
+        "revision": committed.seq,
+        "root": committed.after,
+        "entry": changed.then_some(committed.seq),
+    })
+}
+
+/// The event `project.changed`: every entity that is different, and between
+/// which two states.
+pub fn changed(committed: &Committed) -> Value {
+    let Changes { list, contexts } = &committed.changes;
+    json!({
+        "revision": committed.seq,
+        "base": committed.before,
+        "root": committed.after,
+        "contexts": contexts,
+        "changes": list.iter().map(change).collect::<Vec<_>>(),
+    })
+}
+
+fn change(change: &Change) -> Value {
+    let kind = match (&change.before, &change.after) {
+        (None, _) => "added",
+        (_, None) => "removed",
+        _ => "modified",
+    };
+    let mut fields = Map::new();
+    fields.insert("id".into(), json!(change.key.any_id()));
+    fields.insert("change".into(), kind.into());
+    if let Some(after) = &change.after {
+        fields.insert("entity".into(), json!(after));
+    }
+    Value::Object(fields)
+}
+
+/// Commands of one batch, each able to name what an earlier one made.
+fn run_batch(edit: &mut Edit<'_, '_>, batch: &Batch, limit: usize) -> Reply {
+    if batch.commands.len() > limit {
+        let text = format!("a batch takes {limit} commands, this one has {}", batch.commands.len());
+        return Err(Refusal::new(ErrorCode::LimitReached, text).with("limit", "limits.batch"));
+    }
+    let mut replies: Vec<Value> = Vec::new();
+    let mut told = Vec::new();
+    for (index, call) in batch.commands.iter().enumerate() {
+        let reply = run_call(edit, call, &replies).map_err(|cause| failed(index, cause))?;
+        told.push(json!({"domain": call.domain, "name": call.name, "payload": reply.clone()}));
+        replies.push(reply);
+    }
+    edit.label(batch.label.clone().unwrap_or_else(|| format!("{} edits", replies.len())));
+    Ok(json!({ "replies": told }))
+}
+
+fn failed(index: usize, Refusal(cause): Refusal) -> Refusal {
+    let text = format!("command {index} of the batch failed: {}", cause.message);
+    let cause = serde_json::to_value(cause).unwrap_or_default();
+    Refusal::new(ErrorCode::BatchFailed, text).with("index", index).with("cause", cause)
+}
+
+fn run_call(
+    edit: &mut Edit<'_, '_>,
+    call: &pulse_schemas::command::Call,
+    replies: &[Value],
+) -> Reply {
+    let mut payload = Value::Object(call.payload.clone());
+    fill_in(&mut payload, replies)?;
+    let decoded = pulse_schemas::command::decode(&call.domain, &call.name, &payload);
+    let command = decoded.map_err(|error| Refusal(error.body()))?.value;
+    let nested = matches!(
+        command,
+        Command::Project(pulse_schemas::command::project::Command::Batch(_))
+    );
+    if !command.spec().is_edit() || nested {
+        let name = command.spec().full_name();
+        let text = format!("`{name}` can't stand in a batch");
+        return Err(Refusal::new(ErrorCode::BatchForbidden, text));
+    }
+    commands::edit(edit, &command)
+}
+
+/// Puts `$2.track` in the place of the field `track` of reply 2.
+fn fill_in(payload: &mut Value, replies: &[Value]) -> Result<(), Refusal> {
+    match payload {
+        Value::String(text) if text.starts_with('$') => {
+            let found = look_up(text, replies).ok_or_else(|| {
+                let text = format!("{text:?} names no field of an earlier reply of the batch");
+                Refusal::new(ErrorCode::PayloadInvalid, text)
+            })?;
+            *payload = found;
+            Ok(())
+        }
+        Value::Array(items) => items.iter_mut().try_for_each(|item| fill_in(item, replies)),
+        Value::Object(fields) => {
+            fields.values_mut().try_for_each(|value| fill_in(value, replies))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn look_up(text: &str, replies: &[Value]) -> Option<Value> {
+    let (index, path) = text.strip_prefix('$')?.split_once('.')?;
+    let reply = replies.get(index.parse::<usize>().ok()?)?;
+    let pointer: String =
+        path.replace('[', ".").replace(']', "").split('.').map(|step| format!("/{step}")).collect();
+    reply.pointer(&pointer).cloned()
+}
+
