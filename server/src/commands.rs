@@ -9,7 +9,7 @@ pub mod edit;
 mod track;
 
 use pulse_schemas::{
-    command::Command,
+    command::{Command, CommandSpec},
     error::ErrorCode,
 };
 
@@ -23,7 +23,7 @@ use crate::{
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
     match command {
         Command::Track(command) => track::edit(edit, command),
-        other => Err(not_here(other)),
+        other => Err(not_here(other.spec())),
     }
 }
 
@@ -31,18 +31,18 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
 pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
     match command {
         Command::Track(command) => track::ask(session, command),
-        other => Err(not_here(other)),
+        other => Err(not_here(other.spec())),
     }
 }
 
 /// Does what is no edit: sessions, versions, transport, devices.
 pub fn act(_session: &mut Session, _caller: &Caller, command: &Command) -> Reply {
-    Err(not_here(command))
+    Err(not_here(command.spec()))
 }
 
 /// A command that came to the wrong door, or has none.
-pub fn not_here(command: &Command) -> Refusal {
-    let name = command.spec().full_name();
+pub fn not_here(spec: &CommandSpec) -> Refusal {
+    let name = spec.full_name();
     Refusal::new(
         ErrorCode::CommandNotImplemented,
         format!("`{name}` is declared and not handled by this version"),

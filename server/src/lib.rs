@@ -1,6 +1,10 @@
 //! Who may do what, when: the session, its one writer thread, and the ways to
 //! reach it.
 
+pub mod session;
+
+pub mod commands;
+
 pub mod model;
 
 pub mod ipc;
@@ -8,3 +12,5 @@ pub mod ipc;
 pub mod clock;
 pub mod config;
 pub mod metrics;
+mod refusal;
+mod templates;

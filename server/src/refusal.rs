@@ -12,7 +12,7 @@ use pulse_schemas::{
 use pulse_store::{
     invariants::Breach,
     project::OpenError,
-    repo::RepoError,
+    repo::{LockError, OpenError as StoreError, RepoError},
     tx::TxError,
     view::ReadError,
 };
@@ -80,15 +80,16 @@ impl From<RepoError> for Refusal {
         match error {
             RepoError::ReadOnly { .. } => Refusal::new(ErrorCode::ProjectReadOnly, text)
                 .with("reason", "it was opened read-only"),
-            RepoError::Failed(source) => Refusal::new(ErrorCode::ProjectReadOnly, text)
-                .with("reason", source.to_string()),
+            RepoError::Failed(source) => {
+                Refusal::new(ErrorCode::ProjectReadOnly, text).with("reason", source.to_string())
+            }
             RepoError::Backend(source) => {
                 Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
             }
             RepoError::NoSuchRow { .. } => Refusal::new(ErrorCode::HistoryNotFound, text),
-            RepoError::Tree(_) | RepoError::DamagedRow { .. } | RepoError::HistoryMismatch { .. } => {
-                Refusal::new(ErrorCode::ProjectCorrupt, text)
-            }
+            RepoError::Tree(_)
+            | RepoError::DamagedRow { .. }
+            | RepoError::HistoryMismatch { .. } => Refusal::new(ErrorCode::ProjectCorrupt, text),
         }
     }
 }
@@ -157,18 +158,27 @@ impl From<OpenError> for Refusal {
             OpenError::Folder { source, .. } => {
                 Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
             }
-            OpenError::Store(source) => {
-                Refusal::new(store_code(&source), text).with("reason", source.to_string())
-            }
+            OpenError::Store(source) => store(&source, text),
             _ => Refusal::new(ErrorCode::ProjectCorrupt, text),
         }
     }
 }
 
-fn store_code(error: &pulse_store::repo::StoreError) -> ErrorCode {
-    use pulse_store::repo::StoreError;
+fn store(error: &StoreError, text: String) -> Refusal {
     match error {
-        StoreError::Lock(_) => ErrorCode::ProjectLocked,
-        _ => ErrorCode::ProjectCorrupt,
+        StoreError::NotAStore { .. } => Refusal::new(ErrorCode::ProjectNotFound, text),
+        StoreError::Exists { .. } => Refusal::new(ErrorCode::ProjectExists, text),
+        StoreError::Future { .. } => Refusal::new(ErrorCode::ProjectNewer, text),
+        StoreError::Lock(LockError::Held { holder, .. }) => {
+            let socket = holder.socket.as_ref().map(|path| path.display().to_string());
+            Refusal::new(ErrorCode::ProjectLocked, text)
+                .with("pid", holder.pid)
+                .with("socket", socket)
+        }
+        StoreError::Lock(_) => Refusal::new(ErrorCode::ProjectLocked, text),
+        StoreError::Backend(source) => {
+            Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
+        }
+        _ => Refusal::new(ErrorCode::ProjectCorrupt, text),
     }
 }

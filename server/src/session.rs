@@ -191,8 +191,7 @@ impl Session {
         let now = meta.time;
         let project = self.project_mut()?;
         let mut tx = project.begin(meta);
-        let mut edit =
-            Edit { tx: &mut tx, registry: &registry, author: &caller.author, now };
+        let mut edit = Edit { tx: &mut tx, registry: &registry, author: &caller.author, now };
         let mut reply = match command {
             Command::Project(pulse_schemas::command::project::Command::Batch(batch)) => {
                 run_batch(&mut edit, batch, limit)?
@@ -205,6 +204,22 @@ impl Session {
         }
         self.committed(committed);
         Ok(reply)
+    }
+
+    /// Runs several edits of the server's own as one transaction.
+    pub fn transact<R>(
+        &mut self,
+        meta: TxMeta,
+        work: impl FnOnce(&mut Edit<'_, '_>) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
+        let registry = Arc::clone(&self.registry);
+        let (author, now) = (meta.author.clone(), meta.time);
+        let mut tx = self.project_mut()?.begin(meta);
+        let mut edit = Edit { tx: &mut tx, registry: &registry, author: &author, now };
+        let result = work(&mut edit)?;
+        let committed = tx.commit()?;
+        self.committed(committed);
+        Ok(result)
     }
 
     /// Notes a transaction: its event, its ticket, what follows from it.
@@ -291,14 +306,12 @@ fn run_call(
     call: &pulse_schemas::command::Call,
     replies: &[Value],
 ) -> Reply {
-    let mut payload = Value::Object(call.payload.clone());
+    let mut payload = call.payload.clone();
     fill_in(&mut payload, replies)?;
     let decoded = pulse_schemas::command::decode(&call.domain, &call.name, &payload);
     let command = decoded.map_err(|error| Refusal(error.body()))?.value;
-    let nested = matches!(
-        command,
-        Command::Project(pulse_schemas::command::project::Command::Batch(_))
-    );
+    let nested =
+        matches!(command, Command::Project(pulse_schemas::command::project::Command::Batch(_)));
     if !command.spec().is_edit() || nested {
         let name = command.spec().full_name();
         let text = format!("`{name}` can't stand in a batch");
@@ -319,9 +332,7 @@ fn fill_in(payload: &mut Value, replies: &[Value]) -> Result<(), Refusal> {
             Ok(())
         }
         Value::Array(items) => items.iter_mut().try_for_each(|item| fill_in(item, replies)),
-        Value::Object(fields) => {
-            fields.values_mut().try_for_each(|value| fill_in(value, replies))
-        }
+        Value::Object(fields) => fields.values_mut().try_for_each(|value| fill_in(value, replies)),
         _ => Ok(()),
     }
 }
@@ -334,3 +345,78 @@ fn look_up(text: &str, replies: &[Value]) -> Option<Value> {
     reply.pointer(&pointer).cloned()
 }
 
+#[cfg(test)]
+mod tests {
+    use pulse_schemas::command::decode;
+    use pulse_store::project::CreateOptions;
+
+    use super::*;
+
+    fn session() -> Session {
+        let options = CreateOptions {
+            actor: Some(pulse_schemas::id::ActorId(7)),
+            ..CreateOptions::default()
+        };
+        let project = Project::in_memory(options).unwrap();
+        let mut session = Session::over(Arc::new(Config::default()), project);
+        session.clock = || 0;
+        session.transact(TxMeta::new("Set up", "test"), crate::templates::empty).unwrap();
+        session
+    }
+
+    fn run(session: &mut Session, name: &str, payload: Value) -> Result<Value, ErrorBody> {
+        let (domain, name) = name.split_once('.').unwrap();
+        let command = decode(domain, name, &payload).unwrap().value;
+        session.execute(&Caller::local("Ada"), &command, None).reply
+    }
+
+    #[test]
+    fn a_track_comes_with_channel_and_lane() {
+        let mut session = session();
+        let payload = json!({"name": "Bass", "kind": "instrument", "nodes": ["pulse.eq"]});
+        let reply = run(&mut session, "track.create", payload).unwrap();
+        assert!(reply["channel"].is_string() && reply["lane"].is_string(), "{reply}");
+        let tracks = run(&mut session, "track.list", json!({})).unwrap();
+        assert_eq!(tracks["tracks"][0]["name"], "Bass");
+    }
+
+    #[test]
+    fn a_batch_is_all_or_nothing_and_names_what_it_made() {
+        let mut session = session();
+        let root = session.project().unwrap().root();
+        let call = |name: &str, payload: Value| json!({"domain": "track", "name": name, "payload": payload});
+        let broken = json!({"commands": [
+            call("create", json!({"name": "A"})),
+            call("rename", json!({"track": "trk_00000000000000000000000000", "name": "B"})),
+        ]});
+        let error = run(&mut session, "project.batch", broken).unwrap_err();
+        assert_eq!((error.code.as_str(), &error.details["index"]), ("batch.failed", &json!(1)));
+        assert_eq!(session.project().unwrap().root(), root);
+        let linked = json!({"commands": [
+            call("create", json!({"name": "A"})),
+            call("rename", json!({"track": "$0.track", "name": "B"})),
+        ]});
+        run(&mut session, "project.batch", linked).unwrap();
+        let tracks = run(&mut session, "track.list", json!({})).unwrap();
+        assert_eq!(tracks["tracks"][0]["name"], "B");
+    }
+
+    #[test]
+    fn an_edit_of_a_stale_revision_is_refused() {
+        let mut session = session();
+        let command = decode("track", "create", &json!({})).unwrap().value;
+        let done = session.execute(&Caller::local("Ada"), &command, Some(999));
+        assert_eq!(done.reply.unwrap_err().code, "conflict.stale");
+    }
+
+    #[test]
+    fn a_duplicate_has_everything_of_the_original_under_new_ids() {
+        let mut session = session();
+        let made = run(&mut session, "track.create", json!({"nodes": ["pulse.eq"]})).unwrap();
+        let reply =
+            run(&mut session, "track.duplicate", json!({"tracks": [made["track"]]})).unwrap();
+        let copies = reply["copies"].as_array().unwrap();
+        assert_eq!(copies.len(), 4, "track, channel, lane, node: {reply}");
+        assert!(copies.iter().all(|of| of["original"] != of["copy"]));
+    }
+}

@@ -161,9 +161,7 @@ macro_rules! ordered {
     )*};
 }
 
-ordered!(
-    Arrangement, Track, Lane, Take, Channel, DspNode, NodeStack, Send, Scene, Variant, Kit
-);
+ordered!(Arrangement, Track, Lane, Take, Channel, DspNode, NodeStack, Send, Scene, Variant, Kit);
 
 pub fn sort<T: Ordered>(siblings: &mut [T]) {
     siblings.sort_by(|a, b| a.place().cmp(&b.place()));

@@ -11,8 +11,7 @@ use pulse_schemas::{
         types::{Copied, Patch},
     },
     entity::{
-        AnyEntity, Channel, ChannelKind, DspNode, Lane, LaneKind, Track, TrackKind,
-        ViewMeta,
+        AnyEntity, Channel, ChannelKind, DspNode, Lane, LaneKind, Track, TrackKind, ViewMeta,
     },
     error::ErrorCode,
     id::{AnyId, ArrangementId, ChannelId, EntityKind, LaneId, NodeId, TrackId, ViewMetaId},
@@ -37,14 +36,14 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::SetFlags(payload) => set_flags(edit, payload),
         Command::SetPolicy(payload) => set_policy(edit, payload),
         Command::SetChannel(payload) => set_channel(edit, payload),
-        Command::List(_) => Err(super::not_here(&command.clone().into())),
+        Command::List(_) => Err(super::not_here(command.spec())),
     }
 }
 
 pub fn ask(session: &Session, command: &Command) -> Reply {
     match command {
         Command::List(payload) => list(session, payload),
-        other => Err(super::not_here(&other.clone().into())),
+        other => Err(super::not_here(other.spec())),
     }
 }
 
@@ -185,11 +184,9 @@ fn set_colour(edit: &mut Edit<'_, '_>, subject: AnyId, colour: &str) -> Result<(
     let known = edit.referring::<ViewMeta>(subject)?.into_iter().next();
     let mut meta = match known {
         Some(meta) => meta,
-        None => ViewMeta {
-            id: ViewMetaId(edit.id()),
-            subject: Some(subject),
-            ..ViewMeta::default()
-        },
+        None => {
+            ViewMeta { id: ViewMetaId(edit.id()), subject: Some(subject), ..ViewMeta::default() }
+        }
     };
     meta.colour = Some(colour.to_owned());
     edit.put(meta)
