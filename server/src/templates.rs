@@ -16,22 +16,25 @@ pub fn empty(edit: &mut Edit<'_, '_>) -> Result<ArrangementId, Refusal> {
         name: "Arrangement".into(),
         ..Arrangement::default()
     })?;
+    let id = TempoPointId(edit.id());
     edit.put(TempoPoint {
-        id: TempoPointId(edit.id()),
+        id,
         arrangement,
         bpm: 120.0,
         shape: TempoShape::Step,
         ..TempoPoint::default()
     })?;
+    let id = SignaturePointId(edit.id());
     edit.put(SignaturePoint {
-        id: SignaturePointId(edit.id()),
+        id,
         arrangement,
         numerator: 4,
         denominator: 4,
         ..SignaturePoint::default()
     })?;
+    let id = ChannelId(edit.id());
     edit.put(Channel {
-        id: ChannelId(edit.id()),
+        id,
         arrangement,
         channel_kind: ChannelKind::Master,
         name: "Master".into(),
