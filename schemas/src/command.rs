@@ -6,6 +6,7 @@
 pub(crate) mod table;
 
 pub mod pending;
+pub mod reply;
 pub mod types;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _, ser::Error as _};

@@ -127,7 +127,7 @@ commands! {
     /// Ends Pulse gracefully: the draft is kept, every client is told.
     ///
     /// Only the manager may do so while there is one.
-    act Shutdown emits ["client.shutdown"] {
+    act Shutdown emits ["client.stopping"] {
         reason: Option<String>,
     } -> Done
     example r#"{"reason": "update"}"#;
