@@ -3,6 +3,8 @@
 //! the executor does, so a node that passes [`check_cuts`] keeps the contract.
 
 #[cfg(test)]
+pub mod cost;
+#[cfg(test)]
 pub mod lanes;
 
 use crate::{

@@ -1,0 +1,81 @@
+//! Cost of every node, printed, not asserted: a machine under load proves nothing. Run with
+//! `cargo test --release -p pulse-engine --lib -- --ignored --nocapture cost`.
+
+use super::{Rig, noise};
+use crate::{
+    node::{NodeKind, Setup},
+    param::Ramp,
+    simd::{LANES, LaneFrame, LaneIo},
+};
+
+const FRAMES: usize = 512;
+const BLOCKS: usize = 200;
+
+fn nanoseconds(mut run: impl FnMut()) -> f64 {
+    let mut best = f64::INFINITY;
+    for _ in 0..5 {
+        let start = std::time::Instant::now();
+        for _ in 0..BLOCKS {
+            run();
+        }
+        best = best.min(start.elapsed().as_secs_f64());
+    }
+    best * 1e9 / (BLOCKS * FRAMES) as f64
+}
+
+/// Four bells for an equaliser, defaults for everything else.
+fn configure(rig: &mut Rig) {
+    if rig.kind.descriptor.kind == "pulse.eq" {
+        for band in 1..=4 {
+            rig.set(&format!("band{band}Type"), 1.0).set(&format!("band{band}Gain"), 3.0);
+        }
+    }
+}
+
+fn lanes_cost(kind: &'static NodeKind) -> Option<f64> {
+    let mut rig = Rig::new(kind, 48_000);
+    configure(&mut rig);
+    let mut batch = (kind.lanes?)();
+    batch.prepare(&Setup::new(kind.descriptor, 48_000, FRAMES));
+    let one: Vec<Ramp> = rig.ramps();
+    let ramps: Vec<Ramp> = (0..LANES).flat_map(|_| one.iter().copied()).collect();
+    let input = noise(1, 1, FRAMES).remove(0);
+    let mut planes: [Vec<LaneFrame>; 2] =
+        std::array::from_fn(|_| input.iter().map(|x| [*x; LANES]).collect());
+    let mut frame = 0;
+    Some(nanoseconds(|| {
+        for plane in &mut planes {
+            for (out, x) in plane.iter_mut().zip(&input) {
+                *out = [*x; LANES];
+            }
+        }
+        let [left, right] = &mut planes;
+        batch.process(&mut LaneIo {
+            frames: FRAMES,
+            frame,
+            channels: [left, right],
+            count: 2,
+            ramps: &ramps,
+            params: one.len(),
+            params_changed: [frame == 0; LANES],
+        });
+        frame += FRAMES as i64;
+    }))
+}
+
+#[test]
+#[ignore = "prints costs; run it alone, in release"]
+fn cost_of_every_node_per_stereo_frame() {
+    for kind in crate::nodes::NODES {
+        let mut rig = Rig::new(kind, 48_000);
+        configure(&mut rig);
+        let ports = kind.descriptor.inputs.len().min(1);
+        let input = vec![noise(1, 2, FRAMES); ports];
+        let alone = nanoseconds(|| {
+            rig.block(&input, FRAMES);
+        });
+        let lanes = lanes_cost(kind)
+            .map_or(String::new(), |all| format!(", in lanes {:.2} ns", all / LANES as f64));
+        println!("{}: {alone:.1} ns{lanes}", kind.descriptor.kind);
+    }
+}
