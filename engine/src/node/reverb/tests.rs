@@ -89,7 +89,8 @@ fn the_output_is_exactly_silent_after_the_tail() {
 fn steady_noise_is_as_loud_wet_as_dry() {
     let input = noise(9, 2, 144_000);
     for seconds in [0.5, 2.0] {
-        let out = rig(48_000).set("decay", seconds).run(std::slice::from_ref(&input), 144_000, &[4_096]);
+        let out =
+            rig(48_000).set("decay", seconds).run(std::slice::from_ref(&input), 144_000, &[4_096]);
         let power =
             |x: &[f32]| x[96_000..].iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>();
         let gain = 10.0 * libm::log10(power(&out[0][0]) / power(&input[0]));
