@@ -232,6 +232,13 @@ impl Executor {
         &self.core.outputs.one(output)[channel]
     }
 
+    /// Both channels of an output, see [`Executor::output`].
+    pub fn output_pair(&mut self, output: usize) -> [&[f32]; 2] {
+        let right = usize::from(self.core.plan.outputs[output].channels) - 1;
+        let channels = &*self.core.outputs.one(output);
+        [&channels[0], &channels[right]]
+    }
+
     /// Puts new content under the running plan and gives back the old, which the
     /// caller frees elsewhere. Parameters move to their new values smoothly.
     /// Real-time safe. The material must have been bound to this very plan.
@@ -331,17 +338,26 @@ impl Executor {
     /// Everything as if nothing had been heard, for a seek in an offline render.
     /// Real-time safe.
     pub fn reset(&mut self) {
-        let plan = &*self.core.plan;
-        for (index, unit) in self.core.units.all().enumerate() {
-            unit.reset_all(&self.core.material.nodes[index]);
-            if let Some((batch, lane)) = plan.nodes[index].batch {
-                let planned = &plan.batches[batch as usize];
-                let chain = &planned.members[usize::from(lane)];
-                let stage = chain.iter().position(|&node| node as usize == index).unwrap_or(0);
-                self.core.batches.one(batch as usize).stages[stage].reset_lane(usize::from(lane));
-            }
+        for node in 0..self.core.plan.nodes.len() as u32 {
+            self.reset_node(node);
         }
         self.core.lines.all().for_each(|line| line.ring.clear());
+    }
+
+    /// Keeps a node silent and untouched until it is reset. Real-time safe.
+    pub(crate) fn hold_node(&mut self, node: u32) {
+        self.core.units.one(node as usize).held = true;
+    }
+
+    /// One node as if it had heard nothing. Real-time safe.
+    pub fn reset_node(&mut self, node: u32) {
+        let batch = self.core.plan.nodes[node as usize].batch;
+        let material = &self.core.material.nodes[node as usize];
+        self.core.units.one(node as usize).reset_all(material);
+        if let Some((batch, lane)) = batch {
+            let stage = self.stage_of(node, batch, lane);
+            self.core.batches.one(batch as usize).stages[stage].reset_lane(usize::from(lane));
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod parallel;
 pub mod param;
 pub mod plan;
 pub mod registry;
+pub mod render;
 pub mod resample;
 #[cfg(test)]
 pub mod rig;

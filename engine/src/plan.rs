@@ -11,6 +11,7 @@ pub mod compile;
 pub mod dump;
 pub mod latency;
 pub mod order;
+pub mod units;
 pub mod verify;
 
 use pulse_schemas::{
@@ -229,13 +230,17 @@ pub struct PlanTask {
     pub after: Vec<u32>,
 }
 
-/// Why nodes belong together, for whoever caches what they make.
+/// Nodes that are cached together: a chain without side exits, a loop, and
+/// whatever exchanges events or control values. No unit needs a later one.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlanUnit {
-    /// A fused chain in order, or the members of a feedback loop.
+    /// In the order of execution.
     pub nodes: Vec<u32>,
+    /// Whether a loop is inside, so that a change may take long to die away.
     pub feedback: bool,
-    /// Signals into the first node's ports, in the order of summation.
+    /// The unit's own time is the absolute frame minus this.
+    pub arrival: u32,
+    /// Signals from other units, in the order of summation.
     pub inputs: Vec<UnitInput>,
 }
 
@@ -246,10 +251,12 @@ pub struct UnitInput {
     pub port: u16,
     pub to: u32,
     pub to_port: u16,
-    /// The fixed group of partial sums that the signal belongs to.
+    /// The group of partial sums that the signal belongs to: signals of one group
+    /// are summed in their order, then the groups in theirs.
     pub group: u32,
-    /// Compensation in frames.
-    pub delay: u32,
+    /// Frame `f` of the reader's own time hears frame `f + shift` of the source
+    /// unit's: compensation, latency and feedback in one number.
+    pub shift: i64,
     pub feedback: bool,
 }
 

@@ -615,3 +615,34 @@ pub fn run(sketch: &Sketch, slices: &Slices, frames: usize, how: &How) -> Sound 
 pub fn bits(sound: &Sound) -> Vec<u32> {
     sound.iter().flatten().flatten().map(|sample| sample.to_bits()).collect()
 }
+
+/// Everything the executor does, in one graph.
+pub fn everything() -> (Sketch, Slices) {
+    let (mut sketch, mut slices) = (Sketch::default(), Slices::default());
+    for track in 0..11 {
+        let base = track * 10;
+        sketch.node(base, "test.noise").node(base + 1, "test.filter").node(base + 2, "test.gain");
+        sketch.edge(base, base + 1).edge(base + 1, base + 2).edge(base + 2, 900);
+        slices.params.set(key(base + 2), "gain", 0.1 * f64::from(track));
+        slices.params.set(key(base + 1), "pace", 0.05 + 0.03 * f64::from(track));
+    }
+    sketch.node_with(200, "test.late", &[("frames", 333.0)]).edge(22, 200).edge(200, 900);
+    sketch.node(201, "test.duck").edge(32, 201).edge_ports(200, 0, 201, 1).edge(201, 900);
+    sketch.node(202, "test.split").edge(42, 202).edge(202, 900).edge_ports(202, 1, 901, 0);
+    sketch.node(300, "test.notes").node(301, "test.pluck").events(300, 301).edge(301, 900);
+    sketch.node(302, "test.wobble").node(303, "test.gain").control(302, 303, "gain");
+    sketch.edge(301, 303).edge(303, 901);
+    // A loop of two nodes, fed from outside.
+    sketch.node(400, "test.gain").node(401, "test.filter");
+    sketch.edge(52, 400).edge(400, 401).feedback(401, 400, 37).edge(401, 901);
+    slices.params.set(key(400), "gain", 0.6);
+    sketch.node(900, "test.gain").node(901, "test.filter").edge(901, 900).output(900).output(901);
+    let notes = [(10, 1), (500, 2), (511, 3), (2_000, 4), (5_000, 5)];
+    let events = slices.events.0.entry(key(300)).or_default();
+    for (frame, id) in notes {
+        events.push(note(frame, id, true));
+        events.push(note(frame + 77, id, false));
+    }
+    slices.events.sort();
+    (sketch, slices)
+}

@@ -175,7 +175,7 @@ impl StageRun<'_, '_> {
     /// Wakes a lane at its first sound, or says how long it still sleeps.
     fn wake_lane(&mut self, run: &mut BatchRun, lane: usize, at: usize, frames: usize) -> usize {
         let unit = self.units[lane].as_ref();
-        let asleep = unit.is_some_and(|unit| unit.asleep && !unit.fully_bypassed());
+        let asleep = unit.is_some_and(|unit| unit.asleep && !unit.held && !unit.fully_bypassed());
         if !asleep {
             return frames;
         }
@@ -210,7 +210,7 @@ impl StageRun<'_, '_> {
 
     fn quiet_after(&self, lane: usize, at: usize, frames: usize) -> u64 {
         let Some(unit) = &self.units[lane] else { return 0 };
-        if unit.asleep || unit.fully_bypassed() {
+        if unit.held || unit.asleep || unit.fully_bypassed() {
             return unit.quiet;
         }
         let mut quiet = frames;
@@ -222,7 +222,15 @@ impl StageRun<'_, '_> {
     }
 
     fn idle(&self, lane: usize) -> bool {
-        self.units[lane].as_ref().is_none_or(|unit| unit.asleep || unit.fully_bypassed())
+        self.units[lane]
+            .as_ref()
+            .is_none_or(|unit| unit.held || unit.asleep || unit.fully_bypassed())
+    }
+
+    /// Whether the block may stay as it is: every lane passes its input, or has
+    /// silence for it.
+    fn all_rest(&self, idle: &[bool; LANES]) -> bool {
+        idle.iter().all(|&idle| idle) && !self.units.iter().flatten().any(|unit| unit.held)
     }
 
     fn process(&mut self, run: &mut BatchRun, frame: i64, at: usize, frames: usize) {
@@ -231,7 +239,7 @@ impl StageRun<'_, '_> {
         for (lane, idle) in idle.iter_mut().enumerate().take(members) {
             *idle = self.idle(lane);
         }
-        if idle.iter().all(|&idle| idle) {
+        if self.all_rest(&idle) {
             return;
         }
         let bypassing =
@@ -327,7 +335,7 @@ impl StageRun<'_, '_> {
     ) {
         let Some(unit) = &mut self.units[lane] else { return };
         if was_idle {
-            let bypassed = unit.fully_bypassed();
+            let bypassed = unit.fully_bypassed() && !unit.held;
             for (channel, dry) in self.block[..self.channels].iter_mut().zip(&run.dry) {
                 for i in 0..frames {
                     channel[at + i][lane] = if bypassed { dry[i][lane] } else { 0.0 };
@@ -354,7 +362,8 @@ impl StageRun<'_, '_> {
 
     fn fall_asleep(&mut self, run: &mut BatchRun, lane: usize) {
         let Some(unit) = &mut self.units[lane] else { return };
-        let silent = unit.quiet >= SLEEP_GRID as u64 && !unit.asleep && !unit.fully_bypassed();
+        let resting = unit.held || unit.asleep || unit.fully_bypassed();
+        let silent = unit.quiet >= SLEEP_GRID as u64 && !resting;
         // The single node is not the one that runs, but knows its tail.
         let over = match unit.node.as_ref().map(|node| node.tail()) {
             Some(Tail::Frames(tail)) => unit.quiet >= tail,

@@ -48,6 +48,10 @@ impl NodeRun<'_> {
         let plan = &*self.core.plan;
         let planned = &plan.nodes[self.node as usize];
         let Some(kind) = plan.class(self.node).kind else { return self.pass_through() };
+        if unit.held {
+            unit.emitted.clear();
+            return self.silence(0, self.len);
+        }
         let material = &*self.core.material.nodes[self.node as usize];
         let descriptor = kind.descriptor;
         let start = plan.local_frame(self.node, self.block.frame) + self.off as i64;

@@ -22,6 +22,25 @@ pub enum RestoreError {
     Node { key: StateKey },
     #[error("the saved state of {} → {} does not fit; start the render afresh", edge.from, edge.to)]
     Line { edge: EdgeSpec },
+    #[error("the saved state is cut off or of another plan; start the render afresh")]
+    Truncated,
+}
+
+/// Reads lengths and contents.
+struct Parts<'a> {
+    bytes: &'a [u8],
+}
+
+impl Iterator for Parts<'_> {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let (length, rest) = self.bytes.split_first_chunk()?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).ok()?;
+        let (part, rest) = rest.split_at_checked(length)?;
+        self.bytes = rest;
+        Some(part.to_vec())
+    }
 }
 
 impl SavedState {
@@ -75,7 +94,7 @@ impl Executor {
         }
     }
 
-    fn stage_of(&self, node: u32, batch: u32, lane: u8) -> usize {
+    pub(super) fn stage_of(&self, node: u32, batch: u32, lane: u8) -> usize {
         let chain = &self.core.plan.batches[batch as usize].members[usize::from(lane)];
         chain.iter().position(|&member| member == node).unwrap_or(0)
     }
@@ -89,6 +108,22 @@ impl Executor {
             self.reset();
         }
         restored
+    }
+
+    /// Takes the bytes of [`SavedState::to_bytes`] of an equal plan.
+    pub fn restore_bytes(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        let plan = self.core.plan.clone();
+        let mut parts = Parts { bytes };
+        let mut saved = SavedState::default();
+        for node in 0..plan.nodes.len() as u32 {
+            let part = parts.next().ok_or(RestoreError::Truncated)?;
+            saved.nodes.push((plan.state_key(node), part));
+        }
+        for line in &plan.lines {
+            let part = parts.next().ok_or(RestoreError::Truncated)?;
+            saved.lines.push((line.edge.clone(), part));
+        }
+        self.restore_state(&saved)
     }
 
     fn restore_parts(&mut self, saved: &SavedState) -> Result<(), RestoreError> {
@@ -132,6 +167,10 @@ impl Executor {
             }
         }
         Some(())
+    }
+
+    pub fn round_all(&mut self) {
+        (0..self.core.plan.nodes.len() as u32).for_each(|node| self.round_node(node));
     }
 
     /// Rounds the state of one node to the 2⁻³² grid.

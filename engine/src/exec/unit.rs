@@ -43,6 +43,8 @@ pub(crate) struct Unit {
     /// Frames since the input was last heard.
     pub quiet: u64,
     pub asleep: bool,
+    /// Not begun yet: silent, and hears nothing.
+    pub held: bool,
     pub may_sleep: bool,
     pub bypass: bool,
     /// 0 is the node's output, 1 is its input.
@@ -121,6 +123,7 @@ impl Unit {
             params: Params::new(descriptor, &modulated, plan.sample_rate),
             quiet: 0,
             asleep: false,
+            held: false,
             may_sleep: (inputs > 0 || has_events) && controls == 0 && !sends,
             bypass: false,
             bypass_position: 0.0,
@@ -181,6 +184,7 @@ impl Unit {
         }
         self.quiet = 0;
         self.asleep = false;
+        self.held = false;
         self.pending.clear();
         self.pending_params.clear();
         self.emitted.clear();

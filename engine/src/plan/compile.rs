@@ -152,6 +152,7 @@ impl Compiler {
         if !(1..=65_536).contains(&max_block) {
             return Err(CompileError::Block { frames: max_block });
         }
+        let registry = registry.with(&crate::render::feed::KIND);
         let (known, classes) = (BTreeMap::new(), Vec::new());
         let (parallel, lanes) = (false, true);
         Ok(Compiler { registry, sample_rate, max_block, parallel, lanes, known, classes })
@@ -194,6 +195,14 @@ impl Compiler {
         buffers::assign(&mut plan, draft, self.parallel);
         verify::verify(&plan, spec)?;
         Ok(plan)
+    }
+
+    /// As `compile`, for one worker whatever the compiler was told.
+    pub(crate) fn compile_one_task(&mut self, spec: &GraphSpec) -> Result<Plan, CompileError> {
+        let parallel = std::mem::replace(&mut self.parallel, false);
+        let plan = self.compile(spec);
+        self.parallel = parallel;
+        plan
     }
 
     fn resolve<'a>(&mut self, spec: &'a GraphSpec) -> Result<Graph<'a>, CompileError> {

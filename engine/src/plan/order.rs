@@ -12,6 +12,7 @@ use pulse_schemas::graph::EdgeKind;
 use super::{
     Op, Plan, PlanBatch, PlanLine, PlanUnit, SUM_GROUP, Slot, UnitInput,
     compile::{Graph, GraphEdge},
+    units,
 };
 use crate::simd::LANES;
 
@@ -58,7 +59,11 @@ pub(crate) fn emit(
         item.members.iter().flatten().for_each(|&node| item_of[node as usize] = index as u32);
     }
     let order = walk(plan, graph, &items, &item_of);
-    Emitter::new(plan, graph, &items, &item_of, component_of, arrivals).run(&order)
+    let draft = Emitter::new(plan, graph, &items, &item_of, component_of, arrivals).run(&order);
+    let chains = Chains::new(plan, graph, components, component_of, arrivals);
+    let next = (0..graph.nodes.len() as u32).map(|node| chains.next(node)).collect();
+    units::fuse(plan, graph, next);
+    draft
 }
 
 /// Chains are maximal: each next node has this one as its only source and this
@@ -72,7 +77,19 @@ struct Chains<'a, 'g> {
     is_output: Vec<bool>,
 }
 
-impl Chains<'_, '_> {
+impl<'a, 'g> Chains<'a, 'g> {
+    fn new(
+        plan: &'a Plan,
+        graph: &'a Graph<'g>,
+        components: &'a [Vec<u32>],
+        component_of: &'a [u32],
+        arrivals: &'a [u32],
+    ) -> Chains<'a, 'g> {
+        let mut is_output = vec![false; graph.nodes.len()];
+        plan.outputs.iter().for_each(|output| is_output[output.node as usize] = true);
+        Chains { plan, graph, component_of, components, arrivals, is_output }
+    }
+
     /// The node that may be fused behind this one.
     fn next(&self, node: u32) -> Option<u32> {
         let &[edge] = self.graph.edges_out(node) else { return None };
@@ -132,9 +149,7 @@ fn items(
     arrivals: &[u32],
     lanes: bool,
 ) -> Vec<Item> {
-    let mut is_output = vec![false; graph.nodes.len()];
-    plan.outputs.iter().for_each(|output| is_output[output.node as usize] = true);
-    let chains = Chains { plan, graph, component_of, components, arrivals, is_output };
+    let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let mut items = Vec::with_capacity(components.len());
     // Chains that could share lanes: signature and depth → chains.
     let mut batches: BTreeMap<(Vec<u32>, u32, u32, bool), Vec<Vec<u32>>> = BTreeMap::new();
@@ -343,7 +358,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
             let unit = self.plan.units.len() as u32;
             nodes.iter().for_each(|&node| self.unit_of[node as usize] = unit);
             let nodes = nodes.clone();
-            self.plan.units.push(PlanUnit { nodes, feedback, inputs: vec![] });
+            self.plan.units.push(PlanUnit { nodes, feedback, arrival: 0, inputs: vec![] });
         }
     }
 
@@ -598,7 +613,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
             to: edge.to,
             to_port: edge.to_port as u16,
             group: sum.seen / SUM_GROUP as u32,
-            delay: wait,
+            shift: -i64::from(wait + edge.feedback),
             feedback: edge.feedback > 0,
         });
         match sum.group {

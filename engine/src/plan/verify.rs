@@ -37,6 +37,8 @@ pub enum VerifyError {
     Dangling { task: usize, op: usize },
     #[error("a feedback line of {frames} frames is in a loop that runs {chunk} at a time")]
     LoopTooLong { frames: u32, chunk: u32 },
+    #[error("{node} runs before a node whose events or control values it reads")]
+    SenderOrder { node: NodeKey },
     #[error("lane {lane} of batch {batch} is run without having been filled")]
     EmptyLane { batch: u32, lane: u8 },
     #[error("batch {batch} joins nodes that are not of one class or have other members")]
@@ -55,6 +57,10 @@ struct Verifier<'a> {
     runs: Vec<u32>,
     outputs: Vec<u32>,
     lines: Vec<Option<Symbols>>,
+    /// The loop that is being run, counted from 1; 0 outside.
+    region: u32,
+    regions: u32,
+    region_of: Vec<u32>,
     /// What each feedback line's reader and writer must agree on.
     feedback_ends: Vec<(u32, u32)>,
 }
@@ -68,6 +74,9 @@ pub fn verify(plan: &Plan, spec: &GraphSpec) -> Result<(), VerifyError> {
         runs: vec![0; plan.nodes.len()],
         outputs: vec![0; plan.outputs.len()],
         lines: vec![None; plan.lines.len()],
+        region: 0,
+        regions: 0,
+        region_of: vec![0; plan.nodes.len()],
         feedback_ends: vec![(0, 0); plan.lines.len()],
     };
     for (index, task) in plan.tasks.iter().enumerate() {
@@ -123,17 +132,21 @@ impl Verifier<'_> {
 
     fn task(&mut self, task: usize, ops: &[Op]) -> Result<(), VerifyError> {
         // What private buffers held for the task before means nothing to this one.
+        self.region = 0;
         self.slots.retain(|(owner, _), _| *owner == usize::MAX);
         self.lanes.retain(|(owner, _, _), _| *owner == usize::MAX);
         let (mut loop_end, mut loop_chunk) = (0, u32::MAX);
         for (at, op) in ops.iter().enumerate() {
             if at >= loop_end {
                 loop_chunk = u32::MAX;
+                self.region = 0;
             }
             self.check_indices(task, at, op)?;
             match *op {
                 Op::Region { ops: count, chunk } => {
                     (loop_end, loop_chunk) = (at + 1 + count as usize, chunk);
+                    self.regions += 1;
+                    self.region = self.regions;
                 }
                 Op::Clear { dst, .. } => self.write(task, dst, vec![])?,
                 Op::Copy { src, dst, .. } => {
@@ -218,6 +231,8 @@ impl Verifier<'_> {
         let plan = self.plan;
         let (inputs, outputs) = (plan.inputs(node), plan.outputs_of(node));
         let key = plan.nodes[node as usize].key;
+        self.region_of[node as usize] = self.region;
+        self.check_senders(node)?;
         let in_place = plan.class(node).kind.is_none_or(|kind| kind.descriptor.in_place);
         for (port, input) in inputs.iter().enumerate() {
             let symbols =
@@ -235,6 +250,19 @@ impl Verifier<'_> {
             self.write(task, output.slot, vec![(node, port as u16, 0)])?;
         }
         self.runs[node as usize] += 1;
+        Ok(())
+    }
+
+    /// Whoever sends events or moves parameters has run already, in time.
+    fn check_senders(&self, node: u32) -> Result<(), VerifyError> {
+        let planned = &self.plan.nodes[node as usize];
+        let senders = planned.events.iter().map(|source| source.node);
+        let movers = planned.modulations.iter().map(|source| source.node);
+        for sender in senders.chain(movers) {
+            if self.runs.get(sender as usize) != Some(&1) {
+                return Err(VerifyError::SenderOrder { node: planned.key });
+            }
+        }
         Ok(())
     }
 
@@ -282,7 +310,8 @@ impl Verifier<'_> {
         let extra = i64::from(edge.feedback_frames.unwrap_or(0));
         // Inside a loop nothing is compensated: its members arrive together.
         let line = plan.lines.binary_search_by(|line| line.edge.cmp(edge));
-        let in_loop = line.is_ok_and(|at| plan.lines[at].feedback) || ready > arrival;
+        let together = self.region != 0 && self.region_of[from as usize] == self.region;
+        let in_loop = line.is_ok_and(|at| plan.lines[at].feedback) || together;
         let expected = if edge.compensated && !in_loop { arrival - ready + extra } else { extra };
         if i64::from(delay) != expected {
             let (from, node) = (plan.nodes[from as usize].key, plan.nodes[node as usize].key);

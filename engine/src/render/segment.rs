@@ -1,0 +1,378 @@
+//! One unit for one segment: state and sound in, sound and state out. A pure
+//! function of its arguments, which is what makes its results worth keeping.
+//!
+//! All frames here are in the unit's own time (see [`PlanUnit::arrival`]), so a
+//! segment doesn't know what latency lies before it.
+//!
+//! [`PlanUnit::arrival`]: crate::plan::PlanUnit::arrival
+
+use std::sync::Arc;
+
+use pulse_schemas::graph::{
+    EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec, Role,
+};
+
+use super::{Profile, feed};
+use crate::{
+    exec::{Block, Executor, RestoreError},
+    material::{Material, MediaResolver, Slices},
+    plan::{CompileError, Compiler, Plan},
+    transport::Timeline,
+};
+
+/// A place where sound enters or leaves a unit.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct SegmentPort {
+    pub node: NodeKey,
+    pub port: u16,
+    pub channels: u8,
+}
+
+/// What a segment makes.
+#[derive(Clone, PartialEq, Debug)]
+pub struct SegmentSound {
+    /// Per output of the runner, left then right. A mono output fills both.
+    pub outputs: Vec<[Vec<f32>; 2]>,
+    /// State for the next segment, rounded under the render profile.
+    pub state: Vec<u8>,
+}
+
+/// Runs segments of one unit, one after the other or in any order.
+pub struct SegmentRunner {
+    executor: Executor,
+    inputs: Vec<SegmentPort>,
+    outputs: Vec<SegmentPort>,
+}
+
+impl SegmentRunner {
+    /// For unit `unit` of `plan`, which was compiled from `spec`.
+    pub fn new(
+        compiler: &mut Compiler,
+        spec: &GraphSpec,
+        plan: &Plan,
+        unit: usize,
+        slices: &Slices,
+        media: &dyn MediaResolver,
+    ) -> Result<SegmentRunner, CompileError> {
+        let part = Part::cut(spec, plan, unit);
+        let compiled = Arc::new(compiler.compile_one_task(&part.spec)?);
+        let material = Arc::new(Material::bind(&compiled, slices, media));
+        let executor = Executor::new(compiled, material);
+        Ok(SegmentRunner { executor, inputs: part.inputs, outputs: part.outputs })
+    }
+
+    /// The ports that want sound, in the order in which `run` takes it. Each is
+    /// the finished sum of its signals, see [`sum_signals`].
+    pub fn inputs(&self) -> &[SegmentPort] {
+        &self.inputs
+    }
+
+    /// The ports that others listen to, in the order in which `run` gives them.
+    pub fn outputs(&self) -> &[SegmentPort] {
+        &self.outputs
+    }
+
+    /// Runs one segment. Without `state` the unit has never heard anything.
+    /// Inputs hold `frames` frames each, right after left; where one is missing
+    /// there is silence.
+    pub fn run(
+        &mut self,
+        state: Option<&[u8]>,
+        inputs: &[[&[f32]; 2]],
+        start: i64,
+        frames: usize,
+        profile: Profile,
+        timeline: &dyn Timeline,
+    ) -> Result<SegmentSound, RestoreError> {
+        match state {
+            Some(bytes) => self.executor.restore_bytes(bytes)?,
+            None => self.executor.reset(),
+        }
+        let mut sound = SegmentSound {
+            outputs: self.outputs.iter().map(|_| Default::default()).collect(),
+            state: vec![],
+        };
+        let max_block = self.executor.plan().max_block;
+        let mut at = 0;
+        while at < frames {
+            let length = max_block.min(frames - at);
+            let cut = |channel: &[f32]| at.min(channel.len())..(at + length).min(channel.len());
+            let feeds: Vec<&[f32]> =
+                (inputs.iter().flatten()).map(|channel| &channel[cut(channel)]).collect();
+            let mut block = Block::offline(start + at as i64, length, timeline);
+            block.device_inputs = &feeds;
+            self.executor.process(&block);
+            for (index, out) in sound.outputs.iter_mut().enumerate() {
+                let pair = self.executor.output_pair(index);
+                for (out, samples) in out.iter_mut().zip(pair) {
+                    out.extend_from_slice(&samples[..length]);
+                }
+            }
+            at += length;
+        }
+        if let Profile::Render { .. } = profile {
+            self.executor.round_all();
+        }
+        sound.state = self.executor.save_state().to_bytes();
+        Ok(sound)
+    }
+
+    /// Nodes that failed since the runner was made: their sound must not be kept.
+    pub fn has_failed(&mut self) -> bool {
+        !self.executor.faults().is_empty()
+    }
+}
+
+/// A unit as a graph of its own, with feeds for what comes from outside.
+struct Part {
+    spec: GraphSpec,
+    inputs: Vec<SegmentPort>,
+    outputs: Vec<SegmentPort>,
+}
+
+impl Part {
+    fn cut(spec: &GraphSpec, plan: &Plan, unit: usize) -> Part {
+        let unit = &plan.units[unit];
+        let mut inside: Vec<NodeKey> =
+            unit.nodes.iter().map(|&node| plan.nodes[node as usize].key).collect();
+        inside.sort_unstable();
+        let contains = |key: NodeKey| inside.binary_search(&key).is_ok();
+        let mut part = Part {
+            spec: GraphSpec::default(),
+            inputs: vec![],
+            outputs: outputs(spec, plan, &contains),
+        };
+        part.spec.nodes.extend(spec.nodes.iter().filter(|node| contains(node.key)).cloned());
+        let internal = |edge: &&EdgeSpec| contains(edge.from) && contains(edge.to);
+        part.spec.edges.extend(spec.edges.iter().filter(internal).cloned());
+        let mut ports: Vec<(u32, u16)> =
+            unit.inputs.iter().map(|input| (input.to, input.to_port)).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        for (index, (node, port)) in ports.into_iter().enumerate() {
+            part.feed(plan, unit.arrival, index, node, port);
+        }
+        for (index, output) in part.outputs.iter().enumerate() {
+            // The kind only tells outputs apart and keeps them in this order.
+            let kind = OutputKind::Tap(pulse_schemas::id::AnyId {
+                kind: output.node.entity.kind,
+                id: pulse_schemas::id::EntityId(index as u128),
+            });
+            part.spec.outputs.push(OutputSpec { kind, node: output.node, port: output.port });
+        }
+        part.spec.outputs.sort_by_key(|output| match output.kind {
+            OutputKind::Tap(id) => id.id,
+            _ => Default::default(),
+        });
+        part
+    }
+
+    /// A feed that is as late as its reader, which keeps the unit's inner times.
+    fn feed(&mut self, plan: &Plan, arrival: u32, index: usize, node: u32, port: u16) {
+        let reader = &plan.nodes[node as usize];
+        let channels = plan.inputs(node)[usize::from(port)].channels;
+        let key =
+            NodeKey { entity: reader.key.entity, role: Role::new(&format!("~feed{index:03}")) };
+        let late = f64::from(reader.arrival - arrival);
+        let layout = [("index".to_owned(), index as f64), ("latency".to_owned(), late)];
+        self.spec.nodes.push(NodeSpec {
+            key,
+            kind: feed::KIND_NAME.to_owned(),
+            dsp_version: 1,
+            layout: layout.into_iter().collect(),
+            channels,
+            cohort: reader.cohort,
+        });
+        self.spec.edges.push(EdgeSpec {
+            from: key,
+            from_port: 0,
+            to: reader.key,
+            to_port: Inlet::Port(port),
+            kind: EdgeKind::Audio,
+            feedback_frames: None,
+            compensated: true,
+        });
+        self.inputs.push(SegmentPort { node: reader.key, port, channels });
+    }
+}
+
+/// Ports that someone outside reads.
+fn outputs(spec: &GraphSpec, plan: &Plan, contains: &dyn Fn(NodeKey) -> bool) -> Vec<SegmentPort> {
+    let edges = (spec.edges.iter())
+        .filter(|edge| edge.kind == EdgeKind::Audio && contains(edge.from) && !contains(edge.to))
+        .map(|edge| (edge.from, edge.from_port));
+    let taps = (spec.outputs.iter())
+        .filter(|output| contains(output.node))
+        .map(|output| (output.node, output.port));
+    let mut ports: Vec<SegmentPort> = (edges.chain(taps))
+        .filter_map(|(node, port)| {
+            let outputs = plan.outputs_of(plan.find(node)?);
+            let channels = outputs.get(usize::from(port))?.channels;
+            Some(SegmentPort { node, port, channels })
+        })
+        .collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+/// Sums signals as a plan does within a group, and groups as a plan does. Each
+/// signal has its channels; mono into stereo sounds on both sides, stereo into
+/// mono is the mean.
+pub fn sum_signals(signals: &[([&[f32]; 2], u8)], channels: u8) -> [Vec<f32>; 2] {
+    let mut sum: [Vec<f32>; 2] = Default::default();
+    for (index, (signal, from)) in signals.iter().enumerate() {
+        for channel in 0..usize::from(channels) {
+            let first = signal[channel.min(usize::from(*from) - 1)];
+            let mean = *from == 2 && channels == 1;
+            let value = |i: usize| if mean { (first[i] + signal[1][i]) * 0.5 } else { first[i] };
+            if index == 0 {
+                sum[channel] = (0..first.len()).map(value).collect();
+            } else {
+                sum[channel].iter_mut().enumerate().for_each(|(i, out)| *out += value(i));
+            }
+        }
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        material::NoMedia,
+        render::OfflineRenderer,
+        testkit::{How, Sketch, everything, registry},
+        transport::SteadyTempo,
+    };
+
+    const SEGMENT: usize = 2_048;
+
+    /// What each port has given so far, in the time of its unit.
+    type Streams = BTreeMap<(u32, u16), [Vec<f32>; 2]>;
+
+    fn whole(sketch: &Sketch, slices: &Slices, frames: usize, how: &How) -> Vec<[Vec<f32>; 2]> {
+        let plan = Arc::new(sketch.compile(how));
+        let material = Arc::new(Material::bind(&plan, slices, &NoMedia));
+        let mut sound = vec![<[Vec<f32>; 2]>::default(); plan.outputs.len()];
+        let profile = Profile::Render { segment_frames: SEGMENT as u32 };
+        let timeline = Arc::new(SteadyTempo { tempo: 120.0, sample_rate: 48_000 });
+        OfflineRenderer::new(plan, material, profile, timeline, how.threads).render(
+            0..frames as i64,
+            &mut |block| {
+                assert_eq!(block.frame, sound[block.output][0].len() as i64);
+                sound[block.output][0].extend_from_slice(block.left);
+                sound[block.output][1].extend_from_slice(block.right);
+                true
+            },
+        );
+        sound
+    }
+
+    /// The finished sum at a port for `SEGMENT` frames from `start`.
+    fn port_sum(
+        plan: &Plan,
+        unit: usize,
+        port: SegmentPort,
+        start: i64,
+        streams: &Streams,
+    ) -> [Vec<f32>; 2] {
+        let node = plan.find(port.node).unwrap();
+        let mut groups: BTreeMap<u32, Vec<([Vec<f32>; 2], u8)>> = BTreeMap::new();
+        for input in &plan.units[unit].inputs {
+            if (input.to, input.to_port) != (node, port.port) {
+                continue;
+            }
+            let stream = &streams[&(input.node, input.port)];
+            let channels = plan.outputs_of(input.node)[usize::from(input.port)].channels;
+            let cut = |channel: &Vec<f32>| -> Vec<f32> {
+                (start..start + SEGMENT as i64)
+                    .map(|at| usize::try_from(at + input.shift).map_or(0.0, |at| channel[at]))
+                    .collect()
+            };
+            let signal = [cut(&stream[0]), cut(&stream[1])];
+            groups.entry(input.group).or_default().push((signal, channels));
+        }
+        let sums: Vec<[Vec<f32>; 2]> = (groups.values())
+            .map(|signals| {
+                let signals: Vec<([&[f32]; 2], u8)> =
+                    signals.iter().map(|([l, r], n)| ([&l[..], &r[..]], *n)).collect();
+                sum_signals(&signals, port.channels)
+            })
+            .collect();
+        let sums: Vec<([&[f32]; 2], u8)> =
+            sums.iter().map(|[l, r]| ([&l[..], &r[..]], port.channels)).collect();
+        sum_signals(&sums, port.channels)
+    }
+
+    #[test]
+    fn segments_put_together_are_the_whole_render() {
+        let (sketch, slices) = everything();
+        let frames = 9_000;
+        let how = How::default();
+        let expect = whole(&sketch, &slices, frames, &how);
+        let plan = sketch.compile(&how);
+        let mut compiler = Compiler::new(registry(), 48_000, 300).unwrap();
+        let profile = Profile::Render { segment_frames: SEGMENT as u32 };
+        let timeline = SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+        let segments = frames.div_ceil(SEGMENT) + 1;
+        let mut spec = sketch.spec.clone();
+        spec.canonicalise();
+        let mut streams = Streams::new();
+        for unit in 0..plan.units.len() {
+            let mut runner =
+                SegmentRunner::new(&mut compiler, &spec, &plan, unit, &slices, &NoMedia).unwrap();
+            let mut state = None;
+            // Later units hear sources beyond their own last frame.
+            let count = segments + (plan.units.len() - unit) / 4;
+            for segment in 0..count.max(segments) {
+                let start = (segment * SEGMENT) as i64;
+                let reachable = plan.units[unit].inputs.iter().all(|input| {
+                    let have = streams[&(input.node, input.port)][0].len() as i64;
+                    start + SEGMENT as i64 + input.shift <= have
+                });
+                if !reachable {
+                    break;
+                }
+                let sums: Vec<[Vec<f32>; 2]> = (runner.inputs().iter())
+                    .map(|&port| port_sum(&plan, unit, port, start, &streams))
+                    .collect();
+                let inputs: Vec<[&[f32]; 2]> = sums.iter().map(|[l, r]| [&l[..], &r[..]]).collect();
+                let sound = runner
+                    .run(state.as_deref(), &inputs, start, SEGMENT, profile, &timeline)
+                    .unwrap();
+                state = Some(sound.state);
+                for (port, new) in runner.outputs().iter().zip(sound.outputs) {
+                    let node = plan.find(port.node).unwrap();
+                    let stream = streams.entry((node, port.port)).or_default();
+                    stream.iter_mut().zip(new).for_each(|(all, new)| all.extend(new));
+                }
+            }
+        }
+        for (index, output) in plan.outputs.iter().enumerate() {
+            let unit = plan.units.iter().find(|unit| unit.nodes.contains(&output.node)).unwrap();
+            let late = (output.latency - unit.arrival) as usize;
+            for channel in 0..2 {
+                let found = &streams[&(output.node, output.port)][channel][late..late + frames];
+                let differ = (0..frames)
+                    .find(|&i| found[i].to_bits() != expect[index][channel][i].to_bits());
+                assert_eq!(differ, None, "output {index}, channel {channel}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_render_does_not_depend_on_threads_or_blocks() {
+        let (sketch, slices) = everything();
+        let expect = whole(&sketch, &slices, 9_000, &How::default());
+        for how in [
+            How { threads: 3, ..How::default() },
+            How { max_block: 4_096, ..How::default() },
+            How { max_block: 100, lanes: false, ..How::default() },
+        ] {
+            assert!(whole(&sketch, &slices, 9_000, &how) == expect, "{how:?}");
+        }
+    }
+}
