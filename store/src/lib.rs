@@ -14,6 +14,7 @@ pub mod rev;
 pub mod version;
 
 pub mod conflict;
+pub mod diff;
 pub mod merge;
 
 pub mod index;

@@ -1,6 +1,8 @@
 //! One open project: its content, its history and its versions, with a single writer.
 
+mod merging;
 mod open;
+mod scope;
 mod undo;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +10,9 @@ use std::path::{Path, PathBuf};
 use pulse_schemas::{hash::Hash, id::ActorId};
 
 pub use self::{
+    merging::{MergeError, MergeKind, MergeOutcome, MergePreview, Resolution, ResolveError},
     open::{CreateOptions, DraftPolicy, OpenError, OpenOptions},
+    scope::{Scope, ScopeError, Taken},
     undo::{HistoryEntry, HistoryError},
 };
 use crate::{

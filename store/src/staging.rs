@@ -29,6 +29,9 @@ pub struct Staging {
     touched: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
 }
 
+/// A key, its value in the base and its value now.
+pub type Written = (Vec<u8>, Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// A finished staging: the new state and what leads to it.
 pub struct Staged {
     pub view: View,
@@ -110,6 +113,19 @@ impl Staging {
         }
         self.pending.insert(key, value);
         Ok(())
+    }
+
+    /// Everything written so far that differs from the base: key, value there, value here.
+    pub fn written(&mut self) -> Result<Vec<Written>, ReadError> {
+        self.flush()?;
+        let mut written = Vec::new();
+        for (key, before) in &self.touched {
+            let after = self.view.state().get(key)?.map(|value| value.to_vec());
+            if *before != after {
+                written.push((key.clone(), before.clone(), after));
+            }
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> Result<(), ReadError> {

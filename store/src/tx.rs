@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use pulse_schemas::{
-    entity::{AnyEntity, Entity, HistoryContext, OnDelete, Reference},
+    entity::{AnyEntity, Conflict, Entity, HistoryContext, OnDelete, Reference},
     hash::Hash,
     id::{AnyId, EntityId},
     record::{EntityKey, RecordError},
@@ -18,11 +18,12 @@ use crate::{
     history::Action,
     invariants::{self, Breach},
     journal::keeper::{self, OnDurable},
+    merge::{self, MergeRules},
     project::{Append, Project},
     refs::RefEdits,
     repo::RepoError,
     staging::Staging,
-    tree::{Snapshot, TreeError},
+    tree::{Edit, Snapshot, TreeError},
     view::{ReadError, View},
 };
 
@@ -127,6 +128,13 @@ pub struct Committed {
     pub after: Hash,
     pub changes: Changes,
     pub ticket: Ticket,
+}
+
+/// One key of a patch: what it leads from and what to.
+pub(crate) struct Step {
+    pub key: Vec<u8>,
+    pub base: Option<Vec<u8>>,
+    pub theirs: Option<Vec<u8>>,
 }
 
 /// A transaction in progress; dropping it leaves the project as it was.
@@ -319,6 +327,42 @@ impl<'p> Tx<'p> {
             self.staging.write(difference.key.to_vec(), value)?;
         }
         Ok(())
+    }
+
+    /// Merges what leads from `bases` to `theirs` into everything written so far; conflicts are
+    /// written as entities and returned.
+    pub(crate) fn merge(
+        &mut self,
+        bases: &[View],
+        theirs: &View,
+        rules: &MergeRules,
+    ) -> Result<Vec<Conflict>, TxError> {
+        let (actor, seq) = (self.project.actor(), self.project.next_seq());
+        let ordinal = &mut self.ordinal;
+        let mut new_id = || {
+            let id = EntityId::derive(actor, seq, *ordinal);
+            *ordinal += 1;
+            id
+        };
+        Ok(merge::merge(&mut self.staging, bases, theirs, rules, &mut new_id)?)
+    }
+
+    /// Merges a patch, in key order, into the state before this transaction: exactly where
+    /// nobody changed its keys since, field by field where somebody did.
+    pub(crate) fn merge_steps(
+        &mut self,
+        steps: Vec<Step>,
+        rules: &MergeRules,
+    ) -> Result<Vec<Conflict>, TxError> {
+        let ours = self.before().clone();
+        let (mut base, mut theirs) = (Vec::new(), Vec::new());
+        for step in steps {
+            base.push(Edit { key: step.key.clone(), value: step.base });
+            theirs.push(Edit { key: step.key, value: step.theirs });
+        }
+        let base = ours.sibling(ours.state().edit(&base)?);
+        let theirs = ours.sibling(ours.state().edit(&theirs)?);
+        self.merge(&[base], &theirs, rules)
     }
 
     pub(crate) fn staging(&mut self) -> &mut Staging {

@@ -1,86 +1,20 @@
 //! The facade as its users see it: edit, undo, commit, branch, switch, reopen.
 
+mod common;
+
+use common::{bus, by, gain, move_clip, options, project, set_gain, write_song};
 use pulse_schemas::{
-    entity::{Arrangement, Channel, ChannelKind, Clip, HistoryContext, Lane, Note, Send, Track},
-    id::{
-        ActorId, AnyId, ArrangementId, ChannelId, ClipId, EntityKind, LaneId, NoteId, SendId,
-        TrackId,
-    },
+    entity::{Channel, ChannelKind, Clip, HistoryContext, Note, Send, Track},
+    id::{ActorId, AnyId, ChannelId, ClipId, EntityKind, LaneId, SendId},
     time::{Moment, Ticks},
 };
 use pulse_store::{
     invariants::Breach,
-    project::{CreateOptions, HistoryError, OpenOptions, Project},
+    project::{HistoryError, OpenOptions, Project},
     rev::Rev,
     tx::{TxError, TxMeta},
     version::VersionError,
 };
-
-fn options() -> CreateOptions {
-    CreateOptions { actor: Some(ActorId(7)), ..CreateOptions::named("Song") }
-}
-
-fn project() -> Project {
-    Project::in_memory(options()).unwrap()
-}
-
-fn by(client: &str) -> TxMeta {
-    TxMeta { author: "Ada".into(), ..TxMeta::new("Edit", client) }
-}
-
-struct Song {
-    arrangement: ArrangementId,
-    track: TrackId,
-    lane: LaneId,
-    clip: ClipId,
-    channel: ChannelId,
-    notes: Vec<NoteId>,
-}
-
-/// One arrangement with a track, its channel, a lane and a clip of four notes.
-fn write_song(project: &mut Project) -> Song {
-    let mut tx = project.begin(by("a"));
-    let arrangement = ArrangementId(tx.new_id());
-    let name = String::from("Song");
-    tx.put(Arrangement { id: arrangement, name, ..Arrangement::default() }).unwrap();
-    let track = TrackId(tx.new_id());
-    tx.put(Track { id: track, arrangement, name: "Bass".into(), ..Track::default() }).unwrap();
-    let channel = ChannelId(tx.new_id());
-    tx.put(Channel { channels: 2, track: Some(track), ..bus(channel, arrangement) }).unwrap();
-    tx.update::<Channel>(channel, |it| it.channel_kind = ChannelKind::Track).unwrap();
-    let lane = LaneId(tx.new_id());
-    tx.put(Lane { id: lane, track, ..Lane::default() }).unwrap();
-    let clip = ClipId(tx.new_id());
-    tx.put(Clip { id: clip, lane, length: Moment(1000), ..Clip::default() }).unwrap();
-    let notes: Vec<NoteId> = (0..4).map(|_| NoteId(tx.new_id())).collect();
-    for (at, id) in notes.iter().enumerate() {
-        let start = Ticks(300 - 100 * at as i64);
-        tx.put(Note { id: *id, clip, start, length: Ticks(50), ..Note::default() }).unwrap();
-    }
-    tx.commit().unwrap();
-    Song { arrangement, track, lane, clip, channel, notes }
-}
-
-fn bus(id: ChannelId, arrangement: ArrangementId) -> Channel {
-    let channel_kind = ChannelKind::Bus;
-    Channel { id, arrangement, channel_kind, channels: 2, ..Channel::default() }
-}
-
-fn gain(project: &Project, song: &Song) -> f64 {
-    project.view().get::<Channel>(song.channel).unwrap().unwrap().gain_db
-}
-
-fn set_gain(project: &mut Project, song: &Song, client: &str, gain_db: f64) {
-    let mut tx = project.begin(by(client));
-    tx.update::<Channel>(song.channel, |it| it.gain_db = gain_db).unwrap();
-    tx.commit().unwrap();
-}
-
-fn move_clip(project: &mut Project, song: &Song, client: &str, start: i64) {
-    let mut tx = project.begin(by(client));
-    tx.update::<Clip>(song.clip, |it| it.start = Moment(start)).unwrap();
-    tx.commit().unwrap();
-}
 
 #[test]
 fn references_are_found_in_the_order_people_see() {

@@ -47,27 +47,42 @@ impl Merged {
     }
 }
 
-/// Merges the three versions of the record under one key.
+/// What one value of three or more becomes.
+enum Pick<T> {
+    Take(T),
+    Conflict,
+}
+
+/// The three-way rule, for any number of bases: each of them has to lead to the same answer.
+fn pick<T: PartialEq + Copy>(bases: &[T], ours: T, theirs: T) -> Pick<T> {
+    if ours == theirs || bases.iter().all(|base| *base == theirs) {
+        return Pick::Take(ours);
+    }
+    if bases.iter().all(|base| *base == ours) {
+        return Pick::Take(theirs);
+    }
+    Pick::Conflict
+}
+
+/// Merges the versions of the record under one key. There is more than one base where branches
+/// were merged into each other crosswise.
 pub fn merge(
-    base: Option<&[u8]>,
+    bases: &[Option<&[u8]>],
     ours: Option<&[u8]>,
     theirs: Option<&[u8]>,
     deleted: Deleted,
 ) -> Merged {
-    if ours == theirs || base == theirs {
-        return Merged::clean(ours);
+    if let Pick::Take(value) = pick(bases, ours, theirs) {
+        return Merged::clean(value);
     }
-    if base == ours {
-        return Merged::clean(theirs);
-    }
-    match (base, ours, theirs) {
-        (_, Some(ours), Some(theirs)) => merge_fields(base, ours, theirs),
-        (base, ours, theirs) => merge_deleted(base, ours, theirs, deleted),
+    match (ours, theirs) {
+        (Some(ours), Some(theirs)) => merge_fields(bases, ours, theirs),
+        _ => merge_deleted(bases, ours, theirs, deleted),
     }
 }
 
 fn merge_deleted(
-    base: Option<&[u8]>,
+    bases: &[Option<&[u8]>],
     ours: Option<&[u8]>,
     theirs: Option<&[u8]>,
     deleted: Deleted,
@@ -80,6 +95,7 @@ fn merge_deleted(
         Deleted::Keep => ours.or(theirs),
         Deleted::KeepOurs => ours,
     };
+    let base = bases.iter().flatten().next().copied();
     Merged { value: kept.map(<[u8]>::to_vec), conflicts: vec![whole(cause, base, ours, theirs)] }
 }
 
@@ -119,15 +135,17 @@ pub fn from_json(kind: EntityKind, json: &Value) -> Option<Vec<u8>> {
     record::encode_fields(kind, fields.clone()).ok()
 }
 
-fn merge_fields(base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Merged {
-    let Some((kind, maps)) = readable(base, ours, theirs) else {
-        let conflict = whole(cause(base), base, Some(ours), Some(theirs));
+fn merge_fields(bases: &[Option<&[u8]>], ours: &[u8], theirs: &[u8]) -> Merged {
+    let first = bases.iter().flatten().next().copied();
+    let cause = cause(bases);
+    let Some((kind, [our_map, their_map], base_maps)) = readable(bases, ours, theirs) else {
+        let conflict = whole(cause, first, Some(ours), Some(theirs));
         return Merged { value: Some(ours.to_vec()), conflicts: vec![conflict] };
     };
-    let [base_map, our_map, their_map] = maps;
-    let mut merge = FieldMerge { cause: cause(base), merged: Map::new(), conflicts: Vec::new() };
-    for name in names([&base_map, &our_map, &their_map]) {
-        let sides = [base_map.get(&name), our_map.get(&name), their_map.get(&name)];
+    let mut merge = FieldMerge { cause, merged: Map::new(), conflicts: Vec::new() };
+    for name in names(base_maps.iter().chain([&our_map, &their_map])) {
+        let bases: Vec<Option<&Value>> = base_maps.iter().map(|map| map.get(&name)).collect();
+        let sides = Sides { bases: &bases, ours: our_map.get(&name), theirs: their_map.get(&name) };
         merge.field(shape_of(kind, &name), &name, sides);
     }
     let FieldMerge { merged, conflicts, .. } = merge;
@@ -136,13 +154,19 @@ fn merge_fields(base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Merged {
         // Each side is fine alone; together they break a rule of the entity.
         _ => Merged {
             value: Some(ours.to_vec()),
-            conflicts: vec![whole(ConflictCause::Invalid, base, Some(ours), Some(theirs))],
+            conflicts: vec![whole(ConflictCause::Invalid, first, Some(ours), Some(theirs))],
         },
     }
 }
 
-fn cause(base: Option<&[u8]>) -> ConflictCause {
-    if base.is_some() { ConflictCause::BothChanged } else { ConflictCause::BothAdded }
+fn cause(bases: &[Option<&[u8]>]) -> ConflictCause {
+    if bases.windows(2).any(|pair| pair[0] != pair[1]) {
+        ConflictCause::BasesDisagree
+    } else if bases.iter().any(Option::is_some) {
+        ConflictCause::BothChanged
+    } else {
+        ConflictCause::BothAdded
+    }
 }
 
 fn is_valid(bytes: &[u8]) -> bool {
@@ -150,23 +174,36 @@ fn is_valid(bytes: &[u8]) -> bool {
     entity.is_ok_and(|entity: AnyEntity| entity.validate().is_empty())
 }
 
-/// The kind and the fields of all three, if this version reads them all.
+type Fields = Map<String, Value>;
+
+/// The kind and the fields of all versions, if this program reads them all.
 fn readable(
-    base: Option<&[u8]>,
+    bases: &[Option<&[u8]>],
     ours: &[u8],
     theirs: &[u8],
-) -> Option<(EntityKind, [Map<String, Value>; 3])> {
-    let ours = RecordView::parse(ours).ok()?;
-    let theirs = RecordView::parse(theirs).ok()?;
-    let base = match base {
-        Some(base) => RecordView::parse(base).ok()?.fields().ok()?,
-        None => Map::new(),
-    };
-    Some((ours.kind()?, [base, ours.fields().ok()?, theirs.fields().ok()?]))
+) -> Option<(EntityKind, [Fields; 2], Vec<Fields>)> {
+    let fields = |bytes: &[u8]| RecordView::parse(bytes).ok()?.fields().ok();
+    let kind = RecordView::parse(ours).ok()?.kind()?;
+    let mut maps = Vec::with_capacity(bases.len());
+    for base in bases {
+        maps.push(match base {
+            Some(base) => fields(base)?,
+            None => Map::new(),
+        });
+    }
+    Some((kind, [fields(ours)?, fields(theirs)?], maps))
 }
 
-fn names(maps: [&Map<String, Value>; 3]) -> BTreeSet<String> {
-    maps.into_iter().flat_map(|map| map.keys().cloned()).collect()
+fn names<'a>(maps: impl Iterator<Item = &'a Fields>) -> BTreeSet<String> {
+    maps.flat_map(|map| map.keys().cloned()).collect()
+}
+
+/// The versions of one value.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    bases: &'a [Option<&'a Value>],
+    ours: Option<&'a Value>,
+    theirs: Option<&'a Value>,
 }
 
 /// How a field merges.
@@ -190,50 +227,49 @@ fn shape_of(kind: EntityKind, field: &str) -> Shape {
 
 struct FieldMerge {
     cause: ConflictCause,
-    merged: Map<String, Value>,
+    merged: Fields,
     conflicts: Vec<FieldConflict>,
 }
 
 impl FieldMerge {
-    fn field(&mut self, shape: Shape, name: &str, sides: [Option<&Value>; 3]) {
-        let [base, ours, theirs] = sides;
-        let value = match shape {
-            _ if ours == theirs || base == theirs => ours.cloned(),
-            _ if base == ours => theirs.cloned(),
-            Shape::Map => self.map(name, sides),
-            Shape::Set => Some(merge_sets(sides)),
-            Shape::Whole => self.conflict(name.to_owned(), sides),
+    fn field(&mut self, shape: Shape, name: &str, sides: Sides<'_>) {
+        let value = match (pick(sides.bases, sides.ours, sides.theirs), shape) {
+            (Pick::Take(value), _) => value.cloned(),
+            (Pick::Conflict, Shape::Map) => self.map(name, sides),
+            (Pick::Conflict, Shape::Set) => Some(merge_sets(sides)),
+            (Pick::Conflict, Shape::Whole) => self.conflict(name.to_owned(), sides),
         };
         if let Some(value) = value {
             self.merged.insert(name.to_owned(), value);
         }
     }
 
-    fn conflict(
-        &mut self,
-        field: String,
-        [base, ours, theirs]: [Option<&Value>; 3],
-    ) -> Option<Value> {
+    fn conflict(&mut self, field: String, sides: Sides<'_>) -> Option<Value> {
         self.conflicts.push(FieldConflict {
             field,
             cause: self.cause,
-            base: base.cloned(),
-            ours: ours.cloned(),
-            theirs: theirs.cloned(),
+            base: sides.bases.iter().flatten().next().map(|base| (*base).clone()),
+            ours: sides.ours.cloned(),
+            theirs: sides.theirs.cloned(),
         });
-        ours.cloned()
+        sides.ours.cloned()
     }
 
-    fn map(&mut self, name: &str, sides: [Option<&Value>; 3]) -> Option<Value> {
+    fn map(&mut self, name: &str, sides: Sides<'_>) -> Option<Value> {
         let empty = Map::new();
-        let maps = sides.map(|side| side.and_then(Value::as_object).unwrap_or(&empty));
+        let as_map = |side: Option<&Value>| match side {
+            Some(Value::Object(map)) => map.clone(),
+            _ => empty.clone(),
+        };
+        let bases: Vec<Fields> = sides.bases.iter().map(|base| as_map(*base)).collect();
+        let (ours, theirs) = (as_map(sides.ours), as_map(sides.theirs));
         let mut merged = Map::new();
-        for key in names(maps) {
-            let [base, ours, theirs] = maps.map(|map| map.get(&key));
-            let value = match () {
-                () if ours == theirs || base == theirs => ours.cloned(),
-                () if base == ours => theirs.cloned(),
-                () => self.conflict(format!("{name}.{key}"), [base, ours, theirs]),
+        for key in names(bases.iter().chain([&ours, &theirs])) {
+            let bases: Vec<Option<&Value>> = bases.iter().map(|map| map.get(&key)).collect();
+            let sides = Sides { bases: &bases, ours: ours.get(&key), theirs: theirs.get(&key) };
+            let value = match pick(sides.bases, sides.ours, sides.theirs) {
+                Pick::Take(value) => value.cloned(),
+                Pick::Conflict => self.conflict(format!("{name}.{key}"), sides),
             };
             if let Some(value) = value {
                 merged.insert(key, value);
@@ -243,11 +279,23 @@ impl FieldMerge {
     }
 }
 
-/// Ours, with what theirs added and without what theirs took away. The order is ours.
-fn merge_sets(sides: [Option<&Value>; 3]) -> Value {
+/// Each element is there or not: that merges without conflict. The order is ours.
+fn merge_sets(sides: Sides<'_>) -> Value {
     let empty = Vec::new();
-    let [base, ours, theirs] = sides.map(|side| side.and_then(Value::as_array).unwrap_or(&empty));
-    let kept = ours.iter().filter(|item| theirs.contains(item) || !base.contains(item));
-    let added = theirs.iter().filter(|item| !ours.contains(item) && !base.contains(item));
-    Value::Array(kept.chain(added).cloned().collect())
+    let items = |side: Option<&'_ Value>| match side {
+        Some(Value::Array(items)) => items.clone(),
+        _ => empty.clone(),
+    };
+    let bases: Vec<Vec<Value>> = sides.bases.iter().map(|base| items(*base)).collect();
+    let (ours, theirs) = (items(sides.ours), items(sides.theirs));
+    let added = theirs.iter().filter(|item| !ours.contains(item));
+    let stays = |item: &&Value| {
+        let bases: Vec<bool> = bases.iter().map(|base| base.contains(item)).collect();
+        match pick(&bases, ours.contains(item), theirs.contains(item)) {
+            Pick::Take(stays) => stays,
+            // Bases that disagree: too much is better than too little.
+            Pick::Conflict => true,
+        }
+    };
+    Value::Array(ours.iter().chain(added).filter(stays).cloned().collect())
 }

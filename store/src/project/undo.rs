@@ -7,19 +7,17 @@
 use std::{collections::BTreeMap, ops::Range};
 
 use pulse_schemas::{
-    entity::{Conflict, ConflictCause, HistoryContext},
+    entity::{ConflictCause, HistoryContext},
     hash::Hash,
-    record::EntityKey,
 };
 
 use super::Project;
 use crate::{
-    conflict,
     history::{Action, Entry, History, RowInfo},
-    merge::record::{self, Deleted, Merged},
+    merge::{MergeRules, record::Deleted},
     repo::{HistoryChange, RepoError},
     tree::TreeError,
-    tx::{Committed, TxError, TxMeta},
+    tx::{Committed, Step, TxError, TxMeta},
 };
 
 /// Why nothing could be undone, redone or jumped to.
@@ -206,41 +204,27 @@ impl Project {
         meta: TxMeta,
     ) -> Result<Committed, HistoryError> {
         let patch = self.patch(entry)?;
-        let (verb, id) = if undo { ("Undo", entry.id()) } else { ("Redo", entry.id()) };
-        let action = if undo { Action::Undo { entry: id } } else { Action::Redo { entry: id } };
+        let (verb, entry_id) = (if undo { "Undo" } else { "Redo" }, entry.id());
+        let action = match undo {
+            true => Action::Undo { entry: entry_id },
+            false => Action::Redo { entry: entry_id },
+        };
         let label = match meta.label.is_empty() {
             true => format!("{verb} {}", entry.label),
             false => meta.label.clone(),
         };
-        let mut tx = self.begin_as(TxMeta { label: label.clone(), ..meta }, action);
-        let mut undecided = Vec::new();
-        for (key, (before, after)) in patch {
-            let (base, theirs) = if undo { (after, before) } else { (before, after) };
-            let ours = tx.staging().bytes(&key)?;
-            if ours == base {
-                tx.staging().write(key, theirs).map_err(TxError::from)?;
-                continue;
-            }
-            let merged = record::merge(
-                base.as_deref(),
-                ours.as_deref(),
-                theirs.as_deref(),
-                Deleted::KeepOurs,
-            );
-            undecided.push((key, ours, merged));
-        }
-        for (key, ours, Merged { value, conflicts }) in undecided {
-            if value != ours {
-                tx.staging().write(key.clone(), value).map_err(TxError::from)?;
-            }
-            let Ok(key) = EntityKey::from_bytes(&key) else { continue };
-            for mut conflict in conflicts {
-                conflict.cause = ConflictCause::ChangedSince;
-                let id = tx.new_id();
-                let entity: Conflict = conflict::entity(id, &key, conflict, "present", &label);
-                tx.put(entity)?;
-            }
-        }
+        let rules = MergeRules {
+            ours_label: "present".into(),
+            theirs_label: label.clone(),
+            deleted: Deleted::KeepOurs,
+            cause: Some(ConflictCause::ChangedSince),
+        };
+        let mut tx = self.begin_as(TxMeta { label, ..meta }, action);
+        let steps = patch.into_iter().map(|(key, (before, after))| match undo {
+            true => Step { key, base: after, theirs: before },
+            false => Step { key, base: before, theirs: after },
+        });
+        tx.merge_steps(steps.collect(), &rules)?;
         Ok(tx.finish(true, false)?)
     }
 }

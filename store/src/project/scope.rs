@@ -1,0 +1,210 @@
+//! Taking back or bringing over one commit, or the part of it that concerns something.
+
+use std::collections::BTreeSet;
+
+use pulse_schemas::{
+    entity::{Conflict, ConflictCause, HistoryContext, field_context},
+    id::AnyId,
+    record::{self, EntityKey, RecordView},
+};
+
+use super::Project;
+use crate::{
+    merge::{MergeRules, record::Deleted, subtree},
+    node::Value,
+    rev::{Rev, RevBase},
+    tree::TreeError,
+    tx::{Committed, Step, TxError, TxMeta},
+    version::VersionError,
+    view::{ReadError, View},
+};
+
+/// Which part of a difference is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    All,
+    /// One entity alone.
+    Entity(AnyId),
+    /// An entity with everything that cannot live without it.
+    Subtree(AnyId),
+    /// The fields of one history: what `mixer` means.
+    Context(HistoryContext),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    #[error("{rev} is the first commit: there is nothing before it to compare with")]
+    First { rev: Rev },
+    #[error("{rev} changed nothing of that kind")]
+    Nothing { rev: Rev },
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    #[error(transparent)]
+    Tx(#[from] TxError),
+}
+
+impl From<ReadError> for ScopeError {
+    fn from(error: ReadError) -> ScopeError {
+        ScopeError::Tx(error.into())
+    }
+}
+
+impl From<TreeError> for ScopeError {
+    fn from(error: TreeError) -> ScopeError {
+        ScopeError::Tx(error.into())
+    }
+}
+
+/// What a revert or a pick did.
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub conflicts: Vec<Conflict>,
+    pub committed: Committed,
+}
+
+impl Project {
+    /// Takes back what a commit or a history entry changed. What was changed again since stays
+    /// and becomes a conflict.
+    pub fn revert(&mut self, rev: &Rev, scope: Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
+        let (before, after) = self.both_sides(rev)?;
+        let rules = MergeRules {
+            ours_label: "present".into(),
+            theirs_label: format!("revert of {rev}"),
+            deleted: Deleted::KeepOurs,
+            cause: Some(ConflictCause::ChangedSince),
+        };
+        self.take(
+            rev,
+            &after,
+            &before,
+            scope,
+            &rules,
+            TxMeta { label: label(&meta, format!("Revert {rev}")), ..meta },
+        )
+    }
+
+    /// Does here what a commit or a history entry did elsewhere.
+    pub fn pick(&mut self, rev: &Rev, scope: Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
+        let (before, after) = self.both_sides(rev)?;
+        let rules = MergeRules {
+            ours_label: self.branch.clone(),
+            theirs_label: rev.to_string(),
+            deleted: Deleted::Keep,
+            cause: None,
+        };
+        self.take(
+            rev,
+            &before,
+            &after,
+            scope,
+            &rules,
+            TxMeta { label: label(&meta, format!("Pick {rev}")), ..meta },
+        )
+    }
+
+    /// The states before and behind a commit or a history entry.
+    fn both_sides(&self, rev: &Rev) -> Result<(View, View), ScopeError> {
+        if let Rev { base: RevBase::Op(seq), back: 0 } = rev {
+            let row = self.repo.history_row(*seq).map_err(VersionError::from)?;
+            let before = self.repo.version_at(row.seq.saturating_sub(1));
+            let after = self.repo.version_at(row.seq);
+            let view = |state| self.view.sibling(state);
+            return Ok((
+                view(before.map_err(VersionError::from)?),
+                view(after.map_err(VersionError::from)?),
+            ));
+        }
+        let commit = self.known_commit(self.resolve_commit(rev)?)?;
+        let parent =
+            commit.parents.first().ok_or_else(|| ScopeError::First { rev: rev.clone() })?;
+        let before = self.known_commit(*parent)?.root;
+        Ok((self.view_of_root(before)?, self.view_of_root(commit.root)?))
+    }
+
+    fn take(
+        &mut self,
+        rev: &Rev,
+        from: &View,
+        to: &View,
+        scope: Scope,
+        rules: &MergeRules,
+        meta: TxMeta,
+    ) -> Result<Taken, ScopeError> {
+        let steps = steps(from, to, scope)?;
+        if steps.is_empty() {
+            return Err(ScopeError::Nothing { rev: rev.clone() });
+        }
+        let mut tx = self.begin(meta);
+        let conflicts = tx.merge_steps(steps, rules)?;
+        let committed = tx.finish(true, false)?;
+        Ok(Taken { conflicts, committed })
+    }
+}
+
+fn label(meta: &TxMeta, otherwise: String) -> String {
+    if meta.label.is_empty() { otherwise } else { meta.label.clone() }
+}
+
+/// The part of a difference that lies in a scope, in key order.
+fn steps(from: &View, to: &View, scope: Scope) -> Result<Vec<Step>, ScopeError> {
+    let inside = keys_of(from, to, scope)?;
+    let mut steps = Vec::new();
+    for difference in from.state().diff(to.state()) {
+        let difference = difference?;
+        if inside.as_ref().is_some_and(|keys| !keys.contains(&difference.key[..])) {
+            continue;
+        }
+        let bytes = |side: &Option<Value>| side.as_ref().map(|value| value.to_vec());
+        let (base, mut theirs) = (bytes(&difference.before), bytes(&difference.after));
+        if let Scope::Context(context) = scope {
+            match of_context(&difference.key, base.as_deref(), theirs.as_deref(), context) {
+                Some(part) => theirs = part,
+                None => continue,
+            }
+        }
+        steps.push(Step { key: difference.key.to_vec(), base, theirs });
+    }
+    Ok(steps)
+}
+
+/// The keys of a scope; none means all.
+fn keys_of(from: &View, to: &View, scope: Scope) -> Result<Option<BTreeSet<Vec<u8>>>, ReadError> {
+    let mut keys = BTreeSet::new();
+    for view in [from, to] {
+        match scope {
+            Scope::All | Scope::Context(_) => return Ok(None),
+            Scope::Entity(id) => keys.extend(view.locate(id)?.map(|key| key.to_bytes())),
+            Scope::Subtree(id) => {
+                if let Some(top) = view.locate(id)? {
+                    keys.extend(subtree(view, &top)?.iter().map(EntityKey::to_bytes));
+                }
+            }
+        }
+    }
+    Ok(Some(keys))
+}
+
+/// The record with only the fields of one context changed; nothing where none is.
+fn of_context(
+    key: &[u8],
+    from: Option<&[u8]>,
+    to: Option<&[u8]>,
+    context: HistoryContext,
+) -> Option<Option<Vec<u8>>> {
+    let kind = EntityKey::from_bytes(key).ok()?.kind;
+    let fields = |bytes: &[u8]| RecordView::parse(bytes).ok()?.fields().ok();
+    let (Some(from), Some(to)) = (from, to) else {
+        return (field_context(kind, "") == context).then(|| to.map(<[u8]>::to_vec));
+    };
+    let (mut merged, to) = (fields(from)?, fields(to)?);
+    let before = merged.clone();
+    for (name, value) in to {
+        if field_context(kind, &name) == context {
+            merged.insert(name, value);
+        }
+    }
+    if merged == before {
+        return None;
+    }
+    record::encode_fields(kind, merged).ok().map(Some)
+}
