@@ -39,6 +39,9 @@ pub(crate) fn hint(error: &io::Error) -> &'static str {
             "make the folder writable or open the project read-only"
         }
         io::ErrorKind::NotFound => "check that the project folder was not moved or deleted",
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            "the file is damaged; run `pulse fsck`"
+        }
         _ => "check the disk, then open the project again",
     }
 }

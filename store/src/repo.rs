@@ -4,7 +4,11 @@
 //! version, and metadata (refs, commits) beside it. One transaction may change both; it is one
 //! journal row, hence atomic. Content enters redb at checkpoints only.
 
+#[cfg(test)]
+mod bad_input_tests;
 mod care;
+#[cfg(test)]
+mod compat_tests;
 pub mod head;
 pub mod history;
 // The files of a store, and the noise that tells one store from another.

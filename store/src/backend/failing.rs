@@ -270,8 +270,8 @@ mod tests {
         file.write_at(0, b"safe").unwrap();
         file.sync().unwrap();
         disk.set_fault(Fault::PowerCut { at: 2 });
-        file.write_at(4, b"perhaps").unwrap();
-        assert!(file.write_at(11, b"never seen").is_err());
+        file.write_at(4, &[b'p'; 2000]).unwrap();
+        assert!(file.write_at(2004, b"never seen").is_err());
         assert!(file.sync().is_err());
         let mut outcomes: Vec<_> = (0..64).map(|seed| disk.reboot(seed).bytes("f")).collect();
         assert!(outcomes.iter().all(|bytes| bytes.starts_with(b"safe")));

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Repo,
     head::{FORMAT, Head, HeadError},
-    lock::{Holder, Lock, LockError},
+    lock::{Holder, Lock, LockError, holder_of},
 };
 use crate::{
     backend::{BackendError, BackingStore, memory::MemoryBackend, redb::RedbBackend},
@@ -150,7 +150,8 @@ impl Repo {
         }
         let lock = Lock::acquire(&dir.join(LOCK_FILE), &Holder::this_process(None))?;
         let database = dir.join(DATABASE_FILE);
-        if !database.exists() {
+        // redb would make a new database of an empty file.
+        if std::fs::metadata(&database).map_or(0, |metadata| metadata.len()) == 0 {
             return Err(OpenError::HeadMissing { file: database });
         }
         let mut repo = open_files(dir, &Options { create: false, ..options.clone() })?;
@@ -197,6 +198,10 @@ fn open_files(dir: &Path, options: &Options) -> Result<Repo, OpenError> {
 }
 
 fn open_read_only(dir: &Path, options: &Options) -> Result<Repo, OpenError> {
+    let lock = dir.join(LOCK_FILE);
+    if let Some(holder) = holder_of(&lock) {
+        return Err(LockError::Held { file: lock, holder }.into());
+    }
     let backend = RedbBackend::open_read_only(&dir.join(DATABASE_FILE), REDB_CACHE_BYTES)?;
     let path = dir.join(JOURNAL_FILE);
     let journal: Box<dyn JournalFile> = Box::new(
