@@ -6,6 +6,8 @@
 pub mod cost;
 #[cfg(test)]
 pub mod lanes;
+#[cfg(test)]
+mod sweep;
 
 use crate::{
     event::{Event, EventBuffer},
