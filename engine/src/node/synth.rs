@@ -12,7 +12,7 @@ use crate::{
     node::{
         Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
         parameters::parameters,
-        voices::{MOST_FRAMES, Step, is_same_note, walk, write},
+        voices::{MOST_FRAMES, Note, Step, is_same_note, walk, write},
     },
     param::{GRID, ParamDesc, Unit, cell_start},
 };
@@ -23,7 +23,7 @@ mod tests;
 mod voice;
 
 use patch::{Patch, PlayMode};
-use voice::{Common, Mix, Note, Voice};
+use voice::{Common, Mix, Voice};
 
 /// Most notes that sound together.
 const POLYPHONY: usize = 16;

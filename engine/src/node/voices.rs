@@ -4,7 +4,7 @@
 use crate::{
     event::Event,
     math,
-    node::Io,
+    node::{Io, StateVisitor},
     param::{GRID, Ramp, cell_start},
 };
 
@@ -38,6 +38,69 @@ pub fn walk<'a>(frame: i64, frames: usize, events: &'a [Event], mut visit: impl 
         let length = to_cell_end.min(to_event).min(frames - at);
         visit(Step::Render { at, length });
         at += length;
+    }
+}
+
+/// A note as the player meant it.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Note {
+    pub id: u128,
+    pub channel: u8,
+    pub key: u8,
+    pub pitch: f64,
+    pub velocity: f64,
+}
+
+impl Note {
+    /// What note-off names it by.
+    pub fn identity(&self) -> (u128, u8, u8) {
+        (self.id, self.channel, self.key)
+    }
+
+    pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
+        visitor.u128(&mut self.id);
+        let mut keys = u64::from(self.channel) << 8 | u64::from(self.key);
+        visitor.u64(&mut keys);
+        (self.channel, self.key) = ((keys >> 8) as u8, keys as u8);
+        visitor.f64(&mut self.pitch);
+        visitor.f64(&mut self.velocity);
+    }
+}
+
+/// A value on a straight line.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Line {
+    now: f64,
+    step: f64,
+}
+
+impl Line {
+    pub fn start(value: f64) -> Line {
+        Line { now: value, step: 0.0 }
+    }
+
+    pub fn value(&self) -> f64 {
+        self.now
+    }
+
+    /// Aims at a value for the next grid point. A line that is there stays there
+    /// exactly.
+    pub fn aim(&mut self, target: f64) {
+        self.step = (target - self.now) * (1.0 / GRID as f64);
+        if self.step.abs() < 1e-12 * target.abs() {
+            *self = Line::start(target);
+        }
+    }
+
+    #[inline]
+    pub fn next(&mut self) -> f64 {
+        self.now += self.step;
+        self.now
+    }
+
+    pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
+        visitor.f64(&mut self.now);
+        visitor.f64(&mut self.step);
     }
 }
 

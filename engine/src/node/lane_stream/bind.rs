@@ -2,19 +2,21 @@
 //! for stretched clips. Both are kept while any content uses them, so moving a clip
 //! computes nothing again.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex};
 
 use pulse_schemas::graph::{PlacedClip, StretchMode};
 
 use super::{
     plan::{CHUNK, ClipPlan, Reader, SCRATCH},
-    shape::balance,
     stretch::{Elastic, Stretcher, Tape},
     warp,
 };
 use crate::{
     buffer::{AudioBuffer, AudioSource},
-    node::{BindContext, Content, OpenClip},
+    node::{
+        BindContext, Content, OpenClip,
+        media::{Kept, balance, cached, keep, read_range},
+    },
     resample::{Resampler, Step},
 };
 
@@ -108,7 +110,7 @@ fn converted(
     rate: u32,
     speed: f64,
 ) -> (Reader, u64) {
-    let whole = warp::read_range(&**source, start, frames);
+    let whole = read_range(&**source, start, frames);
     match whole.and_then(|audio| Tape.stretch(&audio, rate, speed, 0.0).ok()) {
         Some(audio) => {
             let length = audio.frames() as u64;
@@ -166,8 +168,6 @@ impl StretchKey {
     }
 }
 
-type Kept<K, V> = Mutex<Vec<(K, Weak<V>)>>;
-
 static STRETCHED: Kept<StretchKey, AudioBuffer> = Mutex::new(Vec::new());
 static RESAMPLERS: Kept<Step, Resampler> = Mutex::new(Vec::new());
 
@@ -177,15 +177,4 @@ fn shared_resampler(step: Step) -> Arc<Resampler> {
         keep(&RESAMPLERS, step, &made);
         made
     })
-}
-
-fn cached<K: PartialEq, V>(kept: &Kept<K, V>, key: &K) -> Option<Arc<V>> {
-    let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.iter().find(|(other, _)| other == key).and_then(|(_, value)| value.upgrade())
-}
-
-fn keep<K, V>(kept: &Kept<K, V>, key: K, value: &Arc<V>) {
-    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-    kept.retain(|(_, value)| value.strong_count() > 0);
-    kept.push((key, Arc::downgrade(value)));
 }

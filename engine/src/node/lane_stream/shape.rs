@@ -1,4 +1,4 @@
-//! Fades and panorama of a clip.
+//! Fades of a clip.
 
 use core::f64::consts::FRAC_PI_2;
 
@@ -22,10 +22,4 @@ pub fn fade_gain(fade: &Fade, passed: u64) -> f64 {
         FadeShape::SCurve => 0.5 - 0.5 * math::cos(x * core::f64::consts::PI),
         FadeShape::Exponential => (math::exp(STEEPNESS * x) - 1.0) / (math::exp(STEEPNESS) - 1.0),
     }
-}
-
-/// Gains of the two channels: the balance law, which leaves the middle alone.
-pub fn balance(pan: f64) -> [f64; 2] {
-    let pan = if pan.is_nan() { 0.0 } else { pan.clamp(-1.0, 1.0) };
-    [(1.0 - pan).min(1.0), (1.0 + pan).min(1.0)]
 }

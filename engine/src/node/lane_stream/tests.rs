@@ -9,7 +9,7 @@ use pulse_schemas::{
 use super::*;
 use crate::{
     buffer::{AudioBuffer, AudioSource, ReadError},
-    node::{BindContext, OpenClip},
+    node::{BindContext, OpenClip, media::balance},
     rig::{Rig, check_cuts, noise},
 };
 
@@ -96,7 +96,7 @@ fn naive(spec: &PlacedClip, source: &AudioBuffer, frames: usize) -> Vec<Vec<f32>
         let value = source.channel(channel)[(spec.source_start as i64 + at) as usize];
         let fade_in = shape::fade_gain(&spec.fade_in, passed as u64);
         let fade_out = shape::fade_gain(&spec.fade_out, spec.frames - passed as u64);
-        let pan = shape::balance(spec.pan)[channel] * spec.gain;
+        let pan = balance(spec.pan)[channel] * spec.gain;
         (f64::from(value) * pan * (fade_in * fade_out)) as f32
     };
     (0..2).map(|c| (0..frames).map(|n| sample(c, n as i64)).collect()).collect()

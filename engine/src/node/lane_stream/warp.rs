@@ -7,7 +7,10 @@
 use pulse_schemas::graph::{PlacedClip, WarpAnchor};
 
 use super::stretch::Stretcher;
-use crate::buffer::{AudioBuffer, AudioSource};
+use crate::{
+    buffer::{AudioBuffer, AudioSource},
+    node::media::read_range,
+};
 
 /// Output frames stretched on both sides of a piece.
 const MARGIN: f64 = 2_048.0;
@@ -143,27 +146,4 @@ fn edge(distance: i64, half: i64) -> f64 {
         return 1.0;
     }
     (0.5 + distance as f64 / (2 * half) as f64).clamp(0.0, 1.0)
-}
-
-/// Reads a range at the source's rate, waiting for it. What is not a number is silence.
-pub fn read_range(source: &dyn AudioSource, start: u64, frames: u64) -> Option<AudioBuffer> {
-    const AT_ONCE: usize = 65_536;
-    let frames = usize::try_from(frames).ok()?;
-    let mut audio = AudioBuffer::silent(source.rate(), source.channels().clamp(1, 2), frames);
-    let mut done = 0;
-    while done < frames {
-        let take = AT_ONCE.min(frames - done);
-        let mut planes: Vec<&mut [f32]> =
-            audio.planes_mut().into_iter().map(|plane| &mut plane[done..done + take]).collect();
-        let found = source.read_blocking(start + done as u64, &mut planes).ok()?;
-        for plane in planes {
-            plane[found.min(take)..].fill(0.0);
-            plane.iter_mut().filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
-        }
-        if found == 0 {
-            break;
-        }
-        done += take;
-    }
-    Some(audio)
 }

@@ -13,42 +13,12 @@ use crate::{
         svf,
     },
     math,
-    node::StateVisitor,
+    node::{
+        StateVisitor,
+        voices::{Line, Note},
+    },
     param::{GRID, Ramp, cell_start},
 };
-
-/// A value on a straight line.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Line {
-    now: f64,
-    step: f64,
-}
-
-impl Line {
-    fn start(value: f64) -> Line {
-        Line { now: value, step: 0.0 }
-    }
-
-    /// Aims at a value for the next grid point. A line that is there stays there
-    /// exactly.
-    fn aim(&mut self, target: f64) {
-        self.step = (target - self.now) * (1.0 / GRID as f64);
-        if self.step.abs() < 1e-12 * target.abs() {
-            *self = Line::start(target);
-        }
-    }
-
-    #[inline]
-    fn next(&mut self) -> f64 {
-        self.now += self.step;
-        self.now
-    }
-
-    fn visit(&mut self, visitor: &mut dyn StateVisitor) {
-        visitor.f64(&mut self.now);
-        visitor.f64(&mut self.step);
-    }
-}
 
 /// Damping of the second stage of the 24 dB filter.
 const SECOND_DAMPING: f64 = 1.44;
@@ -87,32 +57,6 @@ fn coefficients(g: f64, k: f64) -> svf::Coefficients {
 struct Levels {
     from: usize,
     to: usize,
-}
-
-/// A note as the player meant it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Note {
-    pub id: u128,
-    pub channel: u8,
-    pub key: u8,
-    pub pitch: f64,
-    pub velocity: f64,
-}
-
-impl Note {
-    /// What note-off names it by.
-    pub fn identity(&self) -> (u128, u8, u8) {
-        (self.id, self.channel, self.key)
-    }
-
-    pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
-        visitor.u128(&mut self.id);
-        let mut keys = u64::from(self.channel) << 8 | u64::from(self.key);
-        visitor.u64(&mut keys);
-        (self.channel, self.key) = ((keys >> 8) as u8, keys as u8);
-        visitor.f64(&mut self.pitch);
-        visitor.f64(&mut self.velocity);
-    }
 }
 
 /// What all voices of a channel share at a grid point.
