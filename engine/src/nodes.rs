@@ -17,6 +17,7 @@ pub static NODES: &[&NodeKind] = &[
     &node::loudness::KIND,
     &node::meter::KIND,
     &node::reverb::KIND,
+    &node::sampler::KIND,
     &node::saturator::KIND,
     &node::strip::KIND,
     &node::sum::KIND,

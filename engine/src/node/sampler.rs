@@ -210,7 +210,9 @@ impl Sampler {
                 let velocity = f64::from(velocity);
                 self.note_on(Note { id: event.id, channel, key, pitch, velocity }, plan, patch);
             }
-            EventBody::NoteOff { channel, key, .. } => self.note_off((event.id, channel, key), plan),
+            EventBody::NoteOff { channel, key, .. } => {
+                self.note_off((event.id, channel, key), plan)
+            }
             EventBody::AllNotesOff => {
                 self.channels.iter_mut().for_each(|channel| channel.pedal = false);
                 for voice in self.voices.iter_mut().filter(|voice| voice.active) {
