@@ -141,13 +141,13 @@ impl LaneStream {
         let gain = decibel_ramp(io.param_ramp(P::Gain as usize));
         let mono = io.output_channels(0) < 2;
         let (left, right) = io.output_pair(0);
-        for i in 0..frames {
+        for (i, (l, r)) in sum[0].iter().zip(&sum[1]).take(frames).enumerate() {
             let n = at + i;
             if mono {
-                left[n] = ((sum[0][i] + sum[1][i]) * 0.5 * gain.at(n)) as f32;
+                left[n] = ((l + r) * 0.5 * gain.at(n)) as f32;
             } else {
-                left[n] = (sum[0][i] * gain.at(n)) as f32;
-                right[n] = (sum[1][i] * gain.at(n)) as f32;
+                left[n] = (l * gain.at(n)) as f32;
+                right[n] = (r * gain.at(n)) as f32;
             }
         }
     }

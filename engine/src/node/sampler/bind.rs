@@ -118,15 +118,10 @@ impl Zone {
 }
 
 /// All zones of a sampler, by id.
+#[derive(Default)]
 pub struct SamplerPlan {
     zones: Vec<Zone>,
     by_key: Vec<Vec<usize>>,
-}
-
-impl Default for SamplerPlan {
-    fn default() -> SamplerPlan {
-        SamplerPlan { zones: Vec::new(), by_key: Vec::new() }
-    }
 }
 
 impl SamplerPlan {

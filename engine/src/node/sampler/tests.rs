@@ -277,7 +277,8 @@ fn absurd_zones_are_silent_or_finite() {
     let repeat = |start, end| {
         Some(ZoneLoop { start, end, crossfade: u64::MAX, ping_pong: true, through_release: true })
     };
-    let changes: Vec<Box<dyn Fn(&mut ZoneSpec)>> = vec![
+    type Change = Box<dyn Fn(&mut ZoneSpec)>;
+    let changes: Vec<Change> = vec![
         Box::new(|_| {}),
         Box::new(move |z| z.repeat = repeat(0, 0)),
         Box::new(move |z| z.repeat = repeat(9, 3)),
