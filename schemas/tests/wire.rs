@@ -163,7 +163,7 @@ fn read_body(body: &[u8]) {
         if let Ok(envelope) = codec::decode(encoding, body) {
             let _ = command::decode(&envelope.domain, &envelope.name, &envelope.payload);
             let mut again = Vec::new();
-            codec::encode(encoding, &envelope, &mut again).unwrap();
+            assert_eq!(codec::encode(encoding, &envelope, &mut again), Ok(()));
             assert_eq!(codec::decode(encoding, &again), Ok(envelope));
         }
     }

@@ -73,11 +73,9 @@ fn command_entry(spec: &CommandSpec, generator: &mut SchemaGenerator) -> Value {
 /// The result of an edit carries the receipt beside its own fields.
 fn reply_schema(spec: &CommandSpec, generator: &mut SchemaGenerator) -> Value {
     let mut schema = plain((spec.reply_schema)(generator));
-    if spec.is_edit() {
-        if let Some(fields) = schema.as_object_mut() {
-            let properties = fields.entry("properties").or_insert_with(|| json!({}));
-            properties["edit"] = generator.subschema_for::<EditReceipt>().to_value();
-        }
+    if let Some(fields) = schema.as_object_mut().filter(|_| spec.is_edit()) {
+        let properties = fields.entry("properties").or_insert_with(|| json!({}));
+        properties["edit"] = generator.subschema_for::<EditReceipt>().to_value();
     }
     schema
 }
