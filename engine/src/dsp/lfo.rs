@@ -104,6 +104,17 @@ impl LfoPhase {
         self.rate = rate;
     }
 
+    /// At `frame`, so many cycles have passed.
+    pub fn anchor(&mut self, frame: i64, cycles: f64) {
+        self.turned_at = frame;
+        self.cycles_then = cycles;
+    }
+
+    /// Whether no rate was ever set.
+    pub fn is_fresh(&self) -> bool {
+        self.rate == 0.0
+    }
+
     /// Cycles passed at `frame`.
     pub fn cycles(&self, frame: i64) -> f64 {
         self.cycles_then + self.rate * frame.wrapping_sub(self.turned_at) as f64

@@ -11,6 +11,7 @@ use crate::{
     math,
     node::{
         Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
+        note_value::{NAMES, beats},
         parameters::parameters,
         voices::{Step, mapped, walk},
     },
@@ -23,36 +24,13 @@ mod tests;
 
 use tap::{Glide, Tap};
 
-/// Note values by index; the first is none.
-const SYNC: &[&str] = &[
-    "free", "1/1", "1/2D", "1/2", "1/2T", "1/4D", "1/4", "1/4T", "1/8D", "1/8", "1/8T", "1/16D",
-    "1/16", "1/16T", "1/32",
-];
-/// Quarter notes of each.
-const BEATS: [f64; 15] = [
-    0.0,
-    4.0,
-    3.0,
-    2.0,
-    4.0 / 3.0,
-    1.5,
-    1.0,
-    2.0 / 3.0,
-    0.75,
-    0.5,
-    1.0 / 3.0,
-    0.375,
-    0.25,
-    1.0 / 6.0,
-    0.125,
-];
 const LOWEST_CUT: f64 = 10.0;
 const HIGHEST_CUT: f64 = 20_000.0;
 const MOST_MOVEMENT_MS: f64 = 10.0;
 
 parameters!(PARAMS, P {
     Mix => ParamDesc::new("mix", "Mix", Unit::Ratio, (0.0, 1.0), 0.3),
-    Sync => ParamDesc::choice("sync", "Note value", SYNC, 8),
+    Sync => ParamDesc::choice("sync", "Note value", NAMES, 8),
     Time => ParamDesc::new("time", "Time", Unit::Milliseconds, (1.0, 8_000.0), 350.0)
         .exponential()
         .smoothing(0.0),
@@ -188,7 +166,7 @@ impl Node for Delay {
 impl Delay {
     fn read_design(&self, io: &Io<'_>) -> Design {
         let value = |param: P| io.param(param as usize);
-        let beats = BEATS.get(io.param_index(P::Sync as usize)).copied().unwrap_or(0.0);
+        let beats = beats(io.param_index(P::Sync as usize));
         let seconds = if beats > 0.0 {
             beats * 60.0 / io.transport().tempo.clamp(1.0, 10_000.0)
         } else {
