@@ -5,7 +5,7 @@
 //! of the song position where the transport starts or jumps, and follows the tempo from
 //! there, so it stays on the beat through tempo changes.
 
-use pulse_schemas::time::TICKS_PER_QUARTER;
+use pulse_schemas::time::Ticks;
 
 use crate::{
     dsp::lfo::{LfoPhase, LfoShape, SHAPES},
@@ -112,7 +112,7 @@ impl Lfo {
         let tempo = transport.tempo.clamp(1.0, 10_000.0);
         self.phase.set_rate(io.frame(), tempo / (60.0 * beats * self.rate));
         if fresh || (transport.playing && transport.jumped) {
-            let cycles = transport.ticks / (TICKS_PER_QUARTER as f64 * beats);
+            let cycles = transport.ticks / (Ticks::PER_QUARTER as f64 * beats);
             self.phase.anchor(io.frame(), cycles);
         }
     }
@@ -148,10 +148,7 @@ fn skewed(cycles: f64, skew: f64) -> f64 {
     }
     let whole = libm::floor(cycles);
     let phase = cycles - whole;
-    let bent = if phase < skew {
-        0.5 * phase / skew
-    } else {
-        0.5 + 0.5 * (phase - skew) / (1.0 - skew)
-    };
+    let bent =
+        if phase < skew { 0.5 * phase / skew } else { 0.5 + 0.5 * (phase - skew) / (1.0 - skew) };
     whole + bent.min(1.0 - f64::EPSILON)
 }

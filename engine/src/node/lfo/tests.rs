@@ -27,7 +27,7 @@ fn a_free_wave_follows_the_absolute_frame() {
 fn a_wave_in_tempo_starts_at_the_song_position() {
     let mut rig = Rig::new(&KIND, 48_000);
     rig.set("sync", 6.0).set("shape", 2.0);
-    rig.transport.ticks = 0.25 * TICKS_PER_QUARTER as f64;
+    rig.transport.ticks = 0.25 * Ticks::PER_QUARTER as f64;
     let got = values(&mut rig, 24_000, &[500]);
     assert_eq!(got[0], -0.5);
     let half_a_beat = 12_000 / GRID as usize;

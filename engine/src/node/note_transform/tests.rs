@@ -86,7 +86,9 @@ fn a_note_off_ends_what_its_note_on_became() {
         for (_, event) in sent {
             match event.body {
                 EventBody::NoteOn { key, .. } => *sounding.entry((event.id, key)).or_insert(0) += 1,
-                EventBody::NoteOff { key, .. } => *sounding.entry((event.id, key)).or_insert(0) -= 1,
+                EventBody::NoteOff { key, .. } => {
+                    *sounding.entry((event.id, key)).or_insert(0) -= 1
+                }
                 _ => {}
             }
         }
