@@ -19,7 +19,83 @@ export type AnalysisId = string;
 export type AnalysisKind = "waveform" | "onsets" | "beats" | "chroma" | "mel" | "loudness" | "embedding";
 
 /** An entity of any kind that this version knows. */
-export type AnyEntity = Project | Arrangement | Section | Marker | TempoPoint | SignaturePoint | KeyPoint | GrooveTemplate | HardwareRole | Track | Lane | Take | Comp | Clip | AudioRegion | Note | MidiEvent | AutomationEnvelope | AutomationPoint | Channel | DspNode | NodeStack | Connection | Send | SidechainRoute | ModulationRoute | ParameterLink | ParameterGroup | Scene | ClipSlot | Variant | MediaItem | AnalysisArtefact | Kit | KitSlot | PadWorkspace | ViewMeta | Conflict;
+export type AnyEntity = (Project & {
+  kind: "project";
+}) | (Arrangement & {
+  kind: "arrangement";
+}) | (Section & {
+  kind: "section";
+}) | (Marker & {
+  kind: "marker";
+}) | (TempoPoint & {
+  kind: "tempoPoint";
+}) | (SignaturePoint & {
+  kind: "signaturePoint";
+}) | (KeyPoint & {
+  kind: "keyPoint";
+}) | (GrooveTemplate & {
+  kind: "grooveTemplate";
+}) | (HardwareRole & {
+  kind: "hardwareRole";
+}) | (Track & {
+  kind: "track";
+}) | (Lane & {
+  kind: "lane";
+}) | (Take & {
+  kind: "take";
+}) | (Comp & {
+  kind: "comp";
+}) | (Clip & {
+  kind: "clip";
+}) | (AudioRegion & {
+  kind: "audioRegion";
+}) | (Note & {
+  kind: "note";
+}) | (MidiEvent & {
+  kind: "midiEvent";
+}) | (AutomationEnvelope & {
+  kind: "automationEnvelope";
+}) | (AutomationPoint & {
+  kind: "automationPoint";
+}) | (Channel & {
+  kind: "channel";
+}) | (DspNode & {
+  kind: "dspNode";
+}) | (NodeStack & {
+  kind: "nodeStack";
+}) | (Connection & {
+  kind: "connection";
+}) | (Send & {
+  kind: "send";
+}) | (SidechainRoute & {
+  kind: "sidechainRoute";
+}) | (ModulationRoute & {
+  kind: "modulationRoute";
+}) | (ParameterLink & {
+  kind: "parameterLink";
+}) | (ParameterGroup & {
+  kind: "parameterGroup";
+}) | (Scene & {
+  kind: "scene";
+}) | (ClipSlot & {
+  kind: "clipSlot";
+}) | (Variant & {
+  kind: "variant";
+}) | (MediaItem & {
+  kind: "mediaItem";
+}) | (AnalysisArtefact & {
+  kind: "analysisArtefact";
+}) | (Kit & {
+  kind: "kit";
+}) | (KitSlot & {
+  kind: "kitSlot";
+}) | (PadWorkspace & {
+  kind: "padWorkspace";
+}) | (ViewMeta & {
+  kind: "viewMeta";
+}) | (Conflict & {
+  kind: "conflict";
+});
 
 /** A timeline of tracks with its own tempo map: a song, a version of one, a cue. */
 export interface Arrangement {

@@ -82,7 +82,7 @@ fn one_command(out: &mut String, spec: &CommandSpec, document: &Value) {
         let events: Vec<String> = spec.events.iter().map(|event| format!("`{event}`")).collect();
         let _ = write!(out, "Can cause {}.\n\n", events.join(", "));
     }
-    let _ = write!(out, "```json\n{}\n```\n\n", spec.example());
+    let _ = write!(out, "```json\n{}\n```\n\n", entry["example"]);
 }
 
 fn fields(out: &mut String, title: &str, schema: &Value) {

@@ -27,8 +27,7 @@ pub fn document() -> Value {
     let envelope = plain(envelope::Wire::json_schema(&mut generator));
     let mut definitions = generator.take_definitions(true);
     definitions.values_mut().for_each(tidy);
-    sort(&mut definitions);
-    json!({
+    sorted(json!({
         "$schema": DRAFT,
         "title": "Pulse protocol",
         "description": "Generated from the command table; do not edit.",
@@ -39,7 +38,7 @@ pub fn document() -> Value {
         "events": events,
         "errors": errors(),
         "$defs": definitions,
-    })
+    }))
 }
 
 /// One command with all that it refers to, for `debug.schema`.
@@ -129,8 +128,16 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-fn sort(definitions: &mut Map<String, Value>) {
-    let mut entries: Vec<(String, Value)> = std::mem::take(definitions).into_iter().collect();
-    entries.sort_by(|left, right| left.0.cmp(&right.0));
-    definitions.extend(entries);
+/// Whether a `Map` keeps the order of insertion depends on which other crates
+/// are in the build; the generated files must not.
+fn sorted(value: Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mut entries: Vec<(String, Value)> = fields.into_iter().collect();
+            entries.sort_by(|left, right| left.0.cmp(&right.0));
+            entries.into_iter().map(|(name, value)| (name, sorted(value))).collect()
+        }
+        Value::Array(items) => items.into_iter().map(sorted).collect(),
+        other => other,
+    }
 }

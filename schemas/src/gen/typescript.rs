@@ -95,7 +95,11 @@ pub fn type_text(schema: &Value) -> String {
 
 fn inline(schema: &Value, indent: &str) -> String {
     if let Some(name) = schema["$ref"].as_str() {
-        return name.rsplit('/').next().unwrap_or("unknown").to_owned();
+        let name = name.rsplit('/').next().unwrap_or("unknown").to_owned();
+        return match schema["properties"].is_object() {
+            true => format!("({name} & {})", object(schema, indent)),
+            false => name,
+        };
     }
     if let Some(value) = schema.get("const") {
         return value.to_string();
@@ -208,6 +212,11 @@ mod tests {
         check(
             json!({"type": "object", "additionalProperties": {"type": "number"}}),
             "Record<string, number>",
+        );
+        check(
+            json!({"$ref": "#/$defs/Track", "type": "object", "required": ["kind"],
+                   "properties": {"kind": {"const": "track"}}}),
+            "(Track & {\n  kind: \"track\";\n})",
         );
         check(json!(true), "unknown");
         check(
