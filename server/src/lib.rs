@@ -7,10 +7,17 @@ pub mod commands;
 
 pub mod model;
 
+pub mod cli;
+
+pub mod host;
+
+pub mod serve;
+
 pub mod ipc;
 
 pub mod clock;
 pub mod config;
 pub mod metrics;
 mod refusal;
-mod templates;
+mod song;
+pub mod templates;

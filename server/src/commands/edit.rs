@@ -3,7 +3,10 @@
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
-    command::types::{CopyOf, Deleted},
+    command::{
+        Command, CommandType,
+        types::{CopyOf, Deleted},
+    },
     entity::{AnyEntity, Arrangement, Channel, ChannelKind, Entity, Project},
     id::{AnyId, ArrangementId, EntityId, EntityKind},
     order::OrderKey,
@@ -31,6 +34,12 @@ pub fn reply<T: Serialize>(reply: T) -> Reply {
 /// The reply of commands that have nothing to say.
 pub fn done() -> Reply {
     Ok(Value::Object(serde_json::Map::new()))
+}
+
+/// Does a command inside the transaction of another, with its typed reply.
+pub fn typed<C: CommandType>(edit: &mut Edit<'_, '_>, command: C) -> Result<C::Reply, Refusal> {
+    let command: Command = command.into();
+    Ok(serde_json::from_value(super::edit(edit, &command)?)?)
 }
 
 impl Edit<'_, '_> {

@@ -1,0 +1,137 @@
+//! Where commands go: to a session of this process, or to the server that
+//! holds the project.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pulse_client::{CallError, Introduction, blocking::Client};
+use pulse_schemas::{
+    command,
+    error::{ErrorBody, ErrorCode},
+};
+use pulse_store::project::{DraftPolicy, OpenOptions, Project};
+use serde_json::{Value, json};
+
+use super::output::Failure;
+use crate::{
+    config::Config,
+    refusal::Refusal,
+    session::{Caller, Session},
+};
+
+/// Which project, and who asks.
+pub struct Place {
+    pub project: Option<PathBuf>,
+    pub author: String,
+}
+
+impl Place {
+    /// The project's folder: the one given, else the nearest upward.
+    pub fn dir(&self) -> Result<PathBuf, Failure> {
+        if let Some(dir) = &self.project {
+            return Ok(dir.clone());
+        }
+        let here = std::env::current_dir().map_err(|error| io(&error, Path::new(".")))?;
+        Project::find(&here).ok_or_else(|| {
+            Failure::Refused(ErrorBody::new(
+                ErrorCode::ProjectNotFound,
+                "there is no project here or above; `pulse new DIR` makes one, -p DIR names one",
+            ))
+        })
+    }
+
+    /// Opens the project here, or connects to who has it open.
+    pub fn access(&self) -> Result<Access, Failure> {
+        let dir = self.dir()?;
+        let options = OpenOptions { draft: DraftPolicy::Adopt, ..OpenOptions::default() };
+        match Project::open(&dir, options) {
+            Ok(project) => {
+                let session = Session::over(Arc::new(Config::default()), project);
+                Ok(Access::Local { session: Box::new(session), caller: self.caller() })
+            }
+            Err(error) => {
+                let Refusal(body) = Refusal::from(error);
+                match body.details.get("socket").and_then(Value::as_str) {
+                    Some(socket) => self.connect(Path::new(socket)),
+                    None => Err(body.into()),
+                }
+            }
+        }
+    }
+
+    pub fn caller(&self) -> Caller {
+        Caller::local(self.author.clone())
+    }
+
+    /// Connects to a server at a socket.
+    pub fn connect(&self, socket: &Path) -> Result<Access, Failure> {
+        let mut who = Introduction::new("pulse-cli", "cli");
+        who.instance_id = format!("cli-{}-{}", std::process::id(), crate::clock::now().0);
+        who.author = Some(self.author.clone());
+        let client = Client::connect_unix(socket, &who).map_err(|error| call_failure(&error))?;
+        Ok(Access::Remote(Box::new(client)))
+    }
+}
+
+pub fn io(error: &std::io::Error, path: &Path) -> Failure {
+    let text = format!("{}: {error}", path.display());
+    ErrorBody::new(ErrorCode::IoFailed, text).with("reason", error.to_string()).into()
+}
+
+pub fn call_failure(error: &CallError) -> Failure {
+    match error {
+        CallError::Refused(body) => body.clone().into(),
+        CallError::Closed { why: Some(body) } => body.clone().into(),
+        other => ErrorBody::new(ErrorCode::IoFailed, other.to_string())
+            .with("reason", other.to_string())
+            .into(),
+    }
+}
+
+pub enum Access {
+    Local { session: Box<Session>, caller: Caller },
+    Remote(Box<Client>),
+}
+
+impl Access {
+    /// Does one command, `domain.name`.
+    pub fn call(&mut self, name: &str, payload: Value) -> Result<Value, Failure> {
+        let (domain, command) = name.split_once('.').ok_or_else(|| {
+            Failure::Usage(format!("a command is DOMAIN.NAME, such as track.create; found {name}"))
+        })?;
+        match self {
+            Access::Local { session, caller } => {
+                let typed = command::decode(domain, command, &payload)
+                    .map_err(|error| Failure::Refused(error.body()))?;
+                let done = session.execute(caller, &typed.value, None);
+                let reply = done.reply?;
+                if let Some(ticket) = done.ticket {
+                    ticket.wait().map_err(|error| {
+                        ErrorBody::new(ErrorCode::IoFailed, error.to_string())
+                            .with("reason", error.to_string())
+                    })?;
+                }
+                Ok(reply)
+            }
+            Access::Remote(client) => {
+                client.call(domain, command, payload).map_err(|error| call_failure(&error))
+            }
+        }
+    }
+
+    pub fn ask(&mut self, name: &str) -> Result<Value, Failure> {
+        self.call(name, json!({}))
+    }
+
+    /// Closes a local project cleanly; what was acknowledged is safe either way.
+    pub fn finish(self) -> Result<(), Failure> {
+        if let Access::Local { session, .. } = self
+            && let Some(open) = session.open
+        {
+            open.project.close().map_err(|error| Failure::from(Refusal::from(error)))?;
+        }
+        Ok(())
+    }
+}

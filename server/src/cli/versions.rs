@@ -1,0 +1,397 @@
+//! Status, log, diff, merge and undo, as people read them.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use super::{
+    access::{Access, Place},
+    output::{Failure, Output},
+};
+
+fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn number(value: &Value, field: &str) -> u64 {
+    value.get(field).and_then(Value::as_u64).unwrap_or_default()
+}
+
+fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A hash as people quote it.
+fn short(hash: &str) -> String {
+    hash.strip_prefix("b3:").unwrap_or(hash).chars().take(10).collect()
+}
+
+fn plural(count: u64, one: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
+}
+
+/// Asks, closes, prints.
+fn once(
+    place: &Place,
+    output: &Output,
+    name: &str,
+    payload: Value,
+    human: impl FnOnce(&Output, &Value) -> String,
+) -> Result<ExitCode, Failure> {
+    let mut access = place.access()?;
+    let reply = access.call(name, payload)?;
+    access.finish()?;
+    Ok(output.result(&reply, |output| human(output, &reply)))
+}
+
+pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
+    let mut access = place.access()?;
+    let info = access.ask("project.info")?["info"].take();
+    let diff = access.call("version.diff", json!({"page": {"limit": 1}}))?;
+    let conflicts = access.ask("version.conflicts")?;
+    let served = matches!(access, Access::Remote(_));
+    access.finish()?;
+    let counts = diff["counts"].clone();
+    let conflicts = list(&conflicts, "conflicts").len() as u64;
+    let value = json!({
+        "project": info, "dirty": info["dirty"], "changes": counts,
+        "conflicts": conflicts, "served": served,
+    });
+    let code = output.result(&value, |output| {
+        let mut page = format!(
+            "{} on branch {}\n",
+            output.bold(text(&info, "name")),
+            output.paint("36", text(&info, "branch"))
+        );
+        let head = info["head"].as_str().map(short).unwrap_or_else(|| "no commit".into());
+        page += &format!("at {head}, revision {}\n", number(&info, "revision"));
+        let (added, removed, modified) =
+            (number(&counts, "added"), number(&counts, "removed"), number(&counts, "modified"));
+        page += &if added + removed + modified == 0 {
+            "nothing to commit\n".to_owned()
+        } else {
+            format!("uncommitted: {added} added, {removed} removed, {modified} changed\n")
+        };
+        if conflicts > 0 {
+            page += &output.paint("33", &format!("{} to decide\n", plural(conflicts, "conflict")));
+        }
+        if served {
+            page += &output.dim("a server has the project open\n");
+        }
+        page
+    });
+    Ok(code)
+}
+
+pub fn log(
+    place: &Place,
+    output: &Output,
+    rev: Option<String>,
+    count: u32,
+) -> Result<ExitCode, Failure> {
+    let payload = json!({"from": rev, "page": {"limit": count}});
+    once(place, output, "version.log", payload, |output, reply| {
+        list(reply, "commits").iter().map(|commit| log_entry(output, commit)).collect()
+    })
+}
+
+fn log_entry(output: &Output, commit: &Value) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for field in ["branches", "tags"] {
+        names.extend(list(commit, field).iter().filter_map(Value::as_str));
+    }
+    let names = if names.is_empty() {
+        String::new()
+    } else {
+        format!(" {}", output.paint("36", &format!("({})", names.join(", "))))
+    };
+    format!(
+        "{}{names} {}\n    {}\n",
+        output.paint("33", &short(text(commit, "id"))),
+        output.dim(&format!("{} {}", text(commit, "author"), text(commit, "time"))),
+        text(commit, "label")
+    )
+}
+
+pub fn show(place: &Place, output: &Output, rev: String) -> Result<ExitCode, Failure> {
+    once(place, output, "version.show", json!({"rev": rev}), |output, reply| {
+        log_entry(output, &reply["commit"]) + &changes(output, reply)
+    })
+}
+
+pub fn diff(
+    place: &Place,
+    output: &Output,
+    from: Option<String>,
+    to: Option<String>,
+) -> Result<ExitCode, Failure> {
+    let payload = json!({"from": from, "to": to, "page": {"limit": 1000}});
+    once(place, output, "version.diff", payload, changes)
+}
+
+/// A list of differences, one line an entity.
+fn changes(output: &Output, reply: &Value) -> String {
+    let all = list(reply, "changes");
+    if all.is_empty() {
+        return "no differences\n".to_owned();
+    }
+    let mut page = String::new();
+    for change in all {
+        let (sign, colour) = match text(change, "change") {
+            "added" => ("+", "32"),
+            "removed" => ("-", "31"),
+            _ => ("~", "33"),
+        };
+        let summary = text(change, "summary");
+        page += &format!("{} {summary}\n", output.paint(colour, sign));
+    }
+    let counts = &reply["counts"];
+    page += &output.dim(&format!(
+        "{} added, {} removed, {} changed\n",
+        number(counts, "added"),
+        number(counts, "removed"),
+        number(counts, "modified")
+    ));
+    page
+}
+
+pub fn commit(
+    place: &Place,
+    output: &Output,
+    message: String,
+    allow_empty: bool,
+) -> Result<ExitCode, Failure> {
+    let payload = json!({"message": message, "allowEmpty": allow_empty});
+    once(place, output, "version.commit", payload, |output, reply| {
+        let commit = &reply["commit"];
+        let id = output.paint("33", &short(text(commit, "id")));
+        format!("{id} {}\n", text(commit, "label"))
+    })
+}
+
+pub fn branch(
+    place: &Place,
+    output: &Output,
+    name: Option<String>,
+    at: Option<String>,
+) -> Result<ExitCode, Failure> {
+    let Some(name) = name else {
+        return once(place, output, "version.branches", json!({}), |output, reply| {
+            let line = |branch: &Value| {
+                let current = branch["current"].as_bool().unwrap_or_default();
+                let mark = if current { "*" } else { " " };
+                let draft = if branch["draft"].as_bool().unwrap_or_default() {
+                    output.dim(" (unsaved edits)")
+                } else {
+                    String::new()
+                };
+                let name = output.paint(if current { "32" } else { "0" }, text(branch, "name"));
+                format!("{mark} {name}{draft}\n")
+            };
+            list(reply, "branches").iter().map(line).collect()
+        });
+    };
+    let payload = json!({"name": name, "at": at});
+    once(place, output, "version.branch", payload, |_, reply| {
+        format!("branch {}\n", text(&reply["branch"], "name"))
+    })
+}
+
+pub fn switch(place: &Place, output: &Output, name: String) -> Result<ExitCode, Failure> {
+    once(place, output, "version.switch", json!({"to": name}), |output, reply| {
+        let restored = reply["draftRestored"].as_bool().unwrap_or_default();
+        let note = if restored { output.dim(" (unsaved edits are back)") } else { String::new() };
+        format!("on {}{note}\n", reply["branch"].as_str().unwrap_or("no branch"))
+    })
+}
+
+pub fn tag(
+    place: &Place,
+    output: &Output,
+    name: Option<String>,
+    at: Option<String>,
+) -> Result<ExitCode, Failure> {
+    let Some(name) = name else {
+        return once(place, output, "version.tags", json!({}), |_, reply| {
+            let line = |tag: &Value| {
+                format!("{} {}\n", short(text(tag, "commit")), text(tag, "name"))
+            };
+            list(reply, "tags").iter().map(line).collect()
+        });
+    };
+    once(place, output, "version.tag", json!({"name": name, "at": at}), |_, reply| {
+        format!("tag {}\n", text(&reply["tag"], "name"))
+    })
+}
+
+pub fn merge(
+    place: &Place,
+    output: &Output,
+    branch: String,
+    preview: bool,
+    message: Option<String>,
+) -> Result<ExitCode, Failure> {
+    let mut access = place.access()?;
+    let (reply, told) = if preview {
+        let reply = access.call("version.mergePreview", json!({"from": branch}))?;
+        let told = reply["preview"].clone();
+        (reply, told)
+    } else {
+        let payload = json!({"from": branch, "message": message});
+        let reply = access.call("version.merge", payload)?;
+        (reply.clone(), reply)
+    };
+    access.finish()?;
+    let conflicts = list(&told, "conflicts").len() as u64;
+    output.result(&reply, |output| {
+        let counts = &told["counts"];
+        let mut page = if told["upToDate"].as_bool().unwrap_or_default() {
+            "already merged\n".to_owned()
+        } else {
+            format!(
+                "{}: {} added, {} removed, {} changed\n",
+                if preview { "would merge" } else { "merged" },
+                number(counts, "added"),
+                number(counts, "removed"),
+                number(counts, "modified")
+            )
+        };
+        page += &list(&told, "conflicts").iter().map(|it| conflict(output, it)).collect::<String>();
+        page
+    });
+    if conflicts > 0 && !preview {
+        return Err(Failure::Conflicts { count: conflicts });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn conflict(output: &Output, conflict: &Value) -> String {
+    let side = |name: &str| conflict[name].as_str().unwrap_or("nothing").to_owned();
+    let label = |name: &str, fallback: &str| match text(conflict, name) {
+        "" => fallback.to_owned(),
+        label => label.to_owned(),
+    };
+    let subject = conflict["subject"].as_str().unwrap_or_default();
+    let field = match text(conflict, "field") {
+        "" => String::new(),
+        field => format!(".{field}"),
+    };
+    format!(
+        "{} {subject}{field} ({})\n    {}\n    base: {}, {}: {}, {}: {}\n",
+        output.paint("33", "conflict"),
+        text(conflict, "cause"),
+        output.dim(text(conflict, "id")),
+        side("base"),
+        label("oursLabel", "ours"),
+        side("ours"),
+        label("theirsLabel", "theirs"),
+        side("theirs"),
+    )
+}
+
+/// How conflicts are decided on the command line.
+pub struct Side(Option<Value>);
+
+impl Side {
+    pub fn of(
+        ours: bool,
+        theirs: bool,
+        base: bool,
+        value: Option<String>,
+    ) -> Result<Side, Failure> {
+        if let Some(text) = value {
+            let value: Value = serde_json::from_str(&text)
+                .map_err(|error| Failure::Usage(format!("--value takes JSON: {error}")))?;
+            return Ok(Side(Some(json!({"value": {"value": value}}))));
+        }
+        let side = [(ours, "ours"), (theirs, "theirs"), (base, "base")];
+        Ok(Side(side.iter().find(|(set, _)| *set).map(|(_, name)| json!(name))))
+    }
+}
+
+pub fn resolve(
+    place: &Place,
+    output: &Output,
+    conflicts: Vec<String>,
+    Side(take): Side,
+) -> Result<ExitCode, Failure> {
+    let Some(take) = take else {
+        return once(place, output, "version.conflicts", json!({}), |output, reply| {
+            let all = list(reply, "conflicts");
+            if all.is_empty() {
+                return "no conflicts\n".to_owned();
+            }
+            all.iter().map(|it| conflict(output, it)).collect()
+        });
+    };
+    let mut access = place.access()?;
+    let reply = access.call("version.resolve", json!({"conflicts": conflicts, "take": take}))?;
+    access.finish()?;
+    let remaining = number(&reply, "remaining");
+    output.result(&reply, |_| format!("{} left\n", plural(remaining, "conflict")));
+    if remaining > 0 {
+        return Err(Failure::Conflicts { count: remaining });
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn undo(
+    place: &Place,
+    output: &Output,
+    context: Option<String>,
+    count: u32,
+) -> Result<ExitCode, Failure> {
+    step(place, output, "undo", "undone", context, count)
+}
+
+pub fn redo(
+    place: &Place,
+    output: &Output,
+    context: Option<String>,
+    count: u32,
+) -> Result<ExitCode, Failure> {
+    step(place, output, "redo", "redone", context, count)
+}
+
+fn step(
+    place: &Place,
+    output: &Output,
+    name: &str,
+    field: &str,
+    context: Option<String>,
+    count: u32,
+) -> Result<ExitCode, Failure> {
+    let mut access = place.access()?;
+    let payload = json!({"context": context, "count": count});
+    let reply = access.call(&format!("history.{name}"), payload)?;
+    access.finish()?;
+    output.result(&reply, |_| {
+        list(&reply, field).iter().map(|step| format!("{field}: {}\n", text(step, "label"))).collect()
+    });
+    conflicts_of(&reply)
+}
+
+fn conflicts_of(reply: &Value) -> Result<ExitCode, Failure> {
+    match list(reply, "conflicts").len() as u64 {
+        0 => Ok(ExitCode::SUCCESS),
+        count => Err(Failure::Conflicts { count }),
+    }
+}
+
+/// `revert` and `pick`: a commit's changes, taken back or done here.
+pub fn apply(
+    place: &Place,
+    output: &Output,
+    name: &str,
+    rev: String,
+    only: &[String],
+) -> Result<ExitCode, Failure> {
+    let (entities, contexts): (Vec<&String>, Vec<&String>) =
+        only.iter().partition(|part| part.contains('_'));
+    let payload = json!({"rev": rev, "scope": {"entities": entities, "contexts": contexts}});
+    let mut access = place.access()?;
+    let reply = access.call(&format!("version.{name}"), payload)?;
+    access.finish()?;
+    output.result(&reply, |output| changes(output, &reply));
+    conflicts_of(&reply)
+}

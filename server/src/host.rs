@@ -1,0 +1,201 @@
+//! The session behind the model thread: commands of connected clients.
+
+use std::sync::Arc;
+
+use pulse_schemas::{
+    command::{Command, client},
+    error::{ErrorBody, ErrorCode},
+};
+use serde_json::json;
+
+use crate::{
+    ipc::{
+        connection::{Shared, info},
+        hub::{Client, Hub, Topics},
+        outbox::Closed,
+    },
+    model::{Durable, Handler, Outcome, Published, Request},
+    refusal::{Refusal, Reply},
+    session::{Caller, Session},
+};
+
+/// Runs a session for the clients of a hub.
+pub struct Host {
+    pub session: Session,
+    shared: Shared,
+    /// Told when a client asks the server to end.
+    shutdown: Arc<tokio::sync::Notify>,
+}
+
+impl Host {
+    pub fn new(session: Session, shared: Shared, shutdown: Arc<tokio::sync::Notify>) -> Host {
+        let mut host = Host { session, shared, shutdown };
+        host.note_project();
+        host
+    }
+
+    /// Tells connections which project is open, for their welcome.
+    fn note_project(&mut self) {
+        let path = self.session.open.as_ref().and_then(|open| open.path.as_ref());
+        let path = path.map(|path| path.display().to_string());
+        let mut project =
+            self.shared.project.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *project = path;
+    }
+
+    fn client(&mut self, request: &Request, command: &client::Command, hub: &Hub) -> Reply {
+        let client = &request.client;
+        match command {
+            client::Command::Hello(_) | client::Command::Goodbye(_) => {
+                Err(Refusal::internal("the connection handles this command"))
+            }
+            client::Command::Heartbeat(_) => {
+                Ok(json!({"uptimeMs": self.shared.started.elapsed().as_millis() as u64}))
+            }
+            client::Command::Shutdown(_) => self.shut_down(client, hub),
+            client::Command::ClaimManager(_) => claim(client, hub),
+            client::Command::List(_) => {
+                let clients: Vec<_> =
+                    hub.clients().iter().map(|client| info(hub, client)).collect();
+                Ok(json!({ "clients": clients }))
+            }
+            client::Command::Update(payload) => {
+                client.update(|identity| {
+                    identity.name = payload.name.clone().or(identity.name.take());
+                    identity.author = payload.author.clone().or(identity.author.take());
+                    if let Some(capabilities) = &payload.capabilities {
+                        identity.streams = capabilities.streams;
+                        identity.deltas = capabilities.deltas;
+                        identity.heartbeat = capabilities.heartbeat;
+                    }
+                });
+                Ok(json!({}))
+            }
+            client::Command::Subscribe(payload) => subscribe(client, payload, hub),
+            client::Command::Unsubscribe(payload) => {
+                if client.unsubscribe(payload.subscription) {
+                    return Ok(json!({}));
+                }
+                let text = format!("there is no subscription {}", payload.subscription);
+                Err(Refusal::new(ErrorCode::ClientSubscriptionUnknown, text))
+            }
+            client::Command::Subscriptions(_) => Ok(subscriptions(client)),
+        }
+    }
+
+    fn shut_down(&mut self, client: &Client, hub: &Hub) -> Reply {
+        let manager = hub.manager();
+        if manager.is_some_and(|manager| manager != client.identity().client_id) {
+            return Err(Refusal::new(
+                ErrorCode::ClientNotManager,
+                "another client manages this Pulse",
+            ));
+        }
+        self.shutdown.notify_one();
+        Ok(json!({}))
+    }
+}
+
+fn claim(client: &Client, hub: &Hub) -> Reply {
+    if hub.claim_manager(client) {
+        let by = client.cause();
+        hub.publish("client", "managerChanged", json!({"manager": by.client_id}), Some(by));
+        return Ok(json!({}));
+    }
+    Err(Refusal::new(ErrorCode::ClientNotManager, "another manager is connected"))
+}
+
+fn subscribe(client: &Client, payload: &client::Subscribe, hub: &Hub) -> Reply {
+    let topics: Topics = payload
+        .topics
+        .iter()
+        .map(|topic| (topic.domain.clone(), topic.names.iter().cloned().collect()))
+        .collect();
+    let Some((subscription, position, recovered)) = hub.subscribe(client, topics, payload.since)
+    else {
+        let text = "this connection has all the subscriptions it may have";
+        return Err(
+            Refusal::new(ErrorCode::LimitReached, text).with("limit", "limits.subscriptions")
+        );
+    };
+    Ok(json!({"subscription": subscription, "position": position, "recovered": recovered}))
+}
+
+fn subscriptions(client: &Client) -> serde_json::Value {
+    let events: Vec<_> = client
+        .subscriptions()
+        .into_iter()
+        .map(|(subscription, topics)| {
+            let topics: Vec<_> = topics
+                .into_iter()
+                .map(|(domain, names)| json!({"domain": domain, "names": names}))
+                .collect();
+            json!({"subscription": subscription, "topics": topics})
+        })
+        .collect();
+    json!({"events": events, "views": [], "streams": []})
+}
+
+fn caller(client: &Client) -> Caller {
+    let cause = client.cause();
+    Caller {
+        instance_id: cause.instance_id,
+        client_id: cause.client_id,
+        author: cause.author,
+        connection: client.number,
+    }
+}
+
+impl Handler for Host {
+    fn handle(&mut self, request: &Request, hub: &Hub) -> Outcome {
+        if let Command::Client(command) = &request.command {
+            let command = command.clone();
+            let reply = self.client(request, &command, hub).map_err(|Refusal(error)| error);
+            return Outcome { reply, events: vec![], durable: None };
+        }
+        let caller = caller(&request.client);
+        let expect = request.envelope.expect_revision;
+        let done = self.session.execute(&caller, &request.command, expect);
+        if matches!(request.command, Command::Project(_)) {
+            self.note_project();
+        }
+        let durable: Option<Durable> = done.ticket.map(|ticket| -> Durable {
+            Box::new(move || {
+                ticket.wait().map_err(|error| {
+                    let text = format!("the edit may not survive a power cut: {error}");
+                    ErrorBody::new(ErrorCode::IoFailed, text).with("reason", error.to_string())
+                })
+            })
+        });
+        Outcome { reply: done.reply, events: done.events, durable }
+    }
+
+    fn stream(&mut self, client: &Client, body: &[u8], _: &Hub) {
+        tracing::debug!(client = client.number, bytes = body.len(), "a stream nobody opened");
+    }
+
+    fn left(&mut self, client: &Client, _: &Hub) {
+        tracing::debug!(client = client.number, "client left");
+    }
+
+    fn tick(&mut self, _: &Hub) {}
+
+    fn stop(&mut self, hub: &Hub) {
+        let event = Published {
+            domain: "client",
+            name: "shutdown",
+            payload: json!({"reason": "Pulse is shutting down"}),
+        };
+        hub.publish(event.domain, event.name, event.payload, None);
+        if let Some(open) = self.session.open.take()
+            && let Err(error) = open.project.close()
+        {
+            tracing::error!(%error, "the project did not close cleanly; its journal has everything");
+        }
+        hub.close_all(Closed::Done);
+    }
+
+    fn as_any(&mut self) -> &mut dyn std::any::Any {
+        self
+    }
+}

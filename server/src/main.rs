@@ -1,0 +1,5 @@
+//! The `pulse` program.
+
+fn main() -> std::process::ExitCode {
+    pulse_server::cli::main()
+}

@@ -1,0 +1,199 @@
+//! `pulse serve`: everything put together, until somebody says stop.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, RwLock},
+    time::Instant,
+};
+
+use pulse_store::project::{OpenError, OpenOptions, Project};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    signal::unix::{SignalKind, signal},
+    sync::Notify,
+};
+
+use crate::{
+    config::Config,
+    host::Host,
+    ipc::{
+        connection::Shared,
+        hub::Hub,
+        listen::{self, ListenError},
+    },
+    metrics::{self, Gauges},
+    model::{Message, Model},
+    session::Session,
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error("the server can't start: {0}")]
+    Start(#[from] std::io::Error),
+}
+
+/// What `pulse serve` is asked for beside its settings.
+pub struct Options {
+    pub config: Config,
+    pub socket: PathBuf,
+    pub project: Option<PathBuf>,
+}
+
+/// Serves until a signal or a client ends it. `ready` gets one JSON line once
+/// connections are accepted.
+pub fn serve(options: Options, ready: &mut dyn std::io::Write) -> Result<(), ServeError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::try_from(options.config.server_threads).unwrap_or(2))
+        .enable_all()
+        .build()?;
+    runtime.block_on(run(options, ready))
+}
+
+async fn run(options: Options, ready: &mut dyn std::io::Write) -> Result<(), ServeError> {
+    let Options { config, socket, project } = options;
+    let config = Arc::new(config);
+    let epoch = crate::clock::now().0.unsigned_abs();
+    let hub = Arc::new(Hub::new(epoch, config.limits()));
+    let session = open_session(&config, project, &socket)?;
+    let shutdown = Arc::new(Notify::new());
+    let started = Instant::now();
+    let instance: Arc<str> = format!("{epoch:x}-{}", std::process::id()).into();
+    let open_path = Arc::new(RwLock::new(None));
+    let timing = config.timing();
+    let parts = (Arc::clone(&hub), Arc::clone(&open_path), Arc::clone(&shutdown));
+    let name = Arc::clone(&instance);
+    let make = move |model: Model| {
+        let (hub, project, shutdown) = parts;
+        let shared = Shared { hub, model, timing, instance: name, started, project };
+        Host::new(session, shared, shutdown)
+    };
+    let (model, thread) = Model::start(Arc::clone(&hub), make)?;
+    let shared = Shared {
+        hub: Arc::clone(&hub),
+        model: model.clone(),
+        timing,
+        instance,
+        started,
+        project: open_path,
+    };
+    let unix = listen::unix(&socket, shared.clone())?;
+    let token = token(&config);
+    let tcp = match config.server_tcp {
+        Some(address) => Some(listen::tcp(address, Arc::clone(&token), shared.clone()).await?),
+        None => None,
+    };
+    let page = match config.metrics_listen {
+        Some(address) => Some(serve_metrics(address, shared.clone()).await?),
+        None => None,
+    };
+    let line = serde_json::json!({
+        "ready": true,
+        "socket": socket,
+        "tcp": tcp.as_ref().map(|(address, _)| address.to_string()),
+        "token": tcp.as_ref().map(|_| &*token),
+        "metrics": page.map(|address| address.to_string()),
+        "pid": std::process::id(),
+    });
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    writeln!(ready, "{line}")?;
+    ready.flush()?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = shutdown.notified() => {}
+    }
+    tracing::info!("shutting down");
+    unix.abort();
+    if let Some((_, task)) = tcp {
+        task.abort();
+    }
+    model.insist(Message::Stop);
+    let ended = tokio::task::spawn_blocking(move || thread.join().is_ok()).await;
+    if !matches!(ended, Ok(true)) {
+        tracing::error!("the model thread panicked");
+    }
+    drain(&hub).await;
+    if let Err(error) = std::fs::remove_file(&socket) {
+        tracing::debug!(%error, "the socket was gone already");
+    }
+    Ok(())
+}
+
+fn open_session(
+    config: &Arc<Config>,
+    project: Option<PathBuf>,
+    socket: &std::path::Path,
+) -> Result<Session, ServeError> {
+    let Some(dir) = project else { return Ok(Session::new(Arc::clone(config))) };
+    let options =
+        OpenOptions { socket: Some(socket.display().to_string()), ..OpenOptions::default() };
+    Ok(Session::over(Arc::clone(config), Project::open(&dir, options)?))
+}
+
+/// The token of the settings, or one that nobody can guess.
+fn token(config: &Config) -> Arc<str> {
+    if !config.server_token.is_empty() {
+        return config.server_token.as_str().into();
+    }
+    use std::hash::{BuildHasher, RandomState};
+    let mut hasher = blake3::Hasher::new();
+    for round in 0..8u8 {
+        hasher.update(&RandomState::new().hash_one(round).to_le_bytes());
+    }
+    hasher.finalize().to_hex()[..32].into()
+}
+
+/// Gives connections a moment to write what is queued.
+async fn drain(hub: &Hub) {
+    for _ in 0..100 {
+        if hub.clients().is_empty() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    tracing::warn!(clients = hub.clients().len(), "some clients did not take their last messages");
+}
+
+/// A page of metrics for each HTTP request, whatever it asks for.
+async fn serve_metrics(address: SocketAddr, shared: Shared) -> std::io::Result<SocketAddr> {
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let bound = listener.local_addr()?;
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let shared = shared.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 1_024];
+                let read = stream.read(&mut request);
+                if tokio::time::timeout(shared.timing.hello, read).await.is_err() {
+                    return;
+                }
+                let body = metrics::page(&gauges(&shared));
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\n\
+                     Content-Length: {}\r\nConnection: close\r\n\r\n",
+                    body.len()
+                );
+                if let Err(error) = stream.write_all((head + &body).as_bytes()).await {
+                    tracing::debug!(%error, "a scraper left");
+                }
+            });
+        }
+    });
+    Ok(bound)
+}
+
+fn gauges(shared: &Shared) -> Gauges {
+    let clients = shared.hub.clients();
+    Gauges {
+        clients: clients.len(),
+        queue_depth: shared.model.depth(),
+        queued_bytes: clients.iter().map(|client| client.outbox.stats().queued_bytes).sum(),
+        ..Gauges::default()
+    }
+}
