@@ -64,7 +64,9 @@ pub enum SchemaFormat {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Make a project in a new folder.
-    #[command(after_help = "Examples:\n  pulse new morning\n  pulse new big --template stress:200x50")]
+    #[command(
+        after_help = "Examples:\n  pulse new morning\n  pulse new big --template stress:200x50"
+    )]
     New {
         dir: PathBuf,
         /// `empty`, `demo`, or `stress:TRACKSxCLIPS`.
@@ -108,7 +110,9 @@ enum Command {
         allow_empty: bool,
     },
     /// List branches, or make one.
-    #[command(after_help = "Examples:\n  pulse branch\n  pulse branch mix-b\n  pulse branch old --at v1.0")]
+    #[command(
+        after_help = "Examples:\n  pulse branch\n  pulse branch mix-b\n  pulse branch old --at v1.0"
+    )]
     Branch {
         name: Option<String>,
         #[arg(long)]
@@ -135,11 +139,9 @@ enum Command {
         message: Option<String>,
     },
     /// List conflicts, or decide them.
-    #[command(
-        after_help = "Examples:\n  pulse resolve                     list them\n  \
+    #[command(after_help = "Examples:\n  pulse resolve                     list them\n  \
                       pulse resolve --ours              keep ours everywhere\n  \
-                      pulse resolve cnf_… --value -3.5  decide one by a value"
-    )]
+                      pulse resolve cnf_… --value -3.5  decide one by a value")]
     Resolve {
         /// Conflicts to decide; all of them when absent.
         conflicts: Vec<String>,
@@ -154,7 +156,9 @@ enum Command {
         value: Option<String>,
     },
     /// Undo your latest edit.
-    #[command(after_help = "Examples:\n  pulse undo\n  pulse undo --context mixer   the last change of the mixer")]
+    #[command(
+        after_help = "Examples:\n  pulse undo\n  pulse undo --context mixer   the last change of the mixer"
+    )]
     Undo {
         /// mixer, timeline, routing, media, timebase or global.
         #[arg(long)]
@@ -171,7 +175,9 @@ enum Command {
         count: u32,
     },
     /// Take back what a commit did, or only part of it.
-    #[command(after_help = "Examples:\n  pulse revert 3f2a\n  pulse revert --only mixer 3f2a\n  pulse revert --only trk_… 3f2a")]
+    #[command(
+        after_help = "Examples:\n  pulse revert 3f2a\n  pulse revert --only mixer 3f2a\n  pulse revert --only trk_… 3f2a"
+    )]
     Revert {
         rev: String,
         /// An entity id or a context: only that part.
@@ -198,7 +204,9 @@ enum Command {
         payload: Option<String>,
     },
     /// The contract: every command with schema and example.
-    #[command(after_help = "Examples:\n  pulse schema --format md | less\n  pulse schema --format ts > pulse.d.ts")]
+    #[command(
+        after_help = "Examples:\n  pulse schema --format md | less\n  pulse schema --format ts > pulse.d.ts"
+    )]
     Schema {
         #[arg(long, default_value = "json")]
         format: SchemaFormat,
@@ -282,10 +290,8 @@ fn init_log(cli: &Cli) {
 }
 
 fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
-    let place = access::Place {
-        project: cli.project,
-        author: cli.author.unwrap_or_else(default_author),
-    };
+    let place =
+        access::Place { project: cli.project, author: cli.author.unwrap_or_else(default_author) };
     match cli.command {
         Command::New { dir, template } => edit::new(&place, output, &dir, &template),
         Command::Status => versions::status(&place, output),

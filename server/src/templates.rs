@@ -61,7 +61,10 @@ pub enum Template {
     /// The song of `pulse demo`.
     Demo,
     /// So many tracks with so many clips each.
-    Stress { tracks: u32, clips: u32 },
+    Stress {
+        tracks: u32,
+        clips: u32,
+    },
 }
 
 impl Template {

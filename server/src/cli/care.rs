@@ -86,7 +86,11 @@ pub fn doctor(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     let mut checks = vec![
         check_of("pulse", true, format!("version {}", env!("CARGO_PKG_VERSION"))),
         check_of("cores", true, cores().to_string()),
-        check_of("settings", settings().is_ok(), settings().err().unwrap_or_else(|| "valid".into())),
+        check_of(
+            "settings",
+            settings().is_ok(),
+            settings().err().unwrap_or_else(|| "valid".into()),
+        ),
     ];
     match place.dir() {
         Ok(dir) => checks.push(project(&dir)),

@@ -44,9 +44,8 @@ pub fn new(
     access.finish()?;
     let path = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let value = json!({"path": path, "template": template.to_string(), "root": root});
-    Ok(output.result(&value, |output| {
-        format!("{} {}\n", output.bold("New project in"), path.display())
-    }))
+    Ok(output
+        .result(&value, |output| format!("{} {}\n", output.bold("New project in"), path.display())))
 }
 
 pub fn run(

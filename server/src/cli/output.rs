@@ -91,7 +91,12 @@ impl Output {
                 if self.json {
                     eprintln!("{}", json!({ "error": error }));
                 } else {
-                    eprintln!("{} {} ({})", self.paint("31;1", "error:"), error.message, error.code);
+                    eprintln!(
+                        "{} {} ({})",
+                        self.paint("31;1", "error:"),
+                        error.message,
+                        error.code
+                    );
                     if let Some(hint) = error.details.get("hint").and_then(Value::as_str) {
                         eprintln!("{} {hint}", self.paint("2", "hint:"));
                     }

@@ -9,7 +9,10 @@ use std::{
 use pulse_client::{Incoming, Introduction, blocking::Client};
 use pulse_schemas::{
     codec::Encoding,
-    command::{Domain, client::{Subscribe, Topic}},
+    command::{
+        Domain,
+        client::{Subscribe, Topic},
+    },
 };
 use serde_json::json;
 
@@ -50,9 +53,9 @@ pub fn serve(
 ) -> Result<ExitCode, Failure> {
     let mut flags = Vec::new();
     for pair in set {
-        let (key, value) = pair.split_once('=').ok_or_else(|| {
-            Failure::Usage(format!("--set takes KEY=VALUE, found {pair:?}"))
-        })?;
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| Failure::Usage(format!("--set takes KEY=VALUE, found {pair:?}")))?;
         flags.push((key.to_owned(), value.to_owned()));
     }
     if let Some(tcp) = tcp {
@@ -128,7 +131,8 @@ pub fn watch(
     client.send(&Subscribe { topics, since: None }).map_err(|error| call_failure(&error))?;
     let mut seen = 0;
     while count.is_none_or(|count| seen < count) {
-        let incoming = client.next(Duration::from_secs(3_600)).map_err(|error| call_failure(&error))?;
+        let incoming =
+            client.next(Duration::from_secs(3_600)).map_err(|error| call_failure(&error))?;
         if let Some(Incoming::Event(event)) = incoming {
             seen += 1;
             if output.json {

@@ -213,9 +213,8 @@ pub fn tag(
 ) -> Result<ExitCode, Failure> {
     let Some(name) = name else {
         return once(place, output, "version.tags", json!({}), |_, reply| {
-            let line = |tag: &Value| {
-                format!("{} {}\n", short(text(tag, "commit")), text(tag, "name"))
-            };
+            let line =
+                |tag: &Value| format!("{} {}\n", short(text(tag, "commit")), text(tag, "name"));
             list(reply, "tags").iter().map(line).collect()
         });
     };
@@ -366,7 +365,10 @@ fn step(
     let reply = access.call(&format!("history.{name}"), payload)?;
     access.finish()?;
     output.result(&reply, |_| {
-        list(&reply, field).iter().map(|step| format!("{field}: {}\n", text(step, "label"))).collect()
+        list(&reply, field)
+            .iter()
+            .map(|step| format!("{field}: {}\n", text(step, "label")))
+            .collect()
     });
     conflicts_of(&reply)
 }
