@@ -362,4 +362,6 @@ impl Executor {
 }
 
 #[cfg(test)]
+mod random;
+#[cfg(test)]
 mod tests;

@@ -14,6 +14,9 @@ pub mod order;
 pub mod units;
 pub mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use pulse_schemas::{
     graph::{Cohort, EdgeSpec, NodeKey, OutputKind},
     hash::Hash,

@@ -20,6 +20,7 @@ use crate::{
     param::{ParamDesc, Unit},
     plan::{Compiler, Plan},
     registry::Registry,
+    render::{OfflineRenderer, Profile, SegmentPort, SegmentRunner, sum_signals},
     simd::{LANES, Lane, LaneIo, LaneNode, Lanes},
     transport::SteadyTempo,
 };
@@ -58,6 +59,46 @@ impl Node for Noise {
     fn tail(&self) -> Tail {
         Tail::Infinite
     }
+}
+
+/// One, always.
+struct Steady;
+
+static STEADY: Descriptor = {
+    let mut descriptor = Descriptor::instrument("test.steady", "Steady", &[]);
+    descriptor.event_input = false;
+    descriptor
+};
+
+impl Node for Steady {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        (0..io.output_channels(0)).for_each(|channel| io.output(0, channel).fill(1.0));
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
+    fn tail(&self) -> Tail {
+        Tail::Infinite
+    }
+}
+
+static INVERT: Descriptor = Descriptor::effect("test.invert", "Invert", &[]);
+
+struct Invert;
+
+impl Node for Invert {
+    fn prepare(&mut self, _: &Setup) {}
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        for channel in 0..io.output_channels(0) {
+            io.output(0, channel).iter_mut().for_each(|sample| *sample = -*sample);
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+    fn reset(&mut self) {}
 }
 
 const GAIN_PARAMS: &[ParamDesc] =
@@ -416,6 +457,8 @@ macro_rules! kinds {
 
 kinds! {
     NOISE_KIND = NOISE, Noise { seed: 0 };
+    STEADY_KIND = STEADY, Steady;
+    INVERT_KIND = INVERT, Invert;
     LATE_KIND = LATE, Late::default();
     DUCK_KIND = DUCK, Duck;
     SPLIT_KIND = SPLIT, Split;
@@ -440,6 +483,8 @@ static FILTER_KIND: NodeKind = {
 pub fn registry() -> Registry {
     [
         &NOISE_KIND,
+        &STEADY_KIND,
+        &INVERT_KIND,
         &GAIN_KIND,
         &FILTER_KIND,
         &LATE_KIND,
@@ -645,4 +690,123 @@ pub fn everything() -> (Sketch, Slices) {
     }
     slices.events.sort();
     (sketch, slices)
+}
+
+/// A render of the profile `Render`.
+pub fn render(sketch: &Sketch, slices: &Slices, frames: usize, segment: usize, how: &How) -> Sound {
+    let plan = Arc::new(sketch.compile(how));
+    let material = Arc::new(Material::bind(&plan, slices, &NoMedia));
+    let mut sound: Sound = vec![Default::default(); plan.outputs.len()];
+    let profile = Profile::Render { segment_frames: segment as u32 };
+    let timeline = Arc::new(SteadyTempo { tempo: 120.0, sample_rate: how.rate });
+    let mut renderer = OfflineRenderer::new(plan, material, profile, timeline, how.threads);
+    renderer.render(0..frames as i64, &mut |block| {
+        assert_eq!(block.frame, sound[block.output][0].len() as i64);
+        sound[block.output][0].extend_from_slice(block.left);
+        sound[block.output][1].extend_from_slice(block.right);
+        true
+    });
+    sound
+}
+
+/// What each port has given so far, in the time of its unit.
+type Streams = BTreeMap<(u32, u16), [Vec<f32>; 2]>;
+
+/// The finished sum at a port for `frames` frames from `start`, by groups.
+fn port_sum(
+    plan: &Plan,
+    unit: usize,
+    port: SegmentPort,
+    start: i64,
+    frames: usize,
+    streams: &Streams,
+) -> [Vec<f32>; 2] {
+    let node = plan.find(port.node).unwrap();
+    let mut groups: BTreeMap<u32, Vec<([Vec<f32>; 2], u8)>> = BTreeMap::new();
+    for input in &plan.units[unit].inputs {
+        if (input.to, input.to_port) != (node, port.port) {
+            continue;
+        }
+        let stream = &streams[&(input.node, input.port)];
+        let channels = plan.outputs_of(input.node)[usize::from(input.port)].channels;
+        let cut = |channel: &Vec<f32>| -> Vec<f32> {
+            (start..start + frames as i64)
+                .map(|at| usize::try_from(at + input.shift).map_or(0.0, |at| channel[at]))
+                .collect()
+        };
+        let signal = [cut(&stream[0]), cut(&stream[1])];
+        groups.entry(input.group).or_default().push((signal, channels));
+    }
+    let as_slices = |signals: &[([Vec<f32>; 2], u8)]| {
+        let signals: Vec<([&[f32]; 2], u8)> =
+            signals.iter().map(|([l, r], n)| ([&l[..], &r[..]], *n)).collect();
+        sum_signals(&signals, port.channels)
+    };
+    let sums: Vec<([Vec<f32>; 2], u8)> =
+        groups.values().map(|signals| (as_slices(signals), port.channels)).collect();
+    as_slices(&sums)
+}
+
+/// Renders unit by unit and segment by segment, as a cache would on its first
+/// run, and compares with the whole render.
+pub fn check_segments(sketch: &Sketch, slices: &Slices, frames: usize, segment: usize) {
+    let how = How::default();
+    let expect = render(sketch, slices, frames, segment, &how);
+    let plan = sketch.compile(&how);
+    let mut compiler = Compiler::new(registry(), how.rate, 300).unwrap();
+    let mut spec = sketch.spec.clone();
+    spec.canonicalise();
+    let mut streams = Streams::new();
+    // Far enough that every reader finds what it needs.
+    let span = frames + plan.latency() as usize * 4 + segment * 2;
+    for unit in 0..plan.units.len() {
+        let mut runner =
+            SegmentRunner::new(&mut compiler, &spec, &plan, unit, slices, &NoMedia).unwrap();
+        run_unit(&plan, unit, &mut runner, &mut streams, segment, span, how.rate);
+    }
+    for (index, output) in plan.outputs.iter().enumerate() {
+        let unit = plan.units.iter().find(|unit| unit.nodes.contains(&output.node)).unwrap();
+        let late = (output.latency - unit.arrival) as usize;
+        for channel in 0..2 {
+            let found = &streams[&(output.node, output.port)][channel][late..late + frames];
+            let wanted = &expect[index][channel];
+            let differ = (0..frames).find(|&i| found[i].to_bits() != wanted[i].to_bits());
+            assert_eq!(differ, None, "output {index}, channel {channel}");
+        }
+    }
+}
+
+fn run_unit(
+    plan: &Plan,
+    unit: usize,
+    runner: &mut SegmentRunner,
+    streams: &mut Streams,
+    segment: usize,
+    span: usize,
+    rate: u32,
+) {
+    let profile = Profile::Render { segment_frames: segment as u32 };
+    let timeline = SteadyTempo { tempo: 120.0, sample_rate: rate };
+    let mut state = None;
+    for start in (0..span as i64).step_by(segment) {
+        let reachable = plan.units[unit].inputs.iter().all(|input| {
+            let have = streams[&(input.node, input.port)][0].len() as i64;
+            start + segment as i64 + input.shift <= have
+        });
+        if !reachable {
+            break;
+        }
+        let sums: Vec<[Vec<f32>; 2]> = (runner.inputs().iter())
+            .map(|&port| port_sum(plan, unit, port, start, segment, streams))
+            .collect();
+        let inputs: Vec<[&[f32]; 2]> = sums.iter().map(|[l, r]| [&l[..], &r[..]]).collect();
+        let state_in = state.as_deref();
+        let sound = runner.run(state_in, &inputs, start, segment, profile, &timeline).unwrap();
+        state = Some(sound.state);
+        for (port, new) in runner.outputs().iter().zip(sound.outputs) {
+            let node = plan.find(port.node).unwrap();
+            let stream = streams.entry((node, port.port)).or_default();
+            stream.iter_mut().zip(new).for_each(|(all, new)| all.extend(new));
+        }
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
         AudioIn, AudioOut, ControlOut, Descriptor, Io, MAX_CHANNELS, MAX_PORTS, Tail, grid_count,
         grid_points,
     },
-    param::GRID,
+    param::{GRID, cell_start},
     plan::{Plan, PlanNode, PortSlot},
 };
 
@@ -382,22 +382,30 @@ pub(crate) fn enter(
     block: &Block<'_>,
     frame: i64,
 ) {
-    let params = &mut unit.params;
-    if !unit.pending_params.is_empty() {
-        unit.pending_params.retain(|event| {
-            if event.frame <= frame {
-                let desc = descriptor.params.get(event.param as usize);
-                let value = desc.map_or(event.value, |desc| desc.clamp(event.value));
-                params.aim(event.param as usize, value);
-            }
-            event.frame > frame
-        });
-    }
+    // What happened up to the start of the cell takes part in it; what happened
+    // since waits for the next, unless it is a step.
+    apply_params(unit, descriptor, cell_start(frame));
     let late = i64::from(planned.arrival);
     let clock =
         Clock { playing: block.transport.playing, song_frame: block.transport.song_frame - late };
-    params.enter(frame, descriptor, material, clock, |param, cell| {
+    unit.params.enter(frame, descriptor, material, clock, |param, cell| {
         modulation(core, planned, param, cell)
+    });
+    apply_params(unit, descriptor, frame);
+}
+
+fn apply_params(unit: &mut Unit, descriptor: &Descriptor, until: i64) {
+    if unit.pending_params.is_empty() {
+        return;
+    }
+    let params = &mut unit.params;
+    unit.pending_params.retain(|event| {
+        if event.frame <= until {
+            let desc = descriptor.params.get(event.param as usize);
+            let value = desc.map_or(event.value, |desc| desc.clamp(event.value));
+            params.aim(event.param as usize, value);
+        }
+        event.frame > until
     });
 }
 

@@ -1,9 +1,10 @@
 //! The sound of a graph depends on the graph and its content alone: not on block
 //! sizes, threads, lanes, or on state having been saved on the way.
 
+use super::*;
 use crate::{
     material::Slices,
-    testkit::{How, Sketch, bits, everything, run},
+    testkit::{How, Sketch, bits, everything, key, note, run},
 };
 
 const FRAMES: usize = 6_000;
@@ -56,5 +57,273 @@ fn state_can_be_saved_and_restored_anywhere() {
         check_same(&sketch, &slices, How { restore_at: restore_at.clone(), ..How::default() });
         let cuts = vec![100, 3];
         check_same(&sketch, &slices, How { restore_at, cuts, lanes: false, ..How::default() });
+    }
+}
+
+#[test]
+fn every_rate_keeps_the_promise() {
+    let (sketch, slices) = everything();
+    for rate in [44_100, 96_000, 192_000] {
+        let expect = run(&sketch, &slices, 3_000, &How { rate, ..How::default() });
+        let cuts = vec![33, 1, 256];
+        let found = run(&sketch, &slices, 3_000, &How { rate, cuts, threads: 2, ..How::default() });
+        assert!(bits(&expect) == bits(&found), "at {rate} Hz");
+    }
+}
+
+/// One signal through two ways of different latency, one of them inverted, is
+/// silence.
+#[test]
+fn parallel_paths_cancel_whatever_their_latency() {
+    let latencies = [0.0, 1.0, 15.0, 16.0, 63.0, 64.0, 100.0, 511.0, 512.0, 4_999.0];
+    for a in latencies {
+        for b in latencies {
+            let mut sketch = Sketch::default();
+            sketch.node(1, "test.noise").node(4, "test.invert").node(5, "test.gain");
+            sketch.node_with(2, "test.late", &[("frames", a)]);
+            sketch.node_with(3, "test.late", &[("frames", b)]);
+            sketch.edge(1, 2).edge(1, 3).edge(3, 4).edge(2, 5).edge(4, 5).output(5).output(2);
+            let sound = run(&sketch, &Slices::default(), 12_000, &How::default());
+            let peak =
+                |channel: &Vec<f32>| channel.iter().fold(0.0f32, |peak, x| peak.max(x.abs()));
+            assert!(peak(&sound[1][0]) > 0.1, "nothing to cancel");
+            assert!(peak(&sound[0][0]) <= 1e-6, "{a} against {b} leaves {}", peak(&sound[0][0]));
+        }
+    }
+}
+
+#[test]
+fn an_event_meets_the_audio_of_its_frame() {
+    // A pluck behind nothing and one whose notes wait for a late side path.
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.notes").node(2, "test.pluck").events(1, 2);
+    sketch.node_with(3, "test.late", &[("frames", 700.0)]).edge(2, 3);
+    sketch.node(4, "test.pluck").node(5, "test.invert").edge(4, 5).events(1, 4);
+    sketch.node(6, "test.gain").edge(3, 6).edge(5, 6).output(6).output(3);
+    let mut slices = Slices::default();
+    let events = slices.events.0.entry(key(1)).or_default();
+    (0..5).for_each(|at| events.push(note(at * 701, at as u32, true)));
+    let sound = run(&sketch, &slices, 6_000, &How::default());
+    assert!(sound[1][0].iter().any(|&sample| sample != 0.0));
+    assert!(sound[0][0].iter().all(|&sample| sample == 0.0));
+}
+
+#[test]
+fn a_note_sounds_at_its_very_frame() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.pluck").output(1);
+    for frame in 0..70 {
+        let mut slices = Slices::default();
+        slices.events.0.insert(key(1), vec![note(frame, 1, true)]);
+        let cuts = vec![64];
+        let sound = run(&sketch, &slices, 200, &How { cuts, ..How::default() });
+        let onset = sound[0][0].iter().position(|&sample| sample != 0.0);
+        assert_eq!(onset, Some(frame as usize));
+    }
+}
+
+#[test]
+fn a_bad_node_is_bypassed_and_the_rest_plays_on() {
+    for (how, text) in [(1.0, None), (2.0, None), (3.0, Some("this node fails on purpose"))] {
+        for lanes in [false, true] {
+            let mut sketch = Sketch::default();
+            for track in [10, 20, 30, 40] {
+                sketch.node(track, "test.noise").node(track + 1, "test.fail");
+                sketch.edge(track, track + 1).edge(track + 1, 99);
+            }
+            sketch.node(99, "test.gain").output(99).output(11);
+            let plan = Arc::new(sketch.compile(&How { lanes, ..How::default() }));
+            let mut slices = Slices::default();
+            slices.params.set(key(11), "how", how);
+            let material = Arc::new(Material::bind(&plan, &slices, &crate::material::NoMedia));
+            let mut executor = Executor::new(plan.clone(), material);
+            let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+            let hush = std::panic::take_hook();
+            std::panic::set_hook(Box::new(|_| ()));
+            executor.process(&Block::offline(0, 512, &timeline));
+            std::panic::set_hook(hush);
+            assert!(executor.output(0, 0).iter().all(|sample| sample.is_finite()));
+            assert!(executor.has_new_faults());
+            let mut told = vec![];
+            executor.new_faults(|node| told.push(plan.nodes[node as usize].key));
+            assert_eq!(told, [key(11)]);
+            let reason = text.map_or(FaultReason::NotFinite, |t| FaultReason::Panic(t.to_owned()));
+            assert_eq!(executor.faults()[0].reason, reason);
+            // From the next block on its input passes.
+            executor.process(&Block::offline(512, 512, &timeline));
+            assert!(executor.output(1, 0).iter().any(|&sample| sample != 0.0));
+            assert!(!executor.has_new_faults());
+        }
+    }
+}
+
+#[test]
+fn an_unknown_kind_passes_audio_and_keeps_its_state() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.noise").node(2, "other.wonder").edge(1, 2).output(2).output(1);
+    let sound = run(&sketch, &Slices::default(), 1_000, &How::default());
+    assert_eq!(sound[0], sound[1]);
+    let plan = Arc::new(sketch.compile(&How::default()));
+    let material = Arc::new(Material::bind(&plan, &Slices::default(), &crate::material::NoMedia));
+    let mut executor = Executor::new(plan.clone(), material);
+    let mut saved = executor.save_state();
+    let at = saved.nodes.iter().position(|(key, _)| key.node == self::key(2)).unwrap();
+    saved.nodes[at].1.extend_from_slice(b"what only the maker understands");
+    executor.restore_state(&saved).unwrap();
+    assert_eq!(executor.save_state(), saved);
+}
+
+/// The largest step between two samples.
+fn roughness(samples: &[f32]) -> f32 {
+    samples.windows(2).fold(0.0, |most, pair| most.max((pair[1] - pair[0]).abs()))
+}
+
+#[test]
+fn bypass_fades_instead_of_clicking() {
+    for lanes in [false, true] {
+        let mut sketch = Sketch::default();
+        for track in [10, 20, 30] {
+            sketch.node(track, "test.steady").node(track + 1, "test.gain");
+            sketch.edge(track, track + 1).edge(track + 1, 99);
+        }
+        sketch.node(99, "test.gain").output(11);
+        let plan = Arc::new(sketch.compile(&How { lanes, ..How::default() }));
+        let mut slices = Slices::default();
+        slices.params.set(key(11), "gain", 0.0);
+        let material = Arc::new(Material::bind(&plan, &slices, &crate::material::NoMedia));
+        let mut executor = Executor::new(plan.clone(), material);
+        let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+        let mut heard = vec![];
+        for block in 0..8 {
+            executor.process(&Block::offline(block * 100, 100, &timeline));
+            heard.extend_from_slice(&executor.output(0, 0)[..100]);
+            if block == 1 || block == 5 {
+                executor.set_bypass(plan.find(key(11)).unwrap(), block == 1);
+            }
+        }
+        assert_eq!((heard[150], heard[550], heard[1]), (0.0, 1.0, 0.0));
+        assert!(roughness(&heard) <= 0.006, "a step of {}", roughness(&heard));
+    }
+}
+
+#[test]
+fn an_edit_keeps_the_state_of_what_it_does_not_touch() {
+    let (before, slices) = everything();
+    let mut after = before.clone();
+    // A new track, and one chain fewer.
+    after.node(700, "test.steady").node(701, "test.filter").edge(700, 701).edge(701, 900);
+    after.spec.edges.retain(|edge| edge.from != key(62));
+    for (old_lanes, new_lanes) in [(false, false), (true, true), (false, true), (true, false)] {
+        let old_how = How { lanes: old_lanes, ..How::default() };
+        let new_how = How { lanes: new_lanes, ..How::default() };
+        let plan = Arc::new(before.compile(&old_how));
+        let bind = |plan: &Plan| Arc::new(Material::bind(plan, &slices, &crate::material::NoMedia));
+        let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+        let mut unedited = Executor::new(plan.clone(), bind(&plan));
+        let mut running = Executor::new(plan.clone(), bind(&plan));
+        for block in 0..4 {
+            unedited.process(&Block::offline(block * 512, 512, &timeline));
+            running.process(&Block::offline(block * 512, 512, &timeline));
+        }
+        let next = Arc::new(after.compile(&new_how));
+        let mut successor = Executor::successor(next.clone(), bind(&next), &plan);
+        successor.adopt(&mut running);
+        unedited.process(&Block::offline(2_048, 512, &timeline));
+        successor.process(&Block::offline(2_048, 512, &timeline));
+        // Everything behind tracks 0 to 5 is untouched: compare their nodes.
+        for number in [2, 12, 22, 32, 42, 52, 200, 201, 301, 401] {
+            let (a, b) = (plan.find(key(number)).unwrap(), next.find(key(number)).unwrap());
+            let (mut left, mut right) = (vec![], vec![]);
+            unedited.save_node(a, &mut left);
+            successor.save_node(b, &mut right);
+            assert!(left == right, "node {number} differs after the edit");
+        }
+    }
+}
+
+#[test]
+fn an_edit_leaves_no_step_in_the_sum() {
+    let mut before = Sketch::default();
+    before.node(1, "test.steady").node(2, "test.steady").node(9, "test.gain");
+    before.edge(1, 9).edge(2, 9).output(9);
+    let mut after = before.clone();
+    after.spec.edges.remove(1);
+    let plan = Arc::new(before.compile(&How::default()));
+    let next = Arc::new(after.compile(&How::default()));
+    let bind =
+        |plan: &Plan| Arc::new(Material::bind(plan, &Slices::default(), &crate::material::NoMedia));
+    let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+    let mut running = Executor::new(plan.clone(), bind(&plan));
+    running.process(&Block::offline(0, 512, &timeline));
+    let mut heard = running.output(0, 0).to_vec();
+    let mut successor = Executor::successor(next.clone(), bind(&next), &plan);
+    successor.adopt(&mut running);
+    successor.process(&Block::offline(512, 512, &timeline));
+    heard.extend_from_slice(successor.output(0, 0));
+    assert_eq!((heard[511], heard[1_023]), (2.0, 1.0));
+    assert!(roughness(&heard) <= 0.006, "a step of {}", roughness(&heard));
+}
+
+#[test]
+fn a_parameter_moves_smoothly_and_the_same_in_any_cut() {
+    let play = |cuts: &[usize], lanes: bool| -> Vec<f32> {
+        let mut sketch = Sketch::default();
+        for track in [10, 20, 30] {
+            sketch.node(track, "test.steady").node(track + 1, "test.gain");
+            sketch.edge(track, track + 1).edge(track + 1, 99);
+        }
+        sketch.node(99, "test.gain").output(11);
+        let plan = Arc::new(sketch.compile(&How { lanes, ..How::default() }));
+        let material =
+            Arc::new(Material::bind(&plan, &Slices::default(), &crate::material::NoMedia));
+        let mut executor = Executor::new(plan.clone(), material);
+        let node = plan.find(key(11)).unwrap();
+        let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+        let (mut heard, mut at, mut turn) = (vec![], 0, 0);
+        executor.set_param(node, 0, 0.25, 333);
+        while at < 2_000 {
+            let frames = cuts[turn % cuts.len()].min(2_000 - at);
+            executor.process(&Block::offline(at as i64, frames, &timeline));
+            heard.extend_from_slice(&executor.output(0, 0)[..frames]);
+            (at, turn) = (at + frames, turn + 1);
+        }
+        heard
+    };
+    let expect = play(&[500], false);
+    assert_eq!(expect[335], 1.0);
+    assert!((expect[1_999] - 0.25).abs() < 1e-4);
+    assert!(roughness(&expect) < 0.01);
+    for cuts in [&[1][..], &[512], &[7, 100, 16]] {
+        for lanes in [false, true] {
+            assert!(play(cuts, lanes) == expect, "blocks of {cuts:?}, lanes {lanes}");
+        }
+    }
+}
+
+#[test]
+fn automation_is_heard_where_it_is_drawn() {
+    use pulse_schemas::graph::{AutomationSegment, SegmentShape};
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.steady").node_with(2, "test.late", &[("frames", 333.0)]);
+    sketch.node(3, "test.gain").edge(1, 2).edge(2, 3).output(3);
+    let mut slices = Slices::default();
+    let segment = AutomationSegment {
+        start_frame: 320,
+        end_frame: 1_280,
+        from: 0.0,
+        to: 1.0,
+        shape: SegmentShape::Linear,
+    };
+    let node = slices.automation.0.entry(key(3)).or_default();
+    node.insert("gain".to_owned(), vec![segment]);
+    let expect = run(&sketch, &slices, 3_000, &How::default());
+    let heard = &expect[0][0][333..];
+    for frame in [0, 319, 320, 500, 801, 1_279, 1_280, 2_000] {
+        let drawn = ((frame as f32 - 320.0) / 960.0).clamp(0.0, 1.0);
+        assert!((heard[frame] - drawn).abs() < 1e-6, "{} at {frame}, not {drawn}", heard[frame]);
+    }
+    for cuts in [vec![1], vec![100, 3]] {
+        let found = run(&sketch, &slices, 3_000, &How { cuts, ..How::default() });
+        assert!(bits(&found) == bits(&expect));
     }
 }

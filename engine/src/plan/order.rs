@@ -5,7 +5,7 @@
 //! a time (breadth first needs one per track). Sums run in this order in groups
 //! of sixteen; it is a function of the graph and of nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_schemas::graph::EdgeKind;
 
@@ -53,12 +53,15 @@ pub(crate) fn emit(
     arrivals: &[u32],
     lanes: bool,
 ) -> Draft {
-    let items = items(plan, graph, components, component_of, arrivals, lanes);
+    let width = widths(graph, components);
+    let items = items(plan, graph, components, component_of, arrivals, lanes, &width);
     let mut item_of = vec![0u32; graph.nodes.len()];
     for (index, item) in items.iter().enumerate() {
         item.members.iter().flatten().for_each(|&node| item_of[node as usize] = index as u32);
     }
-    let order = walk(plan, graph, &items, &item_of);
+    let order = walk(plan, graph, &width, items.len(), &item_of, |item, each| {
+        items[item as usize].members.iter().flatten().for_each(|&node| each(node));
+    });
     let draft = Emitter::new(plan, graph, &items, &item_of, component_of, arrivals).run(&order);
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let next = (0..graph.nodes.len() as u32).map(|node| chains.next(node)).collect();
@@ -148,6 +151,7 @@ fn items(
     component_of: &[u32],
     arrivals: &[u32],
     lanes: bool,
+    width: &[u8],
 ) -> Vec<Item> {
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let mut items = Vec::with_capacity(components.len());
@@ -199,8 +203,10 @@ fn items(
             items.push(Item { members: vec![chain], kind: ItemKind::Chain });
         }
     }
+    let rank = ranks(plan, graph, width, components, component_of);
     for mut chains in batches.into_values() {
-        chains.sort();
+        // Neighbours in the order of the walk, so that few sums are open at once.
+        chains.sort_by_key(|chain| rank[component_of[chain[0] as usize] as usize]);
         for group in chains.chunks(LANES) {
             if group.len() < MIN_BATCH {
                 let single =
@@ -214,6 +220,39 @@ fn items(
     items
 }
 
+/// The most signals that meet anywhere before each node, coarsely (powers of
+/// four), so that few edits change the order of anything else.
+fn widths(graph: &Graph<'_>, components: &[Vec<u32>]) -> Vec<u8> {
+    let mut most = vec![1u32; graph.nodes.len()];
+    for members in components {
+        let edges = members.iter().flat_map(|&node| graph.edges_into(node));
+        let before = edges.map(|edge| most[edge.from as usize]).max().unwrap_or(1);
+        let meeting = members.iter().map(|&node| graph.edges_into(node).len() as u32).max();
+        for &member in members {
+            most[member as usize] = before.max(meeting.unwrap_or(1));
+        }
+    }
+    most.into_iter().map(|most| (most.max(1).ilog2() / 2) as u8).collect()
+}
+
+/// The place of each component in a walk that knows no batches.
+fn ranks(
+    plan: &Plan,
+    graph: &Graph<'_>,
+    width: &[u8],
+    components: &[Vec<u32>],
+    component_of: &[u32],
+) -> Vec<u32> {
+    let mut rank = vec![0; components.len()];
+    let order = walk(plan, graph, width, components.len(), component_of, |item, each| {
+        components[item as usize].iter().for_each(|&node| each(node));
+    });
+    for (place, component) in order.into_iter().enumerate() {
+        rank[component as usize] = place as u32;
+    }
+    rank
+}
+
 /// The longest path to here. Nodes of one level never feed each other, which is
 /// what makes them safe to run at once.
 fn level(graph: &Graph<'_>, depth: &[u32], members: &[u32], component_of: &[u32]) -> u32 {
@@ -224,40 +263,53 @@ fn level(graph: &Graph<'_>, depth: &[u32], members: &[u32], component_of: &[u32]
 }
 
 /// Items in depth-first post-order: from the outputs, then whatever reaches none.
-fn walk(plan: &Plan, graph: &Graph<'_>, items: &[Item], item_of: &[u32]) -> Vec<u32> {
-    let mut order = Vec::with_capacity(items.len());
-    let mut seen = vec![false; items.len()];
+/// `members` calls back with every node of an item.
+///
+/// Narrow sources come before wide ones: a group of tracks before the reverb that
+/// hears every track, or every group would be half done at once.
+fn walk(
+    plan: &Plan,
+    graph: &Graph<'_>,
+    width: &[u8],
+    items: usize,
+    item_of: &[u32],
+    members: impl Fn(u32, &mut dyn FnMut(u32)),
+) -> Vec<u32> {
+    let mut order = Vec::with_capacity(items);
+    let mut seen = vec![false; items];
+    // The open items with their next source; all sources lie in one list.
+    let (mut stack, mut sources): (Vec<(u32, usize, usize)>, Vec<u32>) = (vec![], vec![]);
     let all = 0..graph.nodes.len() as u32;
     let roots = plan.outputs.iter().map(|output| output.node).chain(all);
-    let mut stack: Vec<(u32, Vec<u32>, usize)> = vec![];
-    let sources = |item: u32| -> Vec<u32> {
-        let members = items[item as usize].members.iter().flatten();
-        let mut sources: Vec<u32> = vec![];
-        for edge in members.flat_map(|&node| graph.edges_into(node)) {
-            let source = item_of[edge.from as usize];
-            if source != item {
-                sources.push(source);
-            }
-        }
-        sources
+    let mut by_width: Vec<u32> = vec![];
+    let mut open = |item: u32, sources: &mut Vec<u32>| {
+        let start = sources.len();
+        members(item, &mut |node| {
+            by_width.clear();
+            by_width.extend(graph.edges_into(node).iter().map(|edge| edge.from));
+            by_width.sort_by_key(|&from| width[from as usize]);
+            let items = by_width.iter().map(|&from| item_of[from as usize]);
+            sources.extend(items.filter(|&source| source != item));
+        });
+        (item, start, start)
     };
     for root in roots {
         let root = item_of[root as usize];
-        if seen[root as usize] {
+        if std::mem::replace(&mut seen[root as usize], true) {
             continue;
         }
-        seen[root as usize] = true;
-        stack.push((root, sources(root), 0));
-        while let Some((item, deps, at)) = stack.last_mut() {
-            let Some(&next) = deps.get(*at) else {
+        stack.push(open(root, &mut sources));
+        while let Some((item, start, next)) = stack.last_mut() {
+            if *next == sources.len() {
                 order.push(*item);
+                sources.truncate(*start);
                 stack.pop();
                 continue;
-            };
-            *at += 1;
-            if !seen[next as usize] {
-                seen[next as usize] = true;
-                stack.push((next, sources(next), 0));
+            }
+            let source = sources[*next];
+            *next += 1;
+            if !std::mem::replace(&mut seen[source as usize], true) {
+                stack.push(open(source, &mut sources));
             }
         }
     }
@@ -288,6 +340,8 @@ struct Emitter<'a, 'g> {
     sums: Vec<Sum>,
     /// The batch, lane and block of each chain head that waits to be packed.
     lane_of: BTreeMap<u32, (u32, u8)>,
+    /// Lanes that stay packed until their only reader runs: reader → tail.
+    packed: BTreeSet<(u32, u32)>,
     lines: Vec<(PlanLine, u32)>,
     unit_of: Vec<u32>,
     item_task: Vec<u32>,
@@ -315,6 +369,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
             sum_start,
             sums,
             lane_of: BTreeMap::new(),
+            packed: BTreeSet::new(),
             lines: vec![],
             unit_of: vec![0; graph.nodes.len()],
             item_task: (0..items.len() as u32).collect(),
@@ -387,18 +442,48 @@ impl<'a, 'g> Emitter<'a, 'g> {
         let task = self.item_task[item as usize];
         let (batch, _) = self.lane_of[&members[0][0]];
         for (lane, chain) in members.iter().enumerate() {
+            self.unpack_for(chain[0]);
             self.close_lane(chain[0], batch, lane as u8);
         }
         self.op(Op::Batch { batch }, task);
+        for chain in &self.items[item as usize].members {
+            let tail = chain[chain.len() - 1];
+            match self.only_reader(tail) {
+                Some(reader) => _ = self.packed.insert((reader, tail)),
+                None => self.unpack(tail),
+            }
+        }
+    }
+
+    /// The one node that reads this signal, at a port that wants nothing else.
+    fn only_reader(&self, tail: u32) -> Option<u32> {
+        let &[edge] = self.graph.edges_out(tail) else { return None };
+        let edge = &self.graph.edges[edge as usize];
+        let alone =
+            self.sums[(self.sum_start[edge.to as usize] + edge.to_port) as usize].expected == 1;
+        let is_output = self.plan.outputs.iter().any(|output| output.node == tail);
+        (alone && !is_output && edge.feedback == 0).then_some(edge.to)
+    }
+
+    /// Takes the signal of a chain out of its lane.
+    fn unpack(&mut self, tail: u32) {
+        let Some((batch, lane)) = self.plan.nodes[tail as usize].batch else { return };
+        let task = self.item_task[self.item_of[tail as usize] as usize];
         let (block, channels) = {
             let batch = &self.plan.batches[batch as usize];
             (batch.block, batch.channels)
         };
-        for (lane, chain) in self.items[item as usize].members.iter().enumerate() {
-            let tail = chain[chain.len() - 1];
-            let dst = self.slot();
-            self.op(Op::Unpack { block, dst, lane: lane as u8, channels }, task);
-            self.produced(tail, 0, dst);
+        let dst = self.slot();
+        self.op(Op::Unpack { block, dst, lane, channels }, task);
+        self.produced(tail, 0, dst);
+    }
+
+    /// Whatever is still packed for this reader.
+    fn unpack_for(&mut self, reader: u32) {
+        while let Some(&(reader, tail)) = self.packed.range((reader, 0)..=(reader, u32::MAX)).next()
+        {
+            self.packed.remove(&(reader, tail));
+            self.unpack(tail);
         }
     }
 
@@ -467,6 +552,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     fn node(&mut self, node: u32) {
         let task = self.item_task[self.item_of[node as usize] as usize];
+        self.unpack_for(node);
         self.read_feedback(node);
         let (inputs, outputs) = {
             let graph_node = &self.graph.nodes[node as usize];

@@ -238,141 +238,24 @@ pub fn sum_signals(signals: &[([&[f32]; 2], u8)], channels: u8) -> [Vec<f32>; 2]
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::*;
-    use crate::{
-        material::NoMedia,
-        render::OfflineRenderer,
-        testkit::{How, Sketch, everything, registry},
-        transport::SteadyTempo,
-    };
-
-    const SEGMENT: usize = 2_048;
-
-    /// What each port has given so far, in the time of its unit.
-    type Streams = BTreeMap<(u32, u16), [Vec<f32>; 2]>;
-
-    fn whole(sketch: &Sketch, slices: &Slices, frames: usize, how: &How) -> Vec<[Vec<f32>; 2]> {
-        let plan = Arc::new(sketch.compile(how));
-        let material = Arc::new(Material::bind(&plan, slices, &NoMedia));
-        let mut sound = vec![<[Vec<f32>; 2]>::default(); plan.outputs.len()];
-        let profile = Profile::Render { segment_frames: SEGMENT as u32 };
-        let timeline = Arc::new(SteadyTempo { tempo: 120.0, sample_rate: 48_000 });
-        OfflineRenderer::new(plan, material, profile, timeline, how.threads).render(
-            0..frames as i64,
-            &mut |block| {
-                assert_eq!(block.frame, sound[block.output][0].len() as i64);
-                sound[block.output][0].extend_from_slice(block.left);
-                sound[block.output][1].extend_from_slice(block.right);
-                true
-            },
-        );
-        sound
-    }
-
-    /// The finished sum at a port for `SEGMENT` frames from `start`.
-    fn port_sum(
-        plan: &Plan,
-        unit: usize,
-        port: SegmentPort,
-        start: i64,
-        streams: &Streams,
-    ) -> [Vec<f32>; 2] {
-        let node = plan.find(port.node).unwrap();
-        let mut groups: BTreeMap<u32, Vec<([Vec<f32>; 2], u8)>> = BTreeMap::new();
-        for input in &plan.units[unit].inputs {
-            if (input.to, input.to_port) != (node, port.port) {
-                continue;
-            }
-            let stream = &streams[&(input.node, input.port)];
-            let channels = plan.outputs_of(input.node)[usize::from(input.port)].channels;
-            let cut = |channel: &Vec<f32>| -> Vec<f32> {
-                (start..start + SEGMENT as i64)
-                    .map(|at| usize::try_from(at + input.shift).map_or(0.0, |at| channel[at]))
-                    .collect()
-            };
-            let signal = [cut(&stream[0]), cut(&stream[1])];
-            groups.entry(input.group).or_default().push((signal, channels));
-        }
-        let sums: Vec<[Vec<f32>; 2]> = (groups.values())
-            .map(|signals| {
-                let signals: Vec<([&[f32]; 2], u8)> =
-                    signals.iter().map(|([l, r], n)| ([&l[..], &r[..]], *n)).collect();
-                sum_signals(&signals, port.channels)
-            })
-            .collect();
-        let sums: Vec<([&[f32]; 2], u8)> =
-            sums.iter().map(|[l, r]| ([&l[..], &r[..]], port.channels)).collect();
-        sum_signals(&sums, port.channels)
-    }
+    use crate::testkit::{How, check_segments, everything, render};
 
     #[test]
     fn segments_put_together_are_the_whole_render() {
         let (sketch, slices) = everything();
-        let frames = 9_000;
-        let how = How::default();
-        let expect = whole(&sketch, &slices, frames, &how);
-        let plan = sketch.compile(&how);
-        let mut compiler = Compiler::new(registry(), 48_000, 300).unwrap();
-        let profile = Profile::Render { segment_frames: SEGMENT as u32 };
-        let timeline = SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
-        let segments = frames.div_ceil(SEGMENT) + 1;
-        let mut spec = sketch.spec.clone();
-        spec.canonicalise();
-        let mut streams = Streams::new();
-        for unit in 0..plan.units.len() {
-            let mut runner =
-                SegmentRunner::new(&mut compiler, &spec, &plan, unit, &slices, &NoMedia).unwrap();
-            let mut state = None;
-            // Later units hear sources beyond their own last frame.
-            let count = segments + (plan.units.len() - unit) / 4;
-            for segment in 0..count.max(segments) {
-                let start = (segment * SEGMENT) as i64;
-                let reachable = plan.units[unit].inputs.iter().all(|input| {
-                    let have = streams[&(input.node, input.port)][0].len() as i64;
-                    start + SEGMENT as i64 + input.shift <= have
-                });
-                if !reachable {
-                    break;
-                }
-                let sums: Vec<[Vec<f32>; 2]> = (runner.inputs().iter())
-                    .map(|&port| port_sum(&plan, unit, port, start, &streams))
-                    .collect();
-                let inputs: Vec<[&[f32]; 2]> = sums.iter().map(|[l, r]| [&l[..], &r[..]]).collect();
-                let sound = runner
-                    .run(state.as_deref(), &inputs, start, SEGMENT, profile, &timeline)
-                    .unwrap();
-                state = Some(sound.state);
-                for (port, new) in runner.outputs().iter().zip(sound.outputs) {
-                    let node = plan.find(port.node).unwrap();
-                    let stream = streams.entry((node, port.port)).or_default();
-                    stream.iter_mut().zip(new).for_each(|(all, new)| all.extend(new));
-                }
-            }
-        }
-        for (index, output) in plan.outputs.iter().enumerate() {
-            let unit = plan.units.iter().find(|unit| unit.nodes.contains(&output.node)).unwrap();
-            let late = (output.latency - unit.arrival) as usize;
-            for channel in 0..2 {
-                let found = &streams[&(output.node, output.port)][channel][late..late + frames];
-                let differ = (0..frames)
-                    .find(|&i| found[i].to_bits() != expect[index][channel][i].to_bits());
-                assert_eq!(differ, None, "output {index}, channel {channel}");
-            }
-        }
+        check_segments(&sketch, &slices, 9_000, 2_048);
     }
 
     #[test]
     fn a_render_does_not_depend_on_threads_or_blocks() {
         let (sketch, slices) = everything();
-        let expect = whole(&sketch, &slices, 9_000, &How::default());
+        let expect = render(&sketch, &slices, 9_000, 2_048, &How::default());
         for how in [
             How { threads: 3, ..How::default() },
             How { max_block: 4_096, ..How::default() },
             How { max_block: 100, lanes: false, ..How::default() },
         ] {
-            assert!(whole(&sketch, &slices, 9_000, &how) == expect, "{how:?}");
+            assert!(render(&sketch, &slices, 9_000, 2_048, &how) == expect, "{how:?}");
         }
     }
 }

@@ -1,0 +1,239 @@
+//! The promises of the engine's core: the 64-track session against real time on
+//! one thread and on all, and the time to compile plans of 64, 500 and 2,000
+//! tracks. `cargo bench -p pulse-engine --bench core`.
+//!
+//! Corpus: 64 tracks of stereo noise made beforehand, each through gain, four
+//! biquads and pan, summed; 60 s at 48 kHz, blocks of 256. Sources are memory
+//! copies, so that what is timed is the mix and not a noise generator.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use pulse_engine::{
+    exec::{Block, Executor},
+    material::{Material, NoMedia, Slices},
+    parallel::Crew,
+    plan::{Compiler, Plan},
+    registry::Registry,
+    render::feed,
+    simd::Isa,
+    transport::SteadyTempo,
+};
+use pulse_schemas::{
+    graph::{
+        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
+        Role,
+    },
+    hash::Hash,
+    id::{ActorId, EntityId, NodeId},
+};
+
+const RATE: u32 = 48_000;
+const BLOCK: usize = 256;
+const SECONDS: usize = 60;
+
+fn key(track: u32, stage: u32) -> NodeKey {
+    let id = EntityId::derive(ActorId(1), u64::from(track), stage);
+    NodeKey { entity: NodeId(id).into(), role: Role::new("node") }
+}
+
+fn node(key: NodeKey, kind: &str, layout: &[(&str, f64)]) -> NodeSpec {
+    NodeSpec {
+        key,
+        kind: kind.to_owned(),
+        dsp_version: 1,
+        layout: layout.iter().map(|(id, value)| ((*id).to_owned(), *value)).collect(),
+        channels: 2,
+        cohort: Cohort::Anticipative,
+    }
+}
+
+fn edge(from: NodeKey, to: NodeKey) -> EdgeSpec {
+    EdgeSpec {
+        from,
+        from_port: 0,
+        to,
+        to_port: Inlet::Port(0),
+        kind: EdgeKind::Audio,
+        feedback_frames: None,
+        compensated: true,
+    }
+}
+
+/// Feed → EQ → strip per track, tracks onto the master.
+fn session(tracks: u32) -> (GraphSpec, Slices) {
+    let (mut spec, mut slices) = (GraphSpec::default(), Slices::default());
+    let master = key(0, 0);
+    spec.nodes.push(node(master, "pulse.sum", &[]));
+    for track in 1..=tracks {
+        let index = f64::from((track - 1) % 64);
+        spec.nodes.push(node(key(track, 0), feed::KIND_NAME, &[("index", index)]));
+        spec.nodes.push(node(key(track, 1), "pulse.eq", &[]));
+        spec.nodes.push(node(key(track, 2), "pulse.strip", &[]));
+        for band in 1..=4 {
+            let mut set = |what: &str, value| {
+                slices.params.set(key(track, 1), &format!("band{band}{what}"), value);
+            };
+            set("Type", 1.0);
+            set("Frequency", 100.0 * f64::from(4u32.pow(band - 1)) + f64::from(track));
+            set("Gain", if band % 2 == 0 { 3.0 } else { -4.0 });
+            set("Q", 1.0);
+        }
+        slices.params.set(key(track, 2), "gain", -12.0);
+        slices.params.set(key(track, 2), "pan", f64::from(track) / f64::from(tracks) - 0.5);
+        spec.edges.push(edge(key(track, 0), key(track, 1)));
+        spec.edges.push(edge(key(track, 1), key(track, 2)));
+        spec.edges.push(edge(key(track, 2), master));
+    }
+    spec.outputs.push(OutputSpec { kind: OutputKind::Master, node: master, port: 0 });
+    spec.canonicalise();
+    (spec, slices)
+}
+
+/// Five nodes a track, eight buses, one send: what compile times are measured on.
+fn project(tracks: u32) -> GraphSpec {
+    let mut spec = GraphSpec::default();
+    let (master, send) = (key(0, 0), key(0, 1));
+    spec.nodes.push(node(master, "pulse.strip", &[]));
+    spec.nodes.push(node(send, "pulse.reverb", &[]));
+    spec.edges.push(edge(send, master));
+    for bus in 0..8 {
+        spec.nodes.push(node(key(0, 10 + bus), "pulse.strip", &[]));
+        spec.edges.push(edge(key(0, 10 + bus), master));
+    }
+    let kinds = ["pulse.sum", "pulse.eq", "pulse.compressor", "pulse.strip", "pulse.strip"];
+    for track in 1..=tracks {
+        for (stage, kind) in kinds.iter().enumerate() {
+            spec.nodes.push(node(key(track, stage as u32), kind, &[]));
+        }
+        (0..3).for_each(|stage| spec.edges.push(edge(key(track, stage), key(track, stage + 1))));
+        spec.edges.push(edge(key(track, 3), key(0, 10 + track % 8)));
+        spec.edges.push(edge(key(track, 3), key(track, 4)));
+        spec.edges.push(edge(key(track, 4), send));
+    }
+    spec.outputs.push(OutputSpec { kind: OutputKind::Master, node: master, port: 0 });
+    spec.canonicalise();
+    spec
+}
+
+/// Two seconds of noise for each of 128 channels, played round and round.
+fn noise() -> Vec<Vec<f32>> {
+    let frames = RATE as usize * 2 / BLOCK * BLOCK;
+    (0..128u64)
+        .map(|channel| {
+            let sample = |at| pulse_engine::math::random_bipolar(channel, at) as f32 * 0.25;
+            (0..frames as u64).map(sample).collect()
+        })
+        .collect()
+}
+
+struct Run {
+    wall: Duration,
+    hash: Hash,
+}
+
+fn render(plan: &Arc<Plan>, slices: &Slices, noise: &[Vec<f32>], threads: usize) -> Run {
+    let material = Arc::new(Material::bind(plan, slices, &NoMedia));
+    let mut executor = Executor::new(plan.clone(), material);
+    let mut crew = (threads > 1).then(|| Crew::new(plan, threads));
+    let timeline = SteadyTempo { tempo: 120.0, sample_rate: RATE };
+    let blocks = RATE as usize * SECONDS / BLOCK;
+    let mut hasher = blake3::Hasher::new();
+    let mut pcm = Vec::with_capacity(BLOCK * 8);
+    let start = Instant::now();
+    for block in 0..blocks {
+        let at = block * BLOCK % noise[0].len();
+        let feeds: Vec<&[f32]> = noise.iter().map(|channel| &channel[at..at + BLOCK]).collect();
+        let mut call = Block::offline((block * BLOCK) as i64, BLOCK, &timeline);
+        call.device_inputs = &feeds;
+        match &mut crew {
+            Some(crew) => executor.process_with(crew, &call),
+            None => executor.process(&call),
+        }
+        if block % 64 == 0 {
+            let [left, right] = executor.output_pair(0);
+            pcm.clear();
+            for sample in left[..BLOCK].iter().chain(&right[..BLOCK]) {
+                pcm.extend_from_slice(&sample.to_le_bytes());
+            }
+            hasher.update(&pcm);
+        }
+    }
+    Run { wall: start.elapsed(), hash: hasher.finalize().into() }
+}
+
+fn median(mut runs: Vec<Duration>) -> Duration {
+    runs.sort();
+    runs[runs.len() / 2]
+}
+
+fn main() -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let quick = std::env::args().any(|arg| arg == "--test");
+    if quick {
+        return Ok(());
+    }
+    let fail = |error: &dyn std::fmt::Display| std::io::Error::other(error.to_string());
+    writeln!(out, "compile (median of 9, verify included)")?;
+    for tracks in [64, 500, 2_000] {
+        let spec = project(tracks);
+        let mut compiler =
+            Compiler::new(Registry::standard(), RATE, BLOCK).map_err(|error| fail(&error))?;
+        compiler.compile(&spec).map_err(|error| fail(&error))?;
+        let mut times = vec![];
+        let mut text = String::new();
+        for _ in 0..9 {
+            let start = Instant::now();
+            let plan = compiler.compile(&spec).map_err(|error| fail(&error))?;
+            times.push(start.elapsed());
+            text = format!(
+                "{} nodes, {} buffers, {} lane blocks",
+                plan.nodes.len(),
+                plan.local_slots,
+                plan.local_blocks
+            );
+        }
+        writeln!(
+            out,
+            "  {tracks:>5} tracks: {:>8.3} ms   {text}",
+            median(times).as_secs_f64() * 1e3
+        )?;
+    }
+    writeln!(out, "64 tracks × (gain, 4 biquads, pan) × {SECONDS} s (median of 3)")?;
+    let (spec, slices) = session(64);
+    let noise = noise();
+    let mut rows: BTreeMap<String, Hash> = BTreeMap::new();
+    let best = Isa::detect();
+    for (name, lanes, isa, threads) in [
+        ("1 thread, lanes, best", true, best, 1),
+        ("1 thread, lanes, AVX2", true, Isa::Avx2, 1),
+        ("1 thread, lanes, SSE2", true, Isa::Sse2, 1),
+        ("1 thread, no lanes", false, best, 1),
+        ("2 threads, lanes", true, best, 2),
+        ("4 threads, lanes", true, best, 4),
+    ] {
+        Isa::limit(isa);
+        let compiler =
+            Compiler::new(Registry::standard(), RATE, BLOCK).map_err(|error| fail(&error))?;
+        let plan = compiler.lanes(lanes).parallel(threads > 1).compile(&spec);
+        let plan = Arc::new(plan.map_err(|error| fail(&error))?);
+        let runs: Vec<Run> = (0..3).map(|_| render(&plan, &slices, &noise, threads)).collect();
+        let hash = runs[0].hash;
+        let wall = median(runs.into_iter().map(|run| run.wall).collect());
+        let speed = SECONDS as f64 / wall.as_secs_f64();
+        writeln!(
+            out,
+            "  {name:<24} {:>7.3} s {speed:>7.1} × real time  {}",
+            wall.as_secs_f64(),
+            hash.short()
+        )?;
+        rows.insert(name.to_owned(), hash);
+    }
+    let same = rows.values().all(|hash| Some(hash) == rows.values().next());
+    writeln!(out, "  the same bits in every row: {same}")?;
+    Ok(())
+}

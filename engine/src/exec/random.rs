@@ -1,0 +1,170 @@
+//! Random graphs: the promise of `tests`, for whatever a user may build.
+
+use proptest::prelude::*;
+
+use crate::{
+    material::Slices,
+    testkit::{How, Sketch, bits, key, note, run},
+};
+
+const FRAMES: usize = 2_600;
+
+/// A node to come: its kind, a number to choose parameters with, its sources.
+#[derive(Clone, Debug)]
+struct Seedling {
+    kind: usize,
+    value: u32,
+    sources: Vec<u32>,
+    side: Option<u32>,
+    feedback: Option<(u32, u32)>,
+}
+
+const KINDS: &[&str] = &[
+    "test.noise",
+    "test.gain",
+    "test.filter",
+    "test.filter",
+    "test.late",
+    "test.duck",
+    "test.split",
+    "test.pluck",
+    "test.notes",
+    "test.wobble",
+    "pulse.strip",
+    "other.wonder",
+];
+
+fn seedling() -> impl Strategy<Value = Seedling> {
+    let sources = prop::collection::vec(any::<u32>(), 0..4);
+    let feedback = prop::option::weighted(0.15, (any::<u32>(), 1u32..300));
+    (0..KINDS.len(), any::<u32>(), sources, prop::option::of(any::<u32>()), feedback).prop_map(
+        |(kind, value, sources, side, feedback)| Seedling { kind, value, sources, side, feedback },
+    )
+}
+
+/// Ids in no order of the signal flow, as in a project.
+fn number(index: usize) -> u32 {
+    (index as u32 + 1).wrapping_mul(2_654_435_761) % 1_000_003
+}
+
+fn has_audio_output(kind: usize) -> bool {
+    !matches!(KINDS[kind], "test.notes" | "test.wobble")
+}
+
+fn has_audio_input(kind: usize) -> bool {
+    has_audio_output(kind) && !matches!(KINDS[kind], "test.noise" | "test.pluck")
+}
+
+fn grow(seedlings: &[Seedling]) -> (Sketch, Slices) {
+    let (mut sketch, mut slices) = (Sketch::default(), Slices::default());
+    for (index, seedling) in seedlings.iter().enumerate() {
+        let own = number(index);
+        let frames = f64::from(seedling.value % 150);
+        let layout: &[(&str, f64)] =
+            if KINDS[seedling.kind] == "test.late" { &[("frames", frames)] } else { &[] };
+        sketch.node_with(own, KINDS[seedling.kind], layout);
+        let share = f64::from(seedling.value % 97) / 97.0;
+        match KINDS[seedling.kind] {
+            "test.gain" => slices.params.set(key(own), "gain", share),
+            "test.filter" => slices.params.set(key(own), "pace", 0.02 + share * 0.8),
+            "pulse.strip" => slices.params.set(key(own), "pan", share * 2.0 - 1.0),
+            "test.notes" | "test.pluck" => {
+                let events = slices.events.0.entry(key(own)).or_default();
+                for at in 0..seedling.value % 5 {
+                    let frame = i64::from(seedling.value >> 8) % 400 + i64::from(at) * 411;
+                    events.push(note(frame, own + at, true));
+                    events.push(note(frame + 99, own + at, false));
+                }
+            }
+            _ => {}
+        }
+        connect(&mut sketch, seedlings, index);
+    }
+    slices.events.sort();
+    let audible = (0..seedlings.len()).filter(|&i| has_audio_output(seedlings[i].kind));
+    audible.for_each(|index| _ = sketch.output(number(index)));
+    (sketch, slices)
+}
+
+fn connect(sketch: &mut Sketch, seedlings: &[Seedling], index: usize) {
+    let seedling = &seedlings[index];
+    let own = number(index);
+    let earlier = |pick: u32| (index > 0).then(|| pick as usize % index);
+    let mut used = vec![];
+    for source in seedling.sources.iter().filter_map(|&pick| earlier(pick)) {
+        let kind = seedlings[source].kind;
+        if used.contains(&source) {
+            continue;
+        }
+        used.push(source);
+        if has_audio_input(seedling.kind) && has_audio_output(kind) {
+            sketch.edge(number(source), own);
+        } else if KINDS[kind] == "test.notes"
+            && matches!(KINDS[seedling.kind], "test.pluck" | "test.notes")
+        {
+            sketch.events(number(source), own);
+        } else if KINDS[kind] == "test.wobble" {
+            match KINDS[seedling.kind] {
+                "test.gain" => _ = sketch.control(number(source), own, "gain"),
+                "test.filter" => _ = sketch.control(number(source), own, "pace"),
+                _ => {}
+            }
+        }
+    }
+    if let Some(side) = seedling.side.and_then(earlier)
+        && KINDS[seedling.kind] == "test.duck"
+        && has_audio_output(seedlings[side].kind)
+    {
+        sketch.edge_ports(number(side), 0, own, 1);
+    }
+    if let Some((pick, frames)) = seedling.feedback
+        && has_audio_output(seedling.kind)
+    {
+        let target = pick as usize % (index + 1);
+        if has_audio_input(seedlings[target].kind) {
+            sketch.feedback(own, number(target), frames);
+        }
+    }
+}
+
+fn cuts() -> impl Strategy<Value = Vec<usize>> {
+    prop_oneof![
+        prop::collection::vec(1usize..600, 1..6),
+        Just(vec![1]),
+        Just(vec![16]),
+        Just(vec![512]),
+    ]
+}
+
+fn cases(short: u32) -> ProptestConfig {
+    let factor = if std::env::var_os("PULSE_SOAK").is_some() { 50 } else { 1 };
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(short * factor) }
+}
+
+proptest! {
+    #![proptest_config(cases(60))]
+
+    #[test]
+    fn random_graphs_sound_the_same_however_they_are_run(
+        seedlings in prop::collection::vec(seedling(), 1..24),
+        cuts in cuts(),
+        threads in 1usize..4,
+        lanes: bool,
+        restore_at in prop::collection::vec(0usize..8, 0..2),
+    ) {
+        let (sketch, slices) = grow(&seedlings);
+        let expect = run(&sketch, &slices, FRAMES, &How { lanes: false, ..How::default() });
+        let how = How { cuts, threads, lanes, restore_at, max_block: 600, ..How::default() };
+        let found = run(&sketch, &slices, FRAMES, &how);
+        prop_assert!(bits(&expect) == bits(&found), "{:?}", how);
+    }
+
+    #[test]
+    fn random_graphs_render_in_segments_as_in_one_go(
+        seedlings in prop::collection::vec(seedling(), 1..16),
+        segment in 300usize..1_200,
+    ) {
+        let (sketch, slices) = grow(&seedlings);
+        crate::testkit::check_segments(&sketch, &slices, 2_000, segment);
+    }
+}
