@@ -27,7 +27,7 @@ impl Executor {
                     unit.follow(&self.core.material.nodes[new]);
                 }
                 if new_plan.nodes[new].wiring != old_plan.nodes[known].wiring {
-                    unit.open_seam(old_unit, &new_plan);
+                    unit.open_seam(&new_plan);
                 }
             },
         );
@@ -102,9 +102,8 @@ impl Unit {
         self.params.rewire(&old.params);
     }
 
-    fn open_seam(&mut self, old: &Unit, plan: &Plan) {
-        // After `take` the last input has moved here; a fresh node has none.
-        let _ = old;
+    /// The last input came along with `take`; a fresh node has heard silence.
+    fn open_seam(&mut self, plan: &Plan) {
         self.seam.open((SEAM_MS * 0.001 * f64::from(plan.sample_rate)) as u32);
     }
 }

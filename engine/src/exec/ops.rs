@@ -79,10 +79,15 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
         Op::Node { node } => {
             // SAFETY: a node belongs to one operation.
             let unit = unsafe { core.units.get(node as usize) };
-            hide_seam(core, unit, buffers, node, off, len);
+            if let Some(input) = core.plan.inputs(node).first().filter(|port| !port.slot.is_none())
+            {
+                hide_seam(unit, buffers, input.slot, input.channels, off, len);
+            }
             NodeRun { core, block, buffers, dry, node, off, len }.run(unit);
         }
-        Op::Pack { src, block: lanes, lane, channels } => {
+        Op::Pack { src, block: lanes, head, lane, channels } => {
+            // SAFETY: a node is the head of one chain, which is packed once.
+            hide_seam(unsafe { core.units.get(head as usize) }, buffers, src, channels, off, len);
             for channel in 0..usize::from(channels) {
                 // SAFETY: see above.
                 let samples = unsafe { buffers.read(src, channel, off, len) };
@@ -172,23 +177,21 @@ fn mix(
 /// the new is taken out and fades away. Only the main input; it costs nothing
 /// while no seam is open.
 fn hide_seam(
-    core: &Core,
     unit: &mut Unit,
     buffers: Buffers<'_>,
-    node: u32,
+    slot: Slot,
+    channels: u8,
     off: usize,
     len: usize,
 ) {
-    let Some(input) = core.plan.inputs(node).first().filter(|port| !port.slot.is_none()) else {
-        return;
-    };
-    for channel in 0..usize::from(input.channels) {
-        // SAFETY: the node that reads this runs next, and nobody reads it after.
-        let samples = unsafe { buffers.write(input.slot, channel, off, len) };
+    for channel in 0..usize::from(channels) {
         if unit.seam.left > 0 {
+            // SAFETY: whoever reads this sum runs next, and nobody reads it after.
+            let samples = unsafe { buffers.write(slot, channel, off, len) };
             unit.seam.apply(channel, unit.last_input[channel], samples);
         }
-        unit.last_input[channel] = samples[len - 1];
+        // SAFETY: as above.
+        unit.last_input[channel] = unsafe { buffers.read(slot, channel, off, len) }[len - 1];
     }
     unit.seam.advance(len);
 }

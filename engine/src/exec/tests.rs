@@ -243,25 +243,55 @@ fn an_edit_keeps_the_state_of_what_it_does_not_touch() {
 
 #[test]
 fn an_edit_leaves_no_step_in_the_sum() {
-    let mut before = Sketch::default();
-    before.node(1, "test.steady").node(2, "test.steady").node(9, "test.gain");
-    before.edge(1, 9).edge(2, 9).output(9);
-    let mut after = before.clone();
-    after.spec.edges.remove(1);
-    let plan = Arc::new(before.compile(&How::default()));
-    let next = Arc::new(after.compile(&How::default()));
-    let bind =
-        |plan: &Plan| Arc::new(Material::bind(plan, &Slices::default(), &crate::material::NoMedia));
-    let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
-    let mut running = Executor::new(plan.clone(), bind(&plan));
-    running.process(&Block::offline(0, 512, &timeline));
-    let mut heard = running.output(0, 0).to_vec();
-    let mut successor = Executor::successor(next.clone(), bind(&next), &plan);
-    successor.adopt(&mut running);
-    successor.process(&Block::offline(512, 512, &timeline));
-    heard.extend_from_slice(successor.output(0, 0));
-    assert_eq!((heard[511], heard[1_023]), (2.0, 1.0));
-    assert!(roughness(&heard) <= 0.006, "a step of {}", roughness(&heard));
+    for lanes in [false, true] {
+        let mut before = Sketch::default();
+        before.node(1, "test.steady").node(2, "test.steady").node(9, "test.gain");
+        before.edge(1, 9).edge(2, 9).output(9);
+        // Company for the lanes.
+        for other in [10, 20] {
+            before.node(other, "test.steady").node(other + 1, "test.gain").edge(other, other + 1);
+        }
+        let mut after = before.clone();
+        after.spec.edges.remove(1);
+        let how = How { lanes, ..How::default() };
+        let plan = Arc::new(before.compile(&how));
+        let next = Arc::new(after.compile(&how));
+        assert_eq!(next.batches.len(), usize::from(lanes));
+        let bind = |plan: &Plan| {
+            Arc::new(Material::bind(plan, &Slices::default(), &crate::material::NoMedia))
+        };
+        let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+        let mut running = Executor::new(plan.clone(), bind(&plan));
+        running.process(&Block::offline(0, 512, &timeline));
+        let mut heard = running.output(0, 0).to_vec();
+        let mut successor = Executor::successor(next.clone(), bind(&next), &plan);
+        successor.adopt(&mut running);
+        successor.process(&Block::offline(512, 512, &timeline));
+        heard.extend_from_slice(successor.output(0, 0));
+        assert_eq!((heard[511], heard[1_023]), (2.0, 1.0));
+        assert!(roughness(&heard) <= 0.006, "a step of {}", roughness(&heard));
+    }
+}
+
+#[test]
+fn a_live_path_waits_for_nothing() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.noise").node(2, "test.steady").node(5, "test.gain").node(9, "test.gain");
+    sketch.node_with(3, "test.late", &[("frames", 400.0)]).edge(2, 3).edge(3, 9);
+    sketch.edge(1, 5).edge(5, 9).output(9).output(1);
+    let live = sketch.spec.edges.iter_mut().find(|edge| edge.from == key(5)).unwrap();
+    live.compensated = false;
+    let sound = run(&sketch, &Slices::default(), 300, &How::default());
+    assert_eq!(sound[0], sound[1], "the live signal is heard at once");
+}
+
+#[test]
+fn executors_can_be_handed_to_the_audio_thread() {
+    fn check<T: Send>() {}
+    check::<Executor>();
+    check::<crate::parallel::Crew>();
+    check::<Arc<Plan>>();
+    check::<Arc<Material>>();
 }
 
 #[test]

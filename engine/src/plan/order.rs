@@ -504,7 +504,8 @@ impl<'a, 'g> Emitter<'a, 'g> {
             let batch = &self.plan.batches[batch as usize];
             (batch.block, batch.channels)
         };
-        self.op(Op::Pack { src, block, lane, channels }, task);
+        let head = self.plan.batches[batch as usize].members[usize::from(lane)][0];
+        self.op(Op::Pack { src, block, head, lane, channels }, task);
     }
 
     fn region(&mut self, item: u32, chunk: u32) {
