@@ -100,10 +100,11 @@ pub enum Op {
     Node {
         node: u32,
     },
-    /// Into a lane of a block of eight.
+    /// Into a lane of a block of eight; `head` is the first node of the chain.
     Pack {
         src: Slot,
         block: Slot,
+        head: u32,
         lane: u8,
         channels: u8,
     },
