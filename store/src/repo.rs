@@ -112,6 +112,9 @@ pub struct Repo {
     recovered: Recovered,
     lock: Option<lock::Lock>,
     abandoned: bool,
+    /// Nodes written since the last collection, and how many that one kept.
+    nodes_written: u64,
+    nodes_live: u64,
 }
 
 impl Repo {
@@ -312,6 +315,7 @@ impl Repo {
         let unsent = self.pending.iter().filter(|row| row.seq > self.checkpoint_sent);
         batch.rows = unsent.map(|row| (row.seq, row.encode())).collect();
         batch.head = Some(self.encoded_head());
+        self.nodes_written += batch.nodes.len() as u64;
         keeper.checkpoint(Checkpoint { batch, seq: self.seq, pins });
         self.checkpoint_sent = self.seq;
         self.checkpoint_number += 1;

@@ -42,6 +42,7 @@ pub struct RedbBackend {
 enum Handle {
     ReadWrite(Box<Database>),
     ReadOnly(ReadOnlyDatabase),
+    Closed,
 }
 
 struct Readers {
@@ -150,6 +151,9 @@ impl RedbBackend {
         let transaction = match &*read(&self.database) {
             Handle::ReadWrite(database) => database.begin_read(),
             Handle::ReadOnly(database) => database.begin_read(),
+            Handle::Closed => {
+                Err(::redb::TransactionError::Storage(::redb::StorageError::DatabaseClosed))
+            }
         }
         .map_err(|error| failed.with(error))?;
         Ok(Readers {
@@ -354,6 +358,18 @@ impl BackingStore for RedbBackend {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
             Err(error) => Err(self.failed("measuring").with(::redb::Error::Io(error))),
         }
+    }
+}
+
+/// Closing writes, hence may meet what is damaged.
+impl Drop for RedbBackend {
+    fn drop(&mut self) {
+        *write(&self.readers) = None;
+        let handle = std::mem::replace(&mut *write(&self.database), Handle::Closed);
+        drop(guarded(&self.file, "closing the database", || {
+            drop(handle);
+            Ok(())
+        }));
     }
 }
 

@@ -208,7 +208,7 @@ impl Keeper {
     }
 
     fn send(&self, message: Message) {
-        // The thread ends only when this sender is dropped, so there is always someone to take it.
+        // The thread ends when this sender is dropped, or after a failure that every wait sees.
         if let Some(queue) = &self.queue {
             drop(queue.send(message));
         }
@@ -227,6 +227,16 @@ impl Drop for Keeper {
 struct Worker {
     desk: Desk,
     progress: Arc<Progress>,
+}
+
+/// Nobody waits for a thread that is no more.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let (file, action) = (self.desk.path.clone(), "writing");
+            self.progress.fail(BackendError::Damaged { file, action });
+        }
+    }
 }
 
 type Waiting = Vec<(u64, Option<OnDurable>)>;

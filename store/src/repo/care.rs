@@ -5,6 +5,9 @@ use pulse_schemas::hash::Hash;
 use super::{Repo, RepoError};
 use crate::{backend::Swept, gc::Marks, tree::TreeError};
 
+/// A store this small is not worth collecting.
+const GC_FLOOR: u64 = 20_000;
+
 impl Repo {
     /// Drops every stored node which nothing reaches: not `live_roots` (refs, commits, whatever
     /// the layer above names), not the current version or metadata, not an open snapshot, not a
@@ -17,7 +20,14 @@ impl Repo {
             return Err(RepoError::ReadOnly { file: self.path.clone() });
         };
         let swept = keeper.run(move |backend| backend.sweep(&|hash| marks.contains(hash)));
-        Ok(swept.map_err(RepoError::Failed)?.unwrap_or_default())
+        let swept = swept.map_err(RepoError::Failed)?.unwrap_or_default();
+        (self.nodes_written, self.nodes_live) = (0, swept.kept);
+        Ok(swept)
+    }
+
+    /// Whether so many nodes were written since the last collection that another one pays off.
+    pub fn gc_due(&self) -> bool {
+        self.nodes_written > self.nodes_live.max(GC_FLOOR)
     }
 
     fn mark(&self, live_roots: &[Hash]) -> Result<Marks, RepoError> {

@@ -108,6 +108,8 @@ impl Repo {
             recovered,
             lock: None,
             abandoned: false,
+            nodes_written: 0,
+            nodes_live: 0,
         })
     }
 }
