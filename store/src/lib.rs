@@ -18,6 +18,7 @@ pub mod diff;
 pub mod merge;
 
 pub mod index;
+pub mod snapshot;
 pub mod staging;
 
 pub mod backend;

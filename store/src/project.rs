@@ -1,16 +1,23 @@
 //! One open project: its content, its history and its versions, with a single writer.
 
+mod care;
 mod merging;
 mod open;
 mod scope;
 mod undo;
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use pulse_schemas::{hash::Hash, id::ActorId};
 
 pub use self::{
-    merging::{MergeError, MergeKind, MergeOutcome, MergePreview, Resolution, ResolveError},
+    care::{CareError, Cleaned},
+    merging::{
+        MergeError, MergeKind, MergeOptions, MergeOutcome, MergePreview, Resolution, ResolveError,
+    },
     open::{CreateOptions, DraftPolicy, OpenError, OpenOptions},
     scope::{Scope, ScopeError, Taken},
     undo::{HistoryEntry, HistoryError},
@@ -42,6 +49,8 @@ pub struct Project {
     actor: ActorId,
     pub(crate) branch: String,
     history: Option<History>,
+    /// Gestures in progress, by client.
+    gestures: BTreeMap<String, String>,
 }
 
 /// Everything that one journal row is made of.
@@ -105,8 +114,21 @@ impl Project {
     }
 
     /// Starts a transaction.
-    pub fn begin(&mut self, meta: TxMeta) -> Tx<'_> {
+    pub fn begin(&mut self, mut meta: TxMeta) -> Tx<'_> {
+        if meta.coalesce.is_none() {
+            meta.coalesce = self.gestures.get(&meta.client).cloned();
+        }
         Tx::new(self, meta, Action::Edit)
+    }
+
+    /// From here on, what the client does is one entry of the history.
+    pub fn begin_gesture(&mut self, client: &str) {
+        let key = format!("gesture {}", self.next_seq());
+        self.gestures.insert(client.to_owned(), key);
+    }
+
+    pub fn end_gesture(&mut self, client: &str) {
+        self.gestures.remove(client);
     }
 
     pub(crate) fn begin_as(&mut self, meta: TxMeta, action: Action) -> Tx<'_> {

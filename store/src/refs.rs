@@ -62,6 +62,25 @@ pub struct Branch {
     /// Root of the work in progress that was parked when another branch was opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<Hash>,
+    /// A merge in the draft that the next commit will have as a parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merging: Option<Merging>,
+}
+
+impl Branch {
+    pub fn at(tip: CommitId) -> Branch {
+        Branch { tip, parked: None, merging: None }
+    }
+}
+
+/// A merge that waits for its commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Merging {
+    pub theirs: CommitId,
+    /// The draft before the merge, to go back to.
+    pub before: Hash,
+    pub message: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,6 +191,8 @@ impl<'a> Refs<'a> {
     pub fn roots(&self) -> Result<Vec<Hash>, RefsError> {
         let mut roots: Vec<Hash> =
             self.branches()?.into_iter().filter_map(|(_, branch)| branch.parked).collect();
+        let branches = self.branches()?.into_iter();
+        roots.extend(branches.filter_map(|(_, branch)| Some(branch.merging?.before)));
         roots.extend(self.list::<Commit>(COMMIT)?.into_iter().map(|(_, commit)| commit.root));
         roots.sort();
         roots.dedup();

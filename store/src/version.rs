@@ -14,7 +14,7 @@ use crate::{
     base64,
     history::Action,
     project::Project,
-    refs::{ArrangementVersion, Branch, Commit, CommitId, RefEdits, RefsError, Tag},
+    refs::{ArrangementVersion, Branch, Commit, CommitId, Merging, RefEdits, RefsError, Tag},
     repo::RepoError,
     rev::{Rev, RevBase},
     tree::{Snapshot, TreeError},
@@ -65,6 +65,17 @@ pub enum VersionError {
 
 const NAME_RULE: &str = "1 to 200 characters, no spaces, no `~ : @ ^ \\`, no leading `-`";
 
+/// What a commit says and how it is made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommitOptions {
+    pub message: String,
+    pub notes: String,
+    /// Commit although nothing was edited.
+    pub allow_empty: bool,
+    /// Take the place of the last commit. It stays in the store and by its id.
+    pub amend: bool,
+}
+
 /// A commit with its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
@@ -96,9 +107,7 @@ fn check_name(name: &str) -> Result<(), VersionError> {
 impl Project {
     /// The last commit of the open branch.
     pub fn tip(&self) -> Result<CommitId, VersionError> {
-        let name = self.branch.clone();
-        let branch = self.refs().branch(&name)?;
-        Ok(branch.ok_or(VersionError::UnknownBranch { name })?.tip)
+        Ok(self.open_branch()?.tip)
     }
 
     /// A commit that something names.
@@ -109,12 +118,37 @@ impl Project {
     /// Saves the working copy as a commit on the open branch. Media that are still being recorded
     /// stay out of it and in the draft.
     pub fn commit(&mut self, message: &str, meta: TxMeta) -> Result<CommitId, VersionError> {
-        let tip = self.tip()?;
+        self.commit_with(
+            CommitOptions { message: message.into(), ..CommitOptions::default() },
+            meta,
+        )
+    }
+
+    pub fn commit_with(
+        &mut self,
+        options: CommitOptions,
+        meta: TxMeta,
+    ) -> Result<CommitId, VersionError> {
+        let branch = self.open_branch()?;
+        let last = self.known_commit(branch.tip)?;
         let clean = self.without_pending()?;
-        if clean.root() == self.known_commit(tip)?.root {
+        let is_same = clean.root() == last.root && branch.merging.is_none();
+        if is_same && !options.allow_empty && !options.amend {
             return Err(VersionError::NothingToCommit);
         }
-        self.commit_state(&clean, vec![tip], message, meta)
+        let mut parents = if options.amend { last.parents } else { vec![branch.tip] };
+        parents.extend(branch.merging.map(|merging| merging.theirs));
+        self.commit_state(&clean, parents, options, meta)
+    }
+
+    fn open_branch(&self) -> Result<Branch, VersionError> {
+        let name = self.branch.clone();
+        self.refs().branch(&name)?.ok_or(VersionError::UnknownBranch { name })
+    }
+
+    /// The merge in the working copy that no commit holds yet.
+    pub fn merging(&self) -> Result<Option<Merging>, VersionError> {
+        Ok(self.open_branch()?.merging)
     }
 
     /// Writes a commit of a state that the working copy holds, apart from pending media.
@@ -122,7 +156,7 @@ impl Project {
         &mut self,
         clean: &Snapshot,
         parents: Vec<CommitId>,
-        message: &str,
+        options: CommitOptions,
         meta: TxMeta,
     ) -> Result<CommitId, VersionError> {
         let commit = Commit {
@@ -130,16 +164,16 @@ impl Project {
             parents,
             author: meta.author.clone(),
             time: meta.time,
-            message: message.to_owned(),
-            notes: String::new(),
+            message: options.message,
+            notes: options.notes,
         };
         let branch = self.branch.clone();
-        let label = format!("Commit: {message}");
+        let label = format!("Commit: {}", commit.message);
         let withheld = self.withhold(clean)?;
         let mut tx = self.begin_as(TxMeta { label, ..meta.clone() }, Action::Refs);
         tx.stage_state(clean)?;
         let tip = tx.refs.commit(&commit);
-        tx.refs.branch(&branch, &Branch { tip, parked: None });
+        tx.refs.branch(&branch, &Branch::at(tip));
         tx.refs.withheld(&withheld);
         tx.finish(false, true)?;
         if !withheld.is_empty() {
@@ -288,8 +322,32 @@ impl Project {
         }
         let tip = self.resolve_commit(at)?;
         self.edit_refs(format!("Branch {name}"), meta, |refs| {
-            refs.branch(name, &Branch { tip, parked: None });
+            refs.branch(name, &Branch::at(tip));
         })
+    }
+
+    /// Points a branch at another commit. Where it is open, the working copy moves along, as an
+    /// edit that can be undone.
+    pub fn move_branch(
+        &mut self,
+        name: &str,
+        to: &Rev,
+        meta: TxMeta,
+    ) -> Result<Committed, VersionError> {
+        let known = self.refs().branch(name)?;
+        let branch = known.ok_or_else(|| VersionError::UnknownBranch { name: name.to_owned() })?;
+        let tip = self.resolve_commit(to)?;
+        let label = format!("Move branch {name} to {to}");
+        if name != self.branch {
+            return self.edit_refs(label, meta, |refs| {
+                refs.branch(name, &Branch { tip, ..branch });
+            });
+        }
+        let state = self.repo.snapshot(self.known_commit(tip)?.root)?;
+        let mut tx = self.begin(TxMeta { label, ..meta });
+        tx.stage_state(&state)?;
+        tx.refs.branch(name, &Branch::at(tip));
+        Ok(tx.finish(false, false)?)
     }
 
     pub fn delete_branch(&mut self, name: &str, meta: TxMeta) -> Result<Committed, VersionError> {
@@ -336,7 +394,7 @@ impl Project {
         let unknown = || VersionError::UnknownBranch { name: name.to_owned() };
         let target = self.refs().branch(name)?.ok_or_else(unknown)?;
         let (from, here) = (self.branch.clone(), self.root());
-        let left = Branch { tip: self.tip()?, parked: None };
+        let left = self.open_branch()?;
         let parked = (self.known_commit(left.tip)?.root != here).then_some(here);
         let root = match target.parked {
             Some(root) => root,
@@ -358,9 +416,9 @@ impl Project {
     }
 
     /// Has the next checkpoint store the working copy as a tree, because a branch will name it.
-    fn keep_draft(&mut self, meta: &TxMeta) -> Result<(), VersionError> {
+    pub(crate) fn keep_draft(&mut self, meta: &TxMeta) -> Result<(), VersionError> {
         let (branch, root) = (self.branch.clone(), self.root());
-        let parked = Branch { tip: self.tip()?, parked: Some(root) };
+        let parked = Branch { parked: Some(root), ..self.open_branch()? };
         let label = format!("Park the draft of {branch}");
         let mut tx = self.begin_as(TxMeta { label, ..meta.clone() }, Action::Refs);
         tx.refs.branch(&branch, &parked);

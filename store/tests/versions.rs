@@ -85,7 +85,7 @@ fn edits_of_different_things_merge_without_a_conflict() {
     assert_eq!(gain(&project, &song), -3.0);
     assert_eq!(project.view().get::<Clip>(song.clip).unwrap().unwrap().start, Moment(500));
     assert!(!project.is_dirty().unwrap());
-    assert_eq!(project.known_commit(outcome.commit).unwrap().parents.len(), 2);
+    assert_eq!(project.known_commit(outcome.commit.unwrap()).unwrap().parents.len(), 2);
     let again = project.merge(&Rev::name("mix"), by("a")).unwrap();
     assert_eq!(again.kind, MergeKind::UpToDate);
     project.switch("mix", by("a")).unwrap();
@@ -105,7 +105,8 @@ fn conflicted() -> (pulse_store::project::Project, common::Song) {
     set_gain(&mut project, &song, "a", -6.0);
     project.commit("mixed", by("a")).unwrap();
     project.switch("main", by("a")).unwrap();
-    project.merge(&Rev::name("mix"), by("a")).unwrap();
+    let outcome = project.merge(&Rev::name("mix"), by("a")).unwrap();
+    assert_eq!(outcome.commit, None);
     (project, song)
 }
 
@@ -135,11 +136,12 @@ fn crosswise_merges_conflict_only_where_their_bases_disagree() {
     project.commit("kept -3", by("a")).unwrap();
     // The other branch merged the old main and decided otherwise.
     project.switch("mix", by("a")).unwrap();
-    project.merge(&Rev::parse("main~2").unwrap(), by("a")).unwrap();
+    project.merge(&Rev::parse("main~1").unwrap(), by("a")).unwrap();
     let id = project.conflicts().unwrap()[0].id;
     project.resolve(id, &Resolution::Ours, by("a")).unwrap();
     move_clip(&mut project, &song, "a", 700);
-    project.commit("kept -6", by("a")).unwrap();
+    let tip = project.commit("kept -6", by("a")).unwrap();
+    assert_eq!(project.known_commit(tip).unwrap().parents.len(), 2);
     project.switch("main", by("a")).unwrap();
     let (ours, theirs) = (project.tip().unwrap(), project.resolve_commit(&Rev::name("mix")));
     assert_eq!(project.merge_bases(ours, theirs.unwrap()).unwrap().len(), 2);
@@ -161,17 +163,17 @@ fn a_commit_is_taken_back_in_part() {
     };
     project.commit("both", by("a")).unwrap();
     let rev = Rev::name("main");
-    project.revert(&rev, Scope::Context(HistoryContext::Mixer), by("a")).unwrap();
+    project.revert(&rev, &Scope::context(HistoryContext::Mixer), by("a")).unwrap();
     assert_eq!((gain(&project, &song), start(&project)), (0.0, Moment(500)));
     project.undo("a", None).unwrap();
-    project.revert(&rev, Scope::Entity(song.clip.any()), by("a")).unwrap();
+    project.revert(&rev, &Scope::entity(song.clip), by("a")).unwrap();
     assert_eq!((gain(&project, &song), start(&project)), (-3.0, Moment(0)));
     project.undo("a", None).unwrap();
-    project.revert(&rev, Scope::Subtree(song.track.any()), by("a")).unwrap();
+    project.revert(&rev, &Scope::subtree(song.track), by("a")).unwrap();
     assert_eq!((gain(&project, &song), start(&project)), (0.0, Moment(0)));
     project.undo("a", None).unwrap();
     set_gain(&mut project, &song, "a", -9.0);
-    let taken = project.revert(&rev, Scope::All, by("a")).unwrap();
+    let taken = project.revert(&rev, &Scope::all(), by("a")).unwrap();
     assert_eq!((gain(&project, &song), start(&project)), (-9.0, Moment(0)));
     assert_eq!(taken.conflicts.len(), 1);
 }
@@ -187,7 +189,7 @@ fn a_commit_is_picked_from_another_branch() {
     move_clip(&mut project, &song, "a", 500);
     project.commit("both", by("a")).unwrap();
     project.switch("main", by("a")).unwrap();
-    let scope = Scope::Context(HistoryContext::Timeline);
+    let scope = &Scope::context(HistoryContext::Timeline);
     let taken = project.pick(&Rev::name("try"), scope, by("a")).unwrap();
     assert_eq!(taken.committed.changes.list.len(), 1);
     assert_eq!(gain(&project, &song), 0.0);
@@ -268,4 +270,79 @@ fn a_deleted_track_comes_back_whole_when_the_other_side_worked_on_it() {
     assert_eq!(diff::changes(&original, &view).unwrap().len(), 2);
     project.resolve(outcome.conflicts[0].id, &Resolution::Ours, by("a")).unwrap();
     assert!(project.view().get::<Channel>(song.channel).unwrap().is_none());
+}
+
+#[test]
+fn an_unfinished_merge_can_be_aborted() {
+    let (mut project, song) = conflicted();
+    let merging = project.merging().unwrap().unwrap();
+    assert!(project.merge(&Rev::name("mix"), by("a")).is_err());
+    project.abort_merge(by("a")).unwrap();
+    assert_eq!((project.root(), gain(&project, &song)), (merging.before, -3.0));
+    assert_eq!(project.merging().unwrap(), None);
+}
+
+#[test]
+fn a_part_is_restored_from_any_revision() {
+    let mut project = project();
+    let song = write_song(&mut project);
+    project.commit("song", by("a")).unwrap();
+    set_gain(&mut project, &song, "a", -3.0);
+    let mut tx = project.begin(by("a"));
+    tx.remove_cascade(song.clip).unwrap();
+    tx.commit().unwrap();
+    let restored = project.restore(&Rev::name("main"), &Scope::subtree(song.clip), by("a"));
+    assert_eq!(restored.unwrap().conflicts.len(), 0);
+    assert_eq!(project.view().members::<Note>(song.clip).unwrap().len(), 4);
+    assert_eq!(gain(&project, &song), -3.0);
+}
+
+#[test]
+fn an_export_comes_back_byte_by_byte() {
+    let mut project = project();
+    let song = write_song(&mut project);
+    let root = project.root();
+    let mut text = Vec::new();
+    let records = project.snapshot_export(&project.view(), &mut text).unwrap();
+    let lines = String::from_utf8(text.clone()).unwrap();
+    assert_eq!(lines.lines().count() as u64, records + 1);
+    assert!(lines.contains("\n{\"track\":{"), "{lines}");
+    let mut other = common::project();
+    let imported = other.snapshot_import(&mut &text[..], by("a")).unwrap();
+    assert!(imported.is_identical);
+    assert_eq!(other.root(), root);
+    let edited = lines.replace("\"Bass\"", "\"Sub\"");
+    let imported = other.snapshot_import(&mut edited.as_bytes(), by("a")).unwrap();
+    assert!(!imported.is_identical);
+    assert_eq!(other.view().get::<Track>(song.track).unwrap().unwrap().name, "Sub");
+    let check = |text: &str, expect: &str| {
+        let mut project = common::project();
+        let error = project.snapshot_import(&mut text.as_bytes(), by("a")).unwrap_err();
+        assert!(error.to_string().contains(expect), "{error}");
+    };
+    check("", "does not begin like an export");
+    check("{\"format\":\"pulse project\",\"version\":9}", "version 9");
+    check(&lines.replace("\"track\":", "\"trick\":"), "no kind of entity is called");
+    check(lines.lines().next().unwrap(), "ends after 0 of");
+}
+
+#[test]
+fn garbage_goes_and_what_has_a_name_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut project = pulse_store::project::Project::create(dir.path(), common::options()).unwrap();
+    let song = write_song(&mut project);
+    project.commit("song", by("a")).unwrap();
+    for step in 1..50 {
+        move_clip(&mut project, &song, "a", step);
+    }
+    project.branch("b", &Rev::working(), by("a")).unwrap();
+    project.switch("b", by("a")).unwrap();
+    project.gc().unwrap();
+    project.compact().unwrap();
+    project.switch("main", by("a")).unwrap();
+    assert_eq!(project.view().get::<Clip>(song.clip).unwrap().unwrap().start, Moment(49));
+    project.undo("a", None).unwrap();
+    project.close().unwrap();
+    let report = pulse_store::project::Project::fsck(dir.path(), false).unwrap();
+    assert!(report.is_clean(), "{:?}", report.findings);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_schemas::{
-    entity::{AnyEntity, Conflict, ConflictCause, Lifecycle, MediaItem},
+    entity::{AnyEntity, Conflict, ConflictCause},
     id::{AnyId, ConflictId, EntityId},
     record::EntityKey,
 };
@@ -18,11 +18,11 @@ use crate::{
         self, MergeRules,
         record::{Deleted, from_json},
     },
-    refs::{Branch, Commit, CommitId},
+    refs::{Branch, CommitId, Merging},
     rev::Rev,
     staging::Staging,
     tx::{Committed, Tx, TxError, TxMeta},
-    version::VersionError,
+    version::{CommitOptions, VersionError},
     view::{ReadError, View},
 };
 
@@ -33,6 +33,10 @@ pub enum MergeError {
     Itself { name: String },
     #[error("{ours} and {theirs} have no commit in common, so there is nothing to merge from")]
     Unrelated { ours: String, theirs: String },
+    #[error("\"{message}\" is not finished: commit it or abort it first")]
+    Unfinished { message: String },
+    #[error("there is no unfinished merge")]
+    NoMerge,
     #[error(transparent)]
     Version(#[from] VersionError),
     #[error(transparent)]
@@ -73,6 +77,14 @@ pub enum Resolution {
     Value(Value),
 }
 
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergeOptions {
+    /// Message of the merge commit.
+    pub message: Option<String>,
+    /// Leave the result in the working copy even without conflicts.
+    pub no_commit: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MergeKind {
     /// Everything of theirs is here already.
@@ -86,8 +98,8 @@ pub enum MergeKind {
 #[derive(Clone, Debug)]
 pub struct MergeOutcome {
     pub kind: MergeKind,
-    /// The merge commit, or theirs for a fast-forward.
-    pub commit: CommitId,
+    /// The merge commit, or theirs for a fast-forward; none while conflicts remain.
+    pub commit: Option<CommitId>,
     pub conflicts: Vec<Conflict>,
     pub committed: Committed,
 }
@@ -156,9 +168,23 @@ impl Project {
         Ok(MergePreview { kind: plan.kind, conflicts, changes: staged.changes, view: staged.view })
     }
 
-    /// Merges a branch, tag or commit into the open branch and commits the result. Unsaved work
-    /// is committed first, so that the merge never mixes with it.
+    /// [`Project::merge_with`] that commits unless there are conflicts.
     pub fn merge(&mut self, theirs: &Rev, meta: TxMeta) -> Result<MergeOutcome, MergeError> {
+        self.merge_with(theirs, MergeOptions::default(), meta)
+    }
+
+    /// Merges a branch, tag or commit into the open branch. Unsaved work is committed first, so
+    /// that the merge never mixes with it. While conflicts remain, the result is left in the
+    /// working copy and the next commit is the merge commit; it may hold conflicts.
+    pub fn merge_with(
+        &mut self,
+        theirs: &Rev,
+        options: MergeOptions,
+        meta: TxMeta,
+    ) -> Result<MergeOutcome, MergeError> {
+        if let Some(merging) = self.merging()? {
+            return Err(MergeError::Unfinished { message: merging.message });
+        }
         if self.plan(theirs)?.kind != MergeKind::UpToDate {
             match self.commit(&format!("Before merging {theirs}"), meta.clone()) {
                 Ok(_) | Err(VersionError::NothingToCommit) => {}
@@ -166,46 +192,46 @@ impl Project {
             }
         }
         let plan = self.plan(theirs)?;
-        let tip = self.tip()?;
-        if plan.kind == MergeKind::UpToDate {
-            let (kind, conflicts, committed) = (plan.kind, Vec::new(), self.nothing());
-            return Ok(MergeOutcome { kind, commit: tip, conflicts, committed });
+        let (kind, tip) = (plan.kind, self.tip()?);
+        if kind == MergeKind::UpToDate {
+            let (conflicts, committed) = (Vec::new(), self.nothing());
+            return Ok(MergeOutcome { kind, commit: Some(tip), conflicts, committed });
         }
-        let message = format!("Merge {theirs} into {}", self.branch);
-        let (branch, has_pending) = (self.branch.clone(), self.has_pending()?);
+        let default = format!("Merge {theirs} into {}", self.branch);
+        let message = options.message.unwrap_or(default);
+        let (branch, before) = (self.branch.clone(), self.root());
+        if before != self.known_commit(tip)?.root {
+            self.keep_draft(&meta)?;
+        }
         let mut tx = self.begin_as(TxMeta { label: message.clone(), ..meta.clone() }, Action::Edit);
         let conflicts = tx.merge(&plan.bases, &plan.theirs, &plan.rules)?;
-        let parents = vec![tip, plan.their_commit];
-        let kind = plan.kind;
-        if kind == MergeKind::FastForward {
-            let commit = plan.their_commit;
-            tx.refs.branch(&branch, &Branch { tip: commit, parked: None });
-            let committed = tx.finish(true, false)?;
+        if kind == MergeKind::FastForward && !options.no_commit {
+            let commit = Some(plan.their_commit);
+            tx.refs.branch(&branch, &Branch::at(plan.their_commit));
+            let committed = tx.finish(true, true)?;
             return Ok(MergeOutcome { kind, commit, conflicts, committed });
         }
-        if has_pending {
-            let committed = tx.finish(true, false)?;
-            let clean = self.without_pending()?;
-            let commit = self.commit_state(&clean, parents, &message, meta)?;
-            return Ok(MergeOutcome { kind, commit, conflicts, committed });
-        }
-        let commit = Commit {
-            root: tx.view()?.root(),
-            parents,
-            author: meta.author,
-            time: meta.time,
-            message,
-            notes: String::new(),
-        };
-        let commit = tx.refs.commit(&commit);
-        tx.refs.branch(&branch, &Branch { tip: commit, parked: None });
+        let merging = Merging { theirs: plan.their_commit, before, message: message.clone() };
+        tx.refs.branch(&branch, &Branch { merging: Some(merging), ..Branch::at(tip) });
         let committed = tx.finish(true, true)?;
+        let mut commit = None;
+        if conflicts.is_empty() && !options.no_commit {
+            let options = CommitOptions { message, ..CommitOptions::default() };
+            commit = Some(self.commit_with(options, meta)?);
+        }
         Ok(MergeOutcome { kind, commit, conflicts, committed })
     }
 
-    fn has_pending(&self) -> Result<bool, ReadError> {
-        let media = self.view.all::<MediaItem>()?;
-        Ok(media.iter().any(|media| media.lifecycle == Lifecycle::Pending))
+    /// Goes back to the working copy before a merge that no commit holds yet.
+    pub fn abort_merge(&mut self, meta: TxMeta) -> Result<Committed, MergeError> {
+        let merging = self.merging()?.ok_or(MergeError::NoMerge)?;
+        let (branch, tip) = (self.branch.clone(), self.tip()?);
+        let state = self.repo.snapshot(merging.before).map_err(VersionError::from)?;
+        let label = format!("Abort: {}", merging.message);
+        let mut tx = self.begin(TxMeta { label, ..meta });
+        tx.stage_state(&state)?;
+        tx.refs.branch(&branch, &Branch::at(tip));
+        Ok(tx.finish(false, false)?)
     }
 
     fn plan(&self, theirs: &Rev) -> Result<Plan, MergeError> {

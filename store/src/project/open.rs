@@ -1,6 +1,9 @@
 //! Making, opening and finding projects.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use pulse_schemas::{
     entity::Project as ProjectEntity,
@@ -133,7 +136,8 @@ impl Project {
         let (actor, branch) = (refs.actor()?, refs.head()?);
         let view = View::of_state(repo.head().clone());
         let dir = Some(dir.to_owned());
-        let mut project = Project { repo, view, dir, actor, branch, history: None };
+        let mut project =
+            Project { repo, view, dir, actor, branch, history: None, gestures: BTreeMap::new() };
         if !options.read_only {
             project.after_open(options.draft)?;
         }
@@ -154,7 +158,7 @@ impl Project {
         let actor = options.actor.unwrap_or(ActorId(u128::from_be_bytes(repo.store_id())));
         let view = View::of_state(repo.head().clone());
         let branch = FIRST_BRANCH.to_owned();
-        Ok(Project { repo, view, dir, actor, branch, history: None })
+        Ok(Project { repo, view, dir, actor, branch, history: None, gestures: BTreeMap::new() })
     }
 
     /// The first transaction: the project entity, the first commit and the branch at it.
@@ -186,7 +190,7 @@ impl Project {
         tx.refs.head(&branch);
         tx.refs.home(home);
         let tip = tx.refs.commit(&commit);
-        tx.refs.branch(&branch, &Branch { tip, parked: None });
+        tx.refs.branch(&branch, &Branch::at(tip));
         tx.finish(true, true)?;
         Ok(())
     }

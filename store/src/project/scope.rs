@@ -19,16 +19,32 @@ use crate::{
     view::{ReadError, View},
 };
 
-/// Which part of a difference is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    All,
-    /// One entity alone.
-    Entity(AnyId),
-    /// An entity with everything that cannot live without it.
-    Subtree(AnyId),
-    /// The fields of one history: what `mixer` means.
-    Context(HistoryContext),
+/// Which part of a difference is meant; both lists narrow it down, empty ones do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    pub entities: Vec<AnyId>,
+    /// The entities alone, without what cannot live without them.
+    pub alone: bool,
+    /// The fields of these histories: what `mixer` means.
+    pub contexts: Vec<HistoryContext>,
+}
+
+impl Scope {
+    pub fn all() -> Scope {
+        Scope::default()
+    }
+
+    pub fn entity(id: impl Into<AnyId>) -> Scope {
+        Scope { entities: vec![id.into()], alone: true, contexts: Vec::new() }
+    }
+
+    pub fn subtree(id: impl Into<AnyId>) -> Scope {
+        Scope { entities: vec![id.into()], ..Scope::default() }
+    }
+
+    pub fn context(context: HistoryContext) -> Scope {
+        Scope { contexts: vec![context], ..Scope::default() }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +81,7 @@ pub struct Taken {
 impl Project {
     /// Takes back what a commit or a history entry changed. What was changed again since stays
     /// and becomes a conflict.
-    pub fn revert(&mut self, rev: &Rev, scope: Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
+    pub fn revert(&mut self, rev: &Rev, scope: &Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
         let (before, after) = self.both_sides(rev)?;
         let rules = MergeRules {
             ours_label: "present".into(),
@@ -84,7 +100,7 @@ impl Project {
     }
 
     /// Does here what a commit or a history entry did elsewhere.
-    pub fn pick(&mut self, rev: &Rev, scope: Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
+    pub fn pick(&mut self, rev: &Rev, scope: &Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
         let (before, after) = self.both_sides(rev)?;
         let rules = MergeRules {
             ours_label: self.branch.clone(),
@@ -99,6 +115,25 @@ impl Project {
             scope,
             &rules,
             TxMeta { label: label(&meta, format!("Pick {rev}")), ..meta },
+        )
+    }
+
+    /// Sets a part of the project back to how it was at a revision.
+    pub fn restore(&mut self, rev: &Rev, scope: &Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
+        let (from, to) = (self.view(), self.view_at(rev)?);
+        let rules = MergeRules {
+            ours_label: "present".into(),
+            theirs_label: rev.to_string(),
+            deleted: Deleted::Keep,
+            cause: None,
+        };
+        self.take(
+            rev,
+            &from,
+            &to,
+            scope,
+            &rules,
+            TxMeta { label: label(&meta, format!("Restore from {rev}")), ..meta },
         )
     }
 
@@ -126,7 +161,7 @@ impl Project {
         rev: &Rev,
         from: &View,
         to: &View,
-        scope: Scope,
+        scope: &Scope,
         rules: &MergeRules,
         meta: TxMeta,
     ) -> Result<Taken, ScopeError> {
@@ -146,7 +181,7 @@ fn label(meta: &TxMeta, otherwise: String) -> String {
 }
 
 /// The part of a difference that lies in a scope, in key order.
-fn steps(from: &View, to: &View, scope: Scope) -> Result<Vec<Step>, ScopeError> {
+fn steps(from: &View, to: &View, scope: &Scope) -> Result<Vec<Step>, ScopeError> {
     let inside = keys_of(from, to, scope)?;
     let mut steps = Vec::new();
     for difference in from.state().diff(to.state()) {
@@ -156,8 +191,9 @@ fn steps(from: &View, to: &View, scope: Scope) -> Result<Vec<Step>, ScopeError> 
         }
         let bytes = |side: &Option<Value>| side.as_ref().map(|value| value.to_vec());
         let (base, mut theirs) = (bytes(&difference.before), bytes(&difference.after));
-        if let Scope::Context(context) = scope {
-            match of_context(&difference.key, base.as_deref(), theirs.as_deref(), context) {
+        if !scope.contexts.is_empty() {
+            let contexts = &scope.contexts;
+            match of_contexts(&difference.key, base.as_deref(), theirs.as_deref(), contexts) {
                 Some(part) => theirs = part,
                 None => continue,
             }
@@ -168,38 +204,39 @@ fn steps(from: &View, to: &View, scope: Scope) -> Result<Vec<Step>, ScopeError> 
 }
 
 /// The keys of a scope; none means all.
-fn keys_of(from: &View, to: &View, scope: Scope) -> Result<Option<BTreeSet<Vec<u8>>>, ReadError> {
+fn keys_of(from: &View, to: &View, scope: &Scope) -> Result<Option<BTreeSet<Vec<u8>>>, ReadError> {
+    if scope.entities.is_empty() {
+        return Ok(None);
+    }
     let mut keys = BTreeSet::new();
     for view in [from, to] {
-        match scope {
-            Scope::All | Scope::Context(_) => return Ok(None),
-            Scope::Entity(id) => keys.extend(view.locate(id)?.map(|key| key.to_bytes())),
-            Scope::Subtree(id) => {
-                if let Some(top) = view.locate(id)? {
-                    keys.extend(subtree(view, &top)?.iter().map(EntityKey::to_bytes));
-                }
+        for id in &scope.entities {
+            match view.locate(*id)? {
+                Some(key) if scope.alone => drop(keys.insert(key.to_bytes())),
+                Some(top) => keys.extend(subtree(view, &top)?.iter().map(EntityKey::to_bytes)),
+                None => {}
             }
         }
     }
     Ok(Some(keys))
 }
 
-/// The record with only the fields of one context changed; nothing where none is.
-fn of_context(
+/// The record with only the fields of some contexts changed; nothing where none is.
+fn of_contexts(
     key: &[u8],
     from: Option<&[u8]>,
     to: Option<&[u8]>,
-    context: HistoryContext,
+    contexts: &[HistoryContext],
 ) -> Option<Option<Vec<u8>>> {
     let kind = EntityKey::from_bytes(key).ok()?.kind;
     let fields = |bytes: &[u8]| RecordView::parse(bytes).ok()?.fields().ok();
     let (Some(from), Some(to)) = (from, to) else {
-        return (field_context(kind, "") == context).then(|| to.map(<[u8]>::to_vec));
+        return contexts.contains(&field_context(kind, "")).then(|| to.map(<[u8]>::to_vec));
     };
     let (mut merged, to) = (fields(from)?, fields(to)?);
     let before = merged.clone();
     for (name, value) in to {
-        if field_context(kind, &name) == context {
+        if contexts.contains(&field_context(kind, &name)) {
             merged.insert(name, value);
         }
     }

@@ -1,0 +1,133 @@
+//! Care: collecting what nothing reaches, checking, and the files beside the tree.
+
+use std::{collections::BTreeSet, path::Path};
+
+use pulse_schemas::{
+    entity::{AnyEntity, Variant},
+    hash::Hash,
+    id::EntityKind,
+    record::{EntityKey, RecordView},
+};
+
+use super::{Project, STORE_DIR};
+use crate::{
+    backend::Swept,
+    blob::{BlobError, BlobStore},
+    cache::{CacheError, DiskCache},
+    fsck::{self, FsckError, Report},
+    refs::{Refs, RefsError},
+    repo::{HistoryChange, RepoError},
+    tree::{Snapshot, TreeError, empty_root},
+    view::ReadError,
+};
+
+/// Where the bytes beside the tree lie, inside the store's folder.
+const BLOB_DIR: &str = "blobs";
+const CACHE_DIR: &str = "cache";
+
+#[derive(Debug, thiserror::Error)]
+pub enum CareError {
+    #[error("the project lies in memory and has no files; save it to a folder first")]
+    InMemory,
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    #[error(transparent)]
+    Refs(#[from] RefsError),
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// What a collection removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    pub nodes: Swept,
+    pub bytes_before: u64,
+    pub bytes_after: u64,
+}
+
+impl Project {
+    /// Removes what no commit, draft, history entry, variant or open view reaches.
+    pub fn gc(&mut self) -> Result<Cleaned, CareError> {
+        let bytes_before = self.repo.size()?;
+        let roots = self.live_roots()?;
+        let nodes = self.repo.gc(&roots)?;
+        let bytes_after = self.repo.size()?;
+        Ok(Cleaned { nodes, bytes_before, bytes_after })
+    }
+
+    /// Collects, then gives free space back to the file system.
+    pub fn compact(&mut self) -> Result<Cleaned, CareError> {
+        let mut cleaned = self.gc()?;
+        self.repo.compact()?;
+        cleaned.bytes_after = self.repo.size()?;
+        Ok(cleaned)
+    }
+
+    /// Every root that something other than the working copy names.
+    pub fn live_roots(&self) -> Result<Vec<Hash>, CareError> {
+        let mut roots: BTreeSet<Hash> = self.refs().roots()?.into_iter().collect();
+        let mut overlays = BTreeSet::new();
+        for root in roots.iter().chain([&self.root()]) {
+            overlays_of(&self.repo.snapshot(*root)?, &mut overlays)?;
+        }
+        // Undo can bring back a variant that no state holds at present.
+        for row in self.repo.history(0, self.repo.seq() + 1)? {
+            if let HistoryChange::Patch(changes) = &row.change {
+                for change in changes.iter().filter(|change| is_variant(&change.key)) {
+                    let sides = [&change.before, &change.after].into_iter().flatten();
+                    overlays.extend(sides.filter_map(|bytes| overlay_of(bytes)));
+                }
+            }
+        }
+        overlays.remove(&empty_root());
+        for overlay in overlays {
+            // One that is gone already is a finding for `fsck`, not a reason to keep rubbish.
+            if self.repo.snapshot(overlay).is_ok() {
+                roots.insert(overlay);
+            }
+        }
+        Ok(roots.into_iter().collect())
+    }
+
+    /// Bytes by content hash: plugin states, edited audio.
+    pub fn blobs(&self) -> Result<BlobStore, CareError> {
+        let dir = self.dir().ok_or(CareError::InMemory)?;
+        Ok(BlobStore::open(&dir.join(STORE_DIR).join(BLOB_DIR))?)
+    }
+
+    /// The cache of rendered audio, up to `limit_bytes`.
+    pub fn cache(&self, limit_bytes: u64) -> Result<DiskCache, CareError> {
+        let dir = self.dir().ok_or(CareError::InMemory)?;
+        Ok(DiskCache::open(&dir.join(STORE_DIR).join(CACHE_DIR), limit_bytes)?)
+    }
+
+    /// Checks the closed project in `dir`; with `repair`, puts right what can be proved.
+    pub fn fsck(dir: &Path, repair: bool) -> Result<Report, FsckError> {
+        let roots_of = |meta: &Snapshot| Refs::new(meta).roots().unwrap_or_default();
+        fsck::fsck(&dir.join(STORE_DIR), repair, &roots_of)
+    }
+}
+
+fn is_variant(key: &[u8]) -> bool {
+    EntityKey::from_bytes(key).is_ok_and(|key| key.kind == EntityKind::Variant)
+}
+
+fn overlay_of(bytes: &[u8]) -> Option<Hash> {
+    match RecordView::parse(bytes).ok()?.entity().ok()? {
+        AnyEntity::Variant(Variant { overlay, .. }) => Some(overlay).filter(|it| *it != Hash::ZERO),
+        _ => None,
+    }
+}
+
+fn overlays_of(state: &Snapshot, overlays: &mut BTreeSet<Hash>) -> Result<(), TreeError> {
+    for entry in state.scan(&EntityKey::kind_prefix(EntityKind::Variant)) {
+        overlays.extend(overlay_of(&entry?.1));
+    }
+    Ok(())
+}

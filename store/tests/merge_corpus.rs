@@ -1,0 +1,408 @@
+//! The merge corpus: `tests/fixtures/merge/*.json`, one scenario per file.
+//!
+//! Every scenario begins with the song of `merge-song.json`, changed by its own `base`. `ours` and
+//! `theirs` are edits by name: null deletes with all that cannot live without it, an object
+//! changes fields (`params.freq` inside a map) or, with a `kind`, adds. `@name` is the id of
+//! another entity. `expect` lists fields of the merged song (null: gone) and `conflicts` all
+//! conflicts as `name field cause` (`-` is the whole entity).
+//!
+//! Beside what a scenario expects, an oracle looks at every field that either side changed: it
+//! must be there, or a conflict must keep it. Anything else is a silent loss. A conflict that no
+//! scenario expects is a false one. The goal is 0 and 0.
+
+mod common;
+
+use std::{collections::BTreeMap, path::Path};
+
+use common::{by, project};
+use pulse_schemas::{
+    entity::{AnyEntity, Conflict, OnDelete, map_fields, set_fields},
+    id::{AnyId, EntityId, EntityKind},
+};
+use pulse_store::{
+    project::{Project, Resolution},
+    rev::Rev,
+    tx::Tx,
+    view::View,
+};
+use serde_json::{Map, Value};
+
+type Edits = BTreeMap<String, Value>;
+type Fields = Map<String, Value>;
+
+#[derive(serde::Deserialize)]
+struct Scenario {
+    #[serde(rename = "about")]
+    _about: String,
+    #[serde(default)]
+    base: Edits,
+    ours: Edits,
+    theirs: Edits,
+    expect: Edits,
+    conflicts: Vec<String>,
+}
+
+#[derive(serde::Deserialize)]
+struct Song {
+    entities: Edits,
+}
+
+/// The ids of everything a scenario names.
+struct Names {
+    ids: BTreeMap<String, AnyId>,
+}
+
+impl Names {
+    fn new(project: &Project, parts: &[&Edits]) -> Names {
+        let mut ids = BTreeMap::new();
+        for (name, edit) in parts.iter().flat_map(|part| part.iter()) {
+            let Some(kind) = edit.get("kind") else { continue };
+            let kind: EntityKind = serde_json::from_value(kind.clone()).unwrap();
+            let hash = pulse_schemas::hash::Hash::of(name.as_bytes());
+            let id = EntityId::from_bytes(hash.0[..16].try_into().unwrap());
+            ids.insert(name.clone(), AnyId { kind, id });
+        }
+        let entity = project.view().all::<pulse_schemas::entity::Project>().unwrap().remove(0);
+        ids.insert("project".into(), entity.id.any());
+        Names { ids }
+    }
+
+    fn id(&self, name: &str) -> AnyId {
+        *self.ids.get(name).unwrap_or_else(|| panic!("nothing is called {name}"))
+    }
+
+    fn name(&self, id: AnyId) -> &str {
+        self.ids.iter().find(|(_, it)| **it == id).map_or("?", |(name, _)| name)
+    }
+
+    fn link(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => match text.strip_prefix('@') {
+                Some(name) => Value::String(self.id(name).to_string()),
+                None => value.clone(),
+            },
+            Value::Array(items) => items.iter().map(|item| self.link(item)).collect(),
+            Value::Object(map) => Value::Object(
+                map.iter().map(|(name, value)| (name.clone(), self.link(value))).collect(),
+            ),
+            other => other.clone(),
+        }
+    }
+}
+
+fn apply(project: &mut Project, names: &Names, edits: &Edits) {
+    let mut tx = project.begin(by("a"));
+    for (name, edit) in edits {
+        let id = names.id(name);
+        let present = tx.any(id).unwrap();
+        let Value::Object(changes) = names.link(edit) else {
+            if present.is_some() {
+                tx.remove_cascade(id).unwrap();
+            }
+            continue;
+        };
+        put(&mut tx, id, present, changes);
+    }
+    tx.commit().unwrap();
+}
+
+fn put(tx: &mut Tx<'_>, id: AnyId, present: Option<AnyEntity>, changes: Fields) {
+    let mut fields = match &present {
+        Some(entity) => entity.fields(),
+        None => Fields::from_iter([("id".to_owned(), Value::String(id.to_string()))]),
+    };
+    for (path, value) in changes.into_iter().filter(|(path, _)| path != "kind") {
+        match path.split_once('.') {
+            None => drop(fields.insert(path, value)),
+            Some((field, key)) => {
+                let map = fields.get_mut(field).and_then(Value::as_object_mut).unwrap();
+                match value {
+                    Value::Null => drop(map.remove(key)),
+                    value => drop(map.insert(key.to_owned(), value)),
+                }
+            }
+        }
+    }
+    let (entity, unknown) = AnyEntity::from_fields(id.kind, fields).unwrap();
+    assert!(unknown.is_empty(), "unknown fields: {unknown:?}");
+    let owner_changed = present.as_ref().and_then(AnyEntity::owner) != entity.owner();
+    if present.is_some() && owner_changed {
+        tx.remove(id).unwrap();
+    }
+    tx.put(entity).unwrap();
+}
+
+/// A project with both branches made, ours open.
+struct Case {
+    project: Project,
+    names: Names,
+    base: View,
+    ours: View,
+    theirs: View,
+}
+
+fn case(song: &Song, scenario: &Scenario, mirrored: bool) -> Case {
+    let mut project = project();
+    let parts = [&song.entities, &scenario.base, &scenario.ours, &scenario.theirs];
+    let names = Names::new(&project, &parts);
+    apply(&mut project, &names, &song.entities);
+    apply(&mut project, &names, &scenario.base);
+    project.commit("base", by("a")).unwrap();
+    let base = project.view();
+    project.branch("theirs", &Rev::working(), by("a")).unwrap();
+    let (ours, theirs) = match mirrored {
+        false => (&scenario.ours, &scenario.theirs),
+        true => (&scenario.theirs, &scenario.ours),
+    };
+    apply(&mut project, &names, ours);
+    let our_view = project.view();
+    project.switch("theirs", by("a")).unwrap();
+    apply(&mut project, &names, theirs);
+    let their_view = project.view();
+    let _ = project.commit("theirs", by("a"));
+    project.switch("main", by("a")).unwrap();
+    Case { project, names, base, ours: our_view, theirs: their_view }
+}
+
+/// The JSON of an entity where it has one.
+fn fields(view: &View, id: AnyId) -> Option<Fields> {
+    view.any(id).unwrap().map(|entity| entity.fields())
+}
+
+/// Everything that a side changed and that neither the merged state nor a conflict has.
+fn losses(case: &Case, side: &View, merged: &View, conflicts: &[Conflict]) -> Vec<String> {
+    let mut lost = Vec::new();
+    for change in pulse_store::diff::changes(&case.base, side).unwrap() {
+        let id = change.key.any_id();
+        let (before, after) = (fields(&case.base, id), fields(side, id));
+        let now = fields(merged, id);
+        let covered = |path: &str| is_covered(case, id, path, conflicts);
+        match (&before, &after) {
+            (Some(_), None) if now.is_some() && !covered("") => lost.push(format!("{id} deleted")),
+            (None, Some(_)) if now.is_none() && !covered("") && !is_doubled(merged, side, id) => {
+                lost.push(format!("{} added", case.names.name(id)));
+            }
+            (before, Some(after)) => {
+                let Some(now) = now else { continue };
+                let empty = Fields::new();
+                for path in lost_paths(id.kind, before.as_ref().unwrap_or(&empty), after, &now) {
+                    if !covered(&path) {
+                        lost.push(format!("{} {path}", case.names.name(id)));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    lost
+}
+
+/// Another point like it stands at its place.
+fn is_doubled(merged: &View, side: &View, id: AnyId) -> bool {
+    let Some(entity) = side.any(id).unwrap() else { return false };
+    let without_id = |entity: &AnyEntity| {
+        let mut fields = entity.fields();
+        fields.remove("id");
+        fields
+    };
+    let owner = entity.owner();
+    let members = owner.map(|owner| merged.member_keys(owner).unwrap()).unwrap_or_default();
+    members.iter().any(|key| {
+        let other = merged.entity(key).unwrap().unwrap();
+        key.kind == id.kind && without_id(&other) == without_id(&entity)
+    })
+}
+
+fn lost_paths(kind: EntityKind, before: &Fields, after: &Fields, now: &Fields) -> Vec<String> {
+    let mut lost = Vec::new();
+    for (name, value) in after {
+        if before.get(name) == Some(value) || now.get(name) == Some(value) {
+            continue;
+        }
+        let is_fade = kind == EntityKind::Clip && name.starts_with("fade");
+        if map_fields(kind).contains(&name.as_str()) || is_fade {
+            let as_map = |fields: &Fields| fields.get(name).and_then(Value::as_object).cloned();
+            let [was, will, is] = [before, after, now].map(|it| as_map(it).unwrap_or_default());
+            for key in was.keys().chain(will.keys()) {
+                if was.get(key) != will.get(key) && is.get(key) != will.get(key) {
+                    lost.push(format!("{name}.{key}"));
+                }
+            }
+        } else if set_fields(kind).contains(&name.as_str()) {
+            let as_list = |fields: &Fields| fields.get(name).and_then(Value::as_array).cloned();
+            let [was, will, is] = [before, after, now].map(|it| as_list(it).unwrap_or_default());
+            let added = will.iter().filter(|item| !was.contains(item));
+            let removed = was.iter().filter(|item| !will.contains(item));
+            if added.clone().any(|item| !is.contains(item))
+                || removed.clone().any(|item| is.contains(item))
+            {
+                lost.push(name.clone());
+            }
+        } else {
+            lost.push(name.clone());
+        }
+    }
+    lost
+}
+
+/// A conflict about the field, the entity or something that the entity cannot live without.
+fn is_covered(case: &Case, id: AnyId, path: &str, conflicts: &[Conflict]) -> bool {
+    let mut open = vec![id];
+    let mut seen = Vec::new();
+    while let Some(here) = open.pop() {
+        let about = |conflict: &&Conflict| {
+            conflict.subject == Some(here)
+                && (conflict.field.is_empty() || (here == id && conflict.field == path))
+        };
+        if conflicts.iter().any(|conflict| about(&conflict)) {
+            return true;
+        }
+        seen.push(here);
+        for view in [&case.base, &case.ours, &case.theirs] {
+            let Some(entity) = view.any(here).unwrap() else { continue };
+            let above = entity.references().into_iter();
+            let above = above.filter(|it| it.on_delete != OnDelete::Keep);
+            open.extend(above.map(|it| it.target).filter(|it| !seen.contains(it)));
+        }
+    }
+    false
+}
+
+fn describe(names: &Names, conflicts: &[Conflict]) -> Vec<String> {
+    let mut texts: Vec<String> = conflicts
+        .iter()
+        .map(|conflict| {
+            let field = if conflict.field.is_empty() { "-" } else { &conflict.field };
+            let cause = serde_json::to_value(conflict.cause).unwrap();
+            let subject = conflict.subject.map_or("?", |id| names.name(id));
+            format!("{subject} {field} {}", cause.as_str().unwrap_or("?"))
+        })
+        .collect();
+    texts.sort();
+    texts
+}
+
+#[derive(Default, Debug, PartialEq)]
+struct Report {
+    scenarios: usize,
+    silent: Vec<String>,
+    false_conflicts: Vec<String>,
+    wrong: Vec<String>,
+}
+
+fn run(name: &str, song: &Song, scenario: &Scenario, report: &mut Report) {
+    report.scenarios += 1;
+    let mut case = case(song, scenario, false);
+    let outcome = case.project.merge(&Rev::name("theirs"), by("a")).unwrap();
+    let (merged, conflicts) = (case.project.view(), outcome.conflicts);
+    let mut expected = scenario.conflicts.clone();
+    expected.sort();
+    let found = describe(&case.names, &conflicts);
+    for conflict in found.iter().filter(|it| !expected.contains(it)) {
+        report.false_conflicts.push(format!("{name}: {conflict}"));
+    }
+    for conflict in expected.iter().filter(|it| !found.contains(it)) {
+        report.wrong.push(format!("{name}: no conflict {conflict}, but {found:?}"));
+    }
+    for side in [&case.ours, &case.theirs] {
+        let lost = losses(&case, side, &merged, &conflicts);
+        report.silent.extend(lost.into_iter().map(|lost| format!("{name}: {lost}")));
+    }
+    for (entity, expect) in &scenario.expect {
+        let found = fields(&merged, case.names.id(entity));
+        let holds = match (case.names.link(expect), &found) {
+            (Value::Null, None) => true,
+            (Value::Object(expect), Some(found)) => {
+                expect.iter().all(|(name, value)| found.get(name) == Some(value))
+            }
+            _ => false,
+        };
+        if !holds {
+            report.wrong.push(format!("{name}: {entity} is {found:?}, expected {expect}"));
+        }
+    }
+    mirrored(name, song, scenario, &merged, &conflicts, report);
+    settled(name, &mut case, &conflicts, report);
+}
+
+/// The other way round nothing is lost either, and without conflicts it is the same song.
+fn mirrored(
+    name: &str,
+    song: &Song,
+    scenario: &Scenario,
+    merged: &View,
+    conflicts: &[Conflict],
+    report: &mut Report,
+) {
+    let mut case = case(song, scenario, true);
+    let outcome = case.project.merge(&Rev::name("theirs"), by("a")).unwrap();
+    let mirror = case.project.view();
+    for side in [&case.ours, &case.theirs] {
+        let lost = losses(&case, side, &mirror, &outcome.conflicts);
+        report.silent.extend(lost.into_iter().map(|lost| format!("{name} mirrored: {lost}")));
+    }
+    if outcome.conflicts.len() != conflicts.len() {
+        report.wrong.push(format!("{name}: mirrored has other conflicts"));
+    }
+    let doubled = name.contains("alike-at-one-place");
+    let sets = name.contains("by-element");
+    if conflicts.is_empty() && !doubled && !sets && mirror.root() != merged.root() {
+        report.wrong.push(format!("{name}: the two directions differ"));
+    }
+}
+
+/// Every conflict can be settled either way, and afterwards the song is valid.
+fn settled(name: &str, case: &mut Case, conflicts: &[Conflict], report: &mut Report) {
+    for resolution in [Resolution::Ours, Resolution::Theirs] {
+        let mut done = 0;
+        for conflict in conflicts {
+            match case.project.resolve(conflict.id, &resolution, by("a")) {
+                Ok(_) => done += 1,
+                // Two edits that exclude each other: theirs waits until ours gives way.
+                Err(pulse_store::project::ResolveError::Tx(pulse_store::tx::TxError::Breach(
+                    _,
+                ))) => {}
+                Err(error) => report.wrong.push(format!("{name}: {resolution:?}: {error}")),
+            }
+        }
+        for _ in 0..done {
+            case.project.undo("a", None).unwrap();
+        }
+    }
+}
+
+#[test]
+fn no_scenario_loses_anything_and_none_conflicts_without_need() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+    let song: Song = serde_json::from_str(&read(&fixtures.join("merge-song.json"))).unwrap();
+    let mut paths: Vec<_> = std::fs::read_dir(fixtures.join("merge"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let mut report = Report::default();
+    for path in paths {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let scenario: Scenario =
+            serde_json::from_str(&read(&path)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        run(&name, &song, &scenario, &mut report);
+    }
+    println!(
+        "{} scenarios: {} silent losses, {} false conflicts",
+        report.scenarios,
+        report.silent.len(),
+        report.false_conflicts.len()
+    );
+    assert!(report.scenarios >= 100);
+    let findings = [&report.silent, &report.false_conflicts, &report.wrong];
+    let all: Vec<&String> = findings.into_iter().flatten().collect();
+    assert!(all.is_empty(), "{all:#?}");
+    let kinds: std::collections::BTreeSet<EntityKind> = song
+        .entities
+        .values()
+        .map(|it| serde_json::from_value(it["kind"].clone()).unwrap())
+        .collect();
+    // The project is there anyway, and conflicts have scenarios of their own.
+    assert_eq!(kinds.len() + 2, EntityKind::ALL.len());
+}
