@@ -102,7 +102,7 @@ fn note(entity: &AnyEntity, target: AnyId) -> Vec<u8> {
             let taps = matches!(channel.input,
                 ChannelInput::Channel { source, .. } if source.any() == target);
             let is_master = channel.channel_kind == ChannelKind::Master;
-            vec![TAPS_TARGET * u8::from(taps) | IS_MASTER * u8::from(is_master)]
+            vec![(TAPS_TARGET * u8::from(taps)) | (IS_MASTER * u8::from(is_master))]
         }
         _ => Vec::new(),
     }
