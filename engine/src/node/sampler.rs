@@ -119,6 +119,7 @@ struct Sampler {
 impl Node for Sampler {
     fn prepare(&mut self, setup: &Setup) {
         self.rate = setup.rate();
+        self.patch = None;
         self.voices = vec![Voice::default(); VOICES];
         self.turns = vec![0; GROUPS];
         self.reset();

@@ -149,6 +149,7 @@ impl Node for Synth {
     fn prepare(&mut self, setup: &Setup) {
         let _ = Wavetables::shared();
         self.rate = setup.rate();
+        self.patch = None;
         self.voices = vec![Voice::default(); VOICES];
         self.reset();
     }

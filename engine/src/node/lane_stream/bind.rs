@@ -8,7 +8,7 @@ use pulse_schemas::graph::{PlacedClip, StretchMode};
 
 use super::{
     plan::{CHUNK, ClipPlan, Reader, SCRATCH},
-    stretch::{Elastic, Stretcher, Tape},
+    stretch::{Method, elastic, tape},
     warp,
 };
 use crate::{
@@ -111,7 +111,7 @@ fn converted(
     speed: f64,
 ) -> (Reader, u64) {
     let whole = read_range(&**source, start, frames);
-    match whole.and_then(|audio| Tape.stretch(&audio, rate, speed, 0.0).ok()) {
+    match whole.and_then(|audio| tape(&audio, rate, speed, 0.0)) {
         Some(audio) => {
             let length = audio.frames() as u64;
             (Reader::Direct(Arc::new(audio), 0), length)
@@ -141,9 +141,8 @@ fn stretched(
     if let Some(found) = cached(&STRETCHED, &key) {
         return Some(found);
     }
-    let stretcher: &dyn Stretcher =
-        if stretch.mode == StretchMode::Elastic { &Elastic } else { &Tape };
-    let audio = Arc::new(warp::render(spec, &**source, frames, rate, stretcher)?);
+    let method: Method = if stretch.mode == StretchMode::Elastic { elastic } else { tape };
+    let audio = Arc::new(warp::render(spec, &**source, frames, rate, method)?);
     keep(&STRETCHED, key, &audio);
     Some(audio)
 }

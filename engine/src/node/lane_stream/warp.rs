@@ -6,7 +6,7 @@
 
 use pulse_schemas::graph::{PlacedClip, WarpAnchor};
 
-use super::stretch::Stretcher;
+use super::stretch::Method;
 use crate::{
     buffer::{AudioBuffer, AudioSource},
     node::media::read_range,
@@ -89,20 +89,20 @@ fn usable(anchors: &[WarpAnchor]) -> Vec<WarpAnchor> {
     kept
 }
 
-/// The whole content of a stretched clip at `rate`, or `None` if the stretcher cannot.
+/// The whole content of a stretched clip at `rate`, or `None` if the method cannot.
 pub fn render(
     spec: &PlacedClip,
     source: &dyn AudioSource,
     source_frames: u64,
     rate: u32,
-    stretcher: &dyn Stretcher,
+    method: Method,
 ) -> Option<AudioBuffer> {
     let pieces = pieces(spec, source_frames, (source.rate(), rate));
     let frames = libm::ceil(pieces.last()?.content.1) as usize;
     let mut made = AudioBuffer::silent(rate, source.channels().clamp(1, 2), frames);
     for (i, piece) in pieces.iter().enumerate() {
         let joined = (i > 0, i + 1 < pieces.len());
-        add_piece(spec, source, piece, joined, stretcher, &mut made)?;
+        add_piece(spec, source, piece, joined, method, &mut made)?;
     }
     Some(made)
 }
@@ -112,7 +112,7 @@ fn add_piece(
     source: &dyn AudioSource,
     piece: &Piece,
     joined: (bool, bool),
-    stretcher: &dyn Stretcher,
+    method: Method,
     made: &mut AudioBuffer,
 ) -> Option<()> {
     let slope = piece.slope();
@@ -121,7 +121,7 @@ fn add_piece(
     let to = (libm::ceil(piece.source.1 + margin) as u64).min(source.frames());
     let audio = read_range(source, from, to.saturating_sub(from))?;
     let tempo = slope * f64::from(made.rate()) / f64::from(source.rate());
-    let stretched = stretcher.stretch(&audio, made.rate(), tempo, spec.stretch.pitch).ok()?;
+    let stretched = method(&audio, made.rate(), tempo, spec.stretch.pitch)?;
     let start = libm::rint(piece.content.0) as i64;
     let end = libm::rint(piece.content.1) as i64;
     // The stretched frame that lies on content frame 0.
