@@ -10,7 +10,7 @@ use crate::{
 const FRAMES: usize = 3000;
 
 /// Eight rigs set up by `configure` give the same output alone and in one batch, with every
-/// instruction set of this machine, and end in the same state.
+/// instruction set of this machine.
 pub fn check_lanes(kind: &'static NodeKind, channels: usize, configure: &dyn Fn(usize, &mut Rig)) {
     let make_rigs = || -> Vec<Rig> {
         (0..LANES)
