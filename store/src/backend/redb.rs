@@ -141,8 +141,14 @@ impl RedbBackend {
         if let Some(readers) = &*read(&self.readers) {
             return Ok(readers.clone());
         }
+        // Opened under the lock: a commit in between clears the slot only after this fills it, so
+        // an old state is never left in it.
+        let mut slot = write(&self.readers);
+        if let Some(readers) = &*slot {
+            return Ok(readers.clone());
+        }
         let readers = Arc::new(self.open_readers()?);
-        *write(&self.readers) = Some(readers.clone());
+        *slot = Some(readers.clone());
         Ok(readers)
     }
 

@@ -21,6 +21,8 @@ impl Repo {
         };
         let swept = keeper.run(move |backend| backend.sweep(&|hash| marks.contains(hash)));
         let swept = swept.map_err(RepoError::Failed)?.unwrap_or_default();
+        // A collected version must not come back half from memory and be built upon.
+        self.tree.drop_cache();
         (self.nodes_written, self.nodes_live) = (0, swept.kept);
         Ok(swept)
     }

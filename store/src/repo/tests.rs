@@ -127,3 +127,49 @@ fn many_small_transactions_share_their_syncs_and_checkpoints() {
     assert_eq!(value(repo.head(), "49").as_deref(), Some("999"));
     assert_eq!(repo.history(1, u64::MAX).unwrap().len(), 1_000);
 }
+
+#[test]
+fn a_collected_version_is_gone_and_a_named_one_is_not() {
+    let mut repo = Repo::in_memory(&options()).unwrap();
+    let import = project_like(3_000);
+    let keep = |edits| Transaction { edits, keep: true, ..Transaction::default() };
+    let named = repo.commit(keep(&import[..1_000])).unwrap().after.root();
+    let unnamed = repo.commit(keep(&import[1_000..1_500])).unwrap().after.root();
+    repo.commit(keep(&import[1_500..1_700])).unwrap();
+    let held = repo.commit(keep(&import[1_700..1_900])).unwrap().after;
+    repo.commit(keep(&import[1_900..2_000])).unwrap();
+    let swept = repo.gc(&[named]).unwrap();
+    assert!(swept.nodes > 0 && swept.kept > 0, "{swept:?}");
+    assert!(matches!(repo.snapshot(unnamed), Err(TreeError::Missing { .. })));
+    assert_eq!(repo.snapshot(named).unwrap().iter().filter(Result::is_ok).count(), 1_000);
+    assert_eq!(held.iter().filter(Result::is_ok).count(), 1_900);
+    assert_eq!(repo.head().iter().filter(Result::is_ok).count(), 2_000);
+    assert_eq!(repo.version_at(2).unwrap().root(), unnamed);
+}
+
+#[test]
+fn many_edits_do_not_grow_the_file_for_ever() {
+    let soak = std::env::var_os("PULSE_SOAK").is_some();
+    let (entries, rounds) = if soak { (100_000, 10_000) } else { (4_000, 800) };
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { checkpoint_rows: 64, ..options() };
+    let mut repo = Repo::create(dir.path(), &options).unwrap();
+    let edits = project_like(entries);
+    repo.commit(Transaction { edits: &edits, ..Transaction::default() }).unwrap();
+    repo.prune_history(2).unwrap();
+    repo.gc(&[]).unwrap();
+    repo.compact().unwrap();
+    let fresh = repo.size().unwrap();
+    for round in 0..rounds {
+        let edit = &edits[(round as usize * 7_919) % edits.len()];
+        let edit = [Edit::put(edit.key.clone(), format!("{round:060}"))];
+        repo.commit(Transaction { edits: &edit, ..Transaction::default() }).unwrap();
+    }
+    repo.prune_history(u64::MAX).unwrap();
+    repo.gc(&[]).unwrap();
+    repo.compact().unwrap();
+    let size = repo.size().unwrap();
+    assert!(size <= 2 * fresh, "{fresh} bytes became {size}");
+    let journal = std::fs::metadata(dir.path().join(layout::JOURNAL_FILE)).unwrap().len();
+    assert_eq!(journal, crate::journal::HEADER as u64);
+}
