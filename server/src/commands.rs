@@ -5,13 +5,21 @@
 //! One file a domain, one function a command.
 
 pub mod edit;
+pub mod page;
 
+mod history;
+mod project;
+mod session;
 mod track;
+mod version;
 
 use pulse_schemas::{
-    command::{Command, CommandSpec},
+    command::{Command, CommandSpec, Domain},
     error::ErrorCode,
 };
+
+use pulse_store::tx::{Committed, TxMeta};
+use serde_json::Value;
 
 use crate::{
     commands::edit::Edit,
@@ -22,7 +30,9 @@ use crate::{
 /// Does an edit inside a transaction; several may share one.
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
     match command {
+        Command::Project(command) => project::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
+        Command::Version(command) => version::edit(edit, command),
         other => Err(not_here(other.spec())),
     }
 }
@@ -30,14 +40,49 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
 /// Answers a question.
 pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
     match command {
+        Command::Project(command) => project::ask(session, command),
+        Command::Session(command) => session::ask(session, command),
         Command::Track(command) => track::ask(session, command),
+        Command::Version(command) => version::ask(session, command),
         other => Err(not_here(other.spec())),
     }
 }
 
 /// Does what is no edit: sessions, versions, transport, devices.
-pub fn act(_session: &mut Session, _caller: &Caller, command: &Command) -> Reply {
-    Err(not_here(command.spec()))
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    match command {
+        Command::History(command) => history::act(session, caller, command),
+        Command::Project(command) => project::act(session, caller, command),
+        Command::Session(command) => session::act(session, command),
+        Command::Version(command) => version::act(session, caller, command),
+        other => Err(not_here(other.spec())),
+    }
+}
+
+/// Edits whose transaction the store makes, because it brings back states
+/// instead of writing entities. They stand in no batch.
+pub fn whole(
+    session: &mut Session,
+    command: &Command,
+    meta: &TxMeta,
+) -> Option<Result<(Value, Committed), Refusal>> {
+    match command {
+        Command::Project(command) => project::whole(session, command, meta.clone()),
+        Command::Version(command) => version::whole(session, command, meta.clone()),
+        _ => None,
+    }
+}
+
+/// Questions that read something in first: what can be undone is known only
+/// once somebody asks.
+pub fn loads(command: &Command) -> bool {
+    command.spec().domain == Domain::History
+}
+
+/// An edit that can't share a transaction.
+pub fn alone(spec: &CommandSpec) -> Refusal {
+    let text = format!("`{}` can't stand in a batch", spec.full_name());
+    Refusal::new(ErrorCode::BatchForbidden, text)
 }
 
 /// A command that came to the wrong door, or has none.

@@ -18,6 +18,7 @@ pub mod ipc;
 pub mod clock;
 pub mod config;
 pub mod metrics;
+mod recent;
 mod refusal;
 mod song;
 pub mod templates;

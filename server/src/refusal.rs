@@ -3,6 +3,8 @@
 //! Every error of a user becomes a code that programs can act on; what is left
 //! is `internal.error`, and that is a defect to report.
 
+mod version;
+
 use pulse_schemas::{
     entity::Violation,
     error::{ErrorBody, ErrorCode},
@@ -159,6 +161,7 @@ impl From<OpenError> for Refusal {
                 Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
             }
             OpenError::Store(source) => store(&source, text),
+            OpenError::Version(error) => error.into(),
             _ => Refusal::new(ErrorCode::ProjectCorrupt, text),
         }
     }

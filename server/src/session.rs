@@ -7,8 +7,14 @@ use std::{path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
-    command::{Command, project::Batch, session::SessionState},
+    command::{
+        Command,
+        project::Batch,
+        session::{EngineState, SessionState, Warning},
+    },
+    entity::{AnyEntity, Conflict},
     error::{ErrorBody, ErrorCode},
+    job::Job,
 };
 use pulse_store::{
     changes::{Change, Changes},
@@ -22,6 +28,7 @@ use crate::{
     commands::{self, edit::Edit},
     config::Config,
     model::Published,
+    recent::Recent,
     refusal::{Refusal, Reply},
 };
 
@@ -63,6 +70,16 @@ pub struct Open {
     pub path: Option<PathBuf>,
 }
 
+/// Stops the audio engine and starts it again; true leaves plugins out.
+pub type RestartEngine = Box<dyn FnMut(bool) -> Result<(), Refusal>>;
+
+impl Open {
+    /// The folder as clients see it; empty in memory.
+    pub fn shown_path(&self) -> String {
+        self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
+    }
+}
+
 pub struct Session {
     pub config: Arc<Config>,
     pub registry: Arc<Registry>,
@@ -72,6 +89,18 @@ pub struct Session {
     pub outbox: Vec<Published>,
     /// The last transaction of the command that is being done.
     pub ticket: Option<Ticket>,
+    /// What everybody should know until it is over.
+    pub warnings: Vec<Warning>,
+    /// Work that goes on in the background, as its owner reports it.
+    pub jobs: Vec<Job>,
+    pub engine: EngineState,
+    /// Set while an audio engine is attached.
+    pub restart_engine: Option<RestartEngine>,
+    /// Connections, as the listener counts them.
+    pub clients: u32,
+    pub recent: Recent,
+    /// Where this process takes commands, for whoever finds the project locked.
+    pub socket: Option<String>,
     /// Where time comes from; a replay puts the log's own clock here.
     pub clock: fn() -> i64,
 }
@@ -85,6 +114,13 @@ impl Session {
             open: None,
             outbox: Vec::new(),
             ticket: None,
+            warnings: Vec::new(),
+            jobs: Vec::new(),
+            engine: EngineState::Stopped,
+            restart_engine: None,
+            clients: 0,
+            recent: Recent::of_user(),
+            socket: None,
             clock: || crate::clock::now().0,
         }
     }
@@ -111,7 +147,7 @@ impl Session {
         let reply = self.check_revision(expect_revision).and_then(|()| {
             if spec.is_edit() {
                 self.edit(caller, command)
-            } else if spec.read_only() {
+            } else if spec.read_only() && !commands::loads(command) {
                 commands::ask(self, caller, command)
             } else {
                 commands::act(self, caller, command)
@@ -186,6 +222,14 @@ impl Session {
     /// One transaction for one edit or for a batch of them.
     fn edit(&mut self, caller: &Caller, command: &Command) -> Reply {
         let meta = self.meta(caller, command)?;
+        if let Some(done) = commands::whole(self, command, &meta) {
+            let (mut reply, committed) = done?;
+            if let Value::Object(fields) = &mut reply {
+                fields.insert("edit".to_owned(), receipt(&committed));
+            }
+            self.committed(committed);
+            return Ok(reply);
+        }
         let registry = Arc::clone(&self.registry);
         let limit = usize::try_from(self.config.limits_batch).unwrap_or(usize::MAX);
         let now = meta.time;
@@ -231,7 +275,36 @@ impl Session {
                 payload: changed(&committed),
             });
         }
+        let is_conflict =
+            |entity: &Option<AnyEntity>| matches!(entity, Some(AnyEntity::Conflict(_)));
+        let mut changes = committed.changes.list.iter();
+        if changes.any(|change| is_conflict(&change.before) || is_conflict(&change.after)) {
+            let conflicts = self.view().ok().and_then(|view| view.all::<Conflict>().ok());
+            let remaining = conflicts.map_or(0, |conflicts| conflicts.len());
+            self.publish("version", "conflictsChanged", json!({ "remaining": remaining }));
+        }
         self.ticket = Some(committed.ticket);
+    }
+
+    /// Moves on in the session's life and tells everybody.
+    pub fn enter(&mut self, state: SessionState) -> Result<(), Refusal> {
+        self.state = state;
+        self.settled()
+    }
+
+    /// Tells where the session stands: its state, and whether there is something to save.
+    pub fn settled(&mut self) -> Result<(), Refusal> {
+        let dirty = match &self.open {
+            Some(open) => open.project.is_dirty()?,
+            None => false,
+        };
+        let project = self.open.as_ref().map(Open::shown_path);
+        self.publish(
+            "session",
+            "changed",
+            json!({"state": self.state, "dirty": dirty, "project": project}),
+        );
+        Ok(())
     }
 
     /// Adds an event to the command that is being done.

@@ -1,0 +1,236 @@
+//! Undo and redo: the store appends them as transactions of its own, so they
+//! are acts of the session and stand in no batch.
+
+use pulse_schemas::{
+    command::{
+        Command as Any,
+        history::{
+            Command, Entries, EntryShown, HistoryEntry, HistoryState, Jump, Jumped, List, NextStep,
+            Redo, Redone, Show, State, Undo, Undone,
+        },
+    },
+    entity::{AnyEntity, Conflict, HistoryContext},
+    envelope::Timestamp,
+    error::ErrorCode,
+    id::AnyId,
+    record::EntityKey,
+};
+use pulse_store::{
+    history::{Action, Entry},
+    project::{HistoryEntry as Row, Project},
+    repo::HistoryChange,
+    rev::Rev,
+    tx::{Committed, TxMeta},
+};
+use serde_json::json;
+
+use super::{edit::reply, page::window, version::describe::describe};
+use crate::{
+    refusal::{Refusal, Reply},
+    session::{Caller, Session},
+};
+
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    let meta =
+        TxMeta { label: String::new(), ..session.meta(caller, &Any::History(command.clone()))? };
+    match command {
+        Command::Undo(payload) => undo(session, payload, &meta),
+        Command::Redo(payload) => redo(session, payload, &meta),
+        Command::Jump(payload) => jump(session, payload, meta),
+        Command::State(payload) => state(session, caller, payload),
+        Command::List(payload) => list(session, payload),
+        Command::Show(payload) => show(session, payload),
+    }
+}
+
+fn undo(session: &mut Session, payload: &Undo, meta: &TxMeta) -> Reply {
+    let steps = walk(session, payload.count, meta, |project, meta| {
+        let (next, _) = project.undoable(&meta.client, payload.context)?;
+        Ok((next, project.undo_with(meta, payload.context)?))
+    })?;
+    let (undone, conflicts) = (steps.entries, steps.conflicts);
+    let project = session.project()?;
+    reply(Undone { undone, conflicts, revision: project.seq(), root: project.root() })
+}
+
+fn redo(session: &mut Session, payload: &Redo, meta: &TxMeta) -> Reply {
+    let steps = walk(session, payload.count, meta, |project, meta| {
+        let (_, next) = project.undoable(&meta.client, payload.context)?;
+        Ok((next, project.redo_with(meta, payload.context)?))
+    })?;
+    let (redone, conflicts) = (steps.entries, steps.conflicts);
+    let project = session.project()?;
+    reply(Redone { redone, conflicts, revision: project.seq(), root: project.root() })
+}
+
+struct Steps {
+    entries: Vec<NextStep>,
+    conflicts: Vec<Conflict>,
+}
+
+/// Up to `count` steps; running out of entries is an error at the first only.
+fn walk(
+    session: &mut Session,
+    count: Option<u32>,
+    meta: &TxMeta,
+    mut step: impl FnMut(&mut Project, TxMeta) -> Result<(Option<Entry>, Committed), Refusal>,
+) -> Result<Steps, Refusal> {
+    let mut steps = Steps { entries: Vec::new(), conflicts: Vec::new() };
+    for _ in 0..count.unwrap_or(1) {
+        let (entry, committed) = match step(session.project_mut()?, meta.clone()) {
+            Ok(done) => done,
+            Err(Refusal(error))
+                if error.code == ErrorCode::HistoryEmpty.as_str() && !steps.entries.is_empty() =>
+            {
+                break;
+            }
+            Err(error) => return Err(error),
+        };
+        steps.entries.extend(entry.as_ref().map(next_step));
+        steps.conflicts.extend(new_conflicts(&committed));
+        session.committed(committed);
+    }
+    told(session, meta)?;
+    Ok(steps)
+}
+
+/// Conflicts that a transaction left behind.
+pub fn new_conflicts(committed: &Committed) -> Vec<Conflict> {
+    let conflict = |entity: &Option<AnyEntity>| match entity {
+        Some(AnyEntity::Conflict(conflict)) => Some(conflict.clone()),
+        _ => None,
+    };
+    committed.changes.list.iter().filter_map(|change| conflict(&change.after)).collect()
+}
+
+fn told(session: &mut Session, meta: &TxMeta) -> Result<(), Refusal> {
+    let entry = session.project()?.seq();
+    session.publish("history", "changed", json!({"entry": entry, "clientId": meta.client}));
+    Ok(())
+}
+
+fn next_step(entry: &Entry) -> NextStep {
+    NextStep { entry: entry.id(), label: entry.label.clone(), contexts: entry.contexts.clone() }
+}
+
+fn jump(session: &mut Session, payload: &Jump, meta: TxMeta) -> Reply {
+    let committed = session.project_mut()?.jump(payload.entry, meta.clone())?;
+    session.committed(committed);
+    told(session, &meta)?;
+    let project = session.project()?;
+    reply(Jumped { revision: project.seq(), root: project.root() })
+}
+
+fn state(session: &mut Session, caller: &Caller, _: &State) -> Reply {
+    let project = session.project_mut()?;
+    let (undo, redo) = project.undoable(&caller.instance_id, None)?;
+    let mut state = HistoryState {
+        undo: undo.as_ref().map(next_step),
+        redo: redo.as_ref().map(next_step),
+        undo_in: Default::default(),
+        redo_in: Default::default(),
+        revision: project.seq(),
+    };
+    for context in HistoryContext::ALL {
+        let (undo, redo) = project.undoable(&caller.instance_id, Some(context))?;
+        let name = || context.name().to_owned();
+        state.undo_in.extend(undo.as_ref().map(|entry| (name(), next_step(entry))));
+        state.redo_in.extend(redo.as_ref().map(|entry| (name(), next_step(entry))));
+    }
+    reply(state)
+}
+
+/// Rows that are read at a time on the way back.
+const ROWS: u64 = 512;
+
+fn list(session: &mut Session, payload: &List) -> Reply {
+    let (skip, limit) = window(&payload.page);
+    let project = session.project_mut()?;
+    let mut entries = Vec::new();
+    let mut passed = 0;
+    let mut until = project.seq() + 1;
+    while until > 0 && entries.len() <= limit {
+        let from = until.saturating_sub(ROWS);
+        for row in project.history(from..until)?.iter().rev() {
+            if !is_listed(project, row, payload)? {
+                continue;
+            }
+            passed += 1;
+            if passed > skip && entries.len() <= limit {
+                entries.push(entry(row));
+            }
+        }
+        until = from;
+    }
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    reply(Entries { entries, more })
+}
+
+fn is_listed(project: &Project, row: &Row, payload: &List) -> Result<bool, Refusal> {
+    let context = payload.context.is_none_or(|context| row.info.contexts.contains(&context));
+    let client = payload.client_id.as_ref().is_none_or(|client| *client == row.info.client);
+    if row.info.action == Action::Refs || !context || !client {
+        return Ok(false);
+    }
+    match payload.entity {
+        Some(entity) => touches(project, row, entity),
+        None => Ok(true),
+    }
+}
+
+fn touches(project: &Project, row: &Row, entity: AnyId) -> Result<bool, Refusal> {
+    let concerns = |bytes: &[u8]| {
+        EntityKey::from_bytes(bytes)
+            .is_ok_and(|key| key.any_id() == entity || key.owner == Some(entity.id))
+    };
+    match &project.repo().history_row(row.seq)?.change {
+        HistoryChange::Patch(changes) => Ok(changes.iter().any(|change| concerns(&change.key))),
+        HistoryChange::Jump => {
+            let before = project.repo().snapshot(row.before)?;
+            for difference in before.diff(&project.repo().snapshot(row.after)?) {
+                if concerns(&difference?.key) {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        }
+    }
+}
+
+fn entry(row: &Row) -> HistoryEntry {
+    let info = &row.info;
+    let command: serde_json::Value = serde_json::from_slice(&info.command).unwrap_or_default();
+    let part = |name: &str| command.get(name).and_then(|part| part.as_str());
+    HistoryEntry {
+        entry: row.seq,
+        label: info.label.clone(),
+        command: match (part("domain"), part("name")) {
+            (Some(domain), Some(name)) => format!("{domain}.{name}"),
+            _ => String::new(),
+        },
+        contexts: info.contexts.clone(),
+        author: info.author.clone(),
+        client_id: info.client.clone(),
+        time: Timestamp(info.time),
+        root: row.after,
+        undoes: match info.action {
+            Action::Undo { entry } | Action::Redo { entry } => Some(entry),
+            Action::Edit | Action::Refs | Action::Switch => None,
+        },
+        applied: !row.undone,
+    }
+}
+
+fn show(session: &mut Session, payload: &Show) -> Reply {
+    let project = session.project_mut()?;
+    let rows = project.history(payload.entry..payload.entry.saturating_add(1))?;
+    let Some(row) = rows.first() else {
+        let text = format!("the history has no entry {}", payload.entry);
+        return Err(Refusal::new(ErrorCode::HistoryNotFound, text));
+    };
+    let before = project.view_at(&Rev::op(payload.entry.saturating_sub(1)))?;
+    let after = project.view_at(&Rev::op(payload.entry))?;
+    let changes = describe(&before, &after, &Default::default())?;
+    reply(EntryShown { entry: entry(row), changes })
+}

@@ -1,0 +1,233 @@
+//! Commits, branches, tags, differences, merges.
+//!
+//! The store makes the transactions of all of these, because a commit and the
+//! branch that points at it are one row. Three of them are edits all the same
+//! (`revert`, `pick`, `restore`): they come through [`whole`].
+
+pub mod describe;
+mod list;
+mod merge;
+mod restore;
+
+use pulse_schemas::{
+    command::{
+        Command as Any,
+        types::Rev as RevText,
+        version::{
+            Branch, Branched, Command, Commit, Committed as CommitReply, DeleteBranch, DeleteTag,
+            RenameBranch, Switch, Switched, Tag, TagInfo, Tagged,
+        },
+    },
+    error::ErrorCode,
+    hash::Hash,
+};
+use pulse_store::{
+    rev::{Rev, RevBase},
+    tx::{Committed, TxMeta},
+    version::{CommitHow, VersionError},
+};
+use serde_json::{Value, json};
+
+use super::edit::{Edit, done, reply};
+use crate::{
+    refusal::{Refusal, Reply},
+    session::{Caller, Session},
+};
+
+/// A revision as people write it.
+pub fn rev(text: &RevText) -> Result<Rev, Refusal> {
+    Ok(Rev::parse(&text.0)?)
+}
+
+pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
+    match command {
+        Command::Resolve(payload) => merge::resolve(edit, payload),
+        other => Err(super::alone(other.spec())),
+    }
+}
+
+/// Edits whose transaction the store makes.
+pub fn whole(
+    session: &mut Session,
+    command: &Command,
+    meta: TxMeta,
+) -> Option<Result<(Value, Committed), Refusal>> {
+    match command {
+        Command::Revert(payload) => Some(merge::revert(session, payload, meta)),
+        Command::Pick(payload) => Some(merge::pick(session, payload, meta)),
+        Command::Restore(payload) => Some(restore::restore(session, payload, meta)),
+        _ => None,
+    }
+}
+
+pub fn ask(session: &Session, command: &Command) -> Reply {
+    match command {
+        Command::Branches(_) => list::branches(session),
+        Command::Tags(_) => list::tags(session),
+        Command::Log(payload) => list::log(session, payload),
+        Command::Show(payload) => list::show(session, payload),
+        Command::Diff(payload) => list::diff(session, payload),
+        Command::MergePreview(payload) => merge::preview(session, payload),
+        Command::Conflicts(payload) => merge::conflicts(session, payload),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    let meta =
+        TxMeta { label: String::new(), ..session.meta(caller, &Any::Version(command.clone()))? };
+    match command {
+        Command::Commit(payload) => commit(session, payload, meta),
+        Command::Branch(payload) => branch(session, payload, meta),
+        Command::RenameBranch(payload) => rename_branch(session, payload, meta),
+        Command::DeleteBranch(payload) => delete_branch(session, payload, meta),
+        Command::Switch(payload) => switch(session, payload, meta),
+        Command::Tag(payload) => tag(session, payload, meta),
+        Command::DeleteTag(payload) => delete_tag(session, payload, meta),
+        Command::Merge(payload) => merge::merge(session, payload, meta),
+        Command::AbortMerge(_) => merge::abort(session),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+/// Tells where a branch or a tag points now.
+pub fn moved(session: &mut Session, name: &str, tag: bool, commit: Option<Hash>) {
+    session.publish("version", "moved", json!({"name": name, "tag": tag, "commit": commit}));
+}
+
+/// Tells where the open branch points now.
+pub fn branch_moved(session: &mut Session) -> Result<(), Refusal> {
+    let project = session.project()?;
+    let (name, tip) = (project.branch_name().to_owned(), project.tip()?);
+    moved(session, &name, false, Some(tip));
+    session.settled()
+}
+
+fn commit(session: &mut Session, payload: &Commit, meta: TxMeta) -> Reply {
+    let how = CommitHow { allow_empty: payload.allow_empty, amend: payload.amend };
+    let id = session.project_mut()?.commit_as(&payload.message, how, meta)?;
+    branch_moved(session)?;
+    let commit = list::commit_info(session.project()?, id)?;
+    reply(CommitReply { commit })
+}
+
+fn branch(session: &mut Session, payload: &Branch, meta: TxMeta) -> Reply {
+    let at = payload.at.as_ref().map(rev).transpose()?.unwrap_or_else(Rev::working);
+    let project = session.project_mut()?;
+    let known = project.refs().branch(&payload.name)?.is_some();
+    if known && payload.force {
+        let tip = project.resolve_commit(&at)?;
+        let pinned = Rev::name(tip.to_string());
+        let gone = project.delete_branch(&payload.name, meta.clone())?;
+        session.committed(gone);
+        let made = session.project_mut()?.branch(&payload.name, &pinned, meta.clone())?;
+        session.committed(made);
+    } else {
+        let made = project.branch(&payload.name, &at, meta.clone())?;
+        session.committed(made);
+    }
+    let tip = session.project()?.resolve_commit(&Rev::name(payload.name.as_str()))?;
+    moved(session, &payload.name, false, Some(tip));
+    if payload.switch {
+        go(session, &payload.name, meta)?;
+    }
+    let branch = list::branch_info(session.project()?, &payload.name)?;
+    reply(Branched { branch })
+}
+
+fn rename_branch(session: &mut Session, payload: &RenameBranch, meta: TxMeta) -> Reply {
+    let committed = session.project_mut()?.rename_branch(&payload.name, &payload.to, meta)?;
+    session.committed(committed);
+    let tip = session.project()?.resolve_commit(&Rev::name(payload.to.as_str()))?;
+    moved(session, &payload.name, false, None);
+    moved(session, &payload.to, false, Some(tip));
+    done()
+}
+
+fn delete_branch(session: &mut Session, payload: &DeleteBranch, meta: TxMeta) -> Reply {
+    let project = session.project_mut()?;
+    if !payload.force && !list::is_kept_elsewhere(project, &payload.name)? {
+        let text = format!(
+            "commits of {} are on no other branch and under no tag; merge it, tag it, or say `force`",
+            payload.name
+        );
+        return Err(Refusal::new(ErrorCode::EntityInUse, text).with("branch", payload.name.clone()));
+    }
+    let committed = project.delete_branch(&payload.name, meta)?;
+    session.committed(committed);
+    moved(session, &payload.name, false, None);
+    done()
+}
+
+fn switch(session: &mut Session, payload: &Switch, meta: TxMeta) -> Reply {
+    let to = rev(&payload.to)?;
+    let name = match to {
+        Rev { base: RevBase::Name(name), back: 0 }
+            if session.project()?.refs().branch(&name)?.is_some() =>
+        {
+            name
+        }
+        // What is no revision at all says so itself.
+        to => {
+            session.project()?.view_at(&to)?;
+            let text = format!(
+                "{to} is no branch; make one there with `version.branch` and `switch`, \
+                 or bring its content here with `version.restore`"
+            );
+            return Err(Refusal::new(ErrorCode::VersionNotFound, text));
+        }
+    };
+    let parked = session.project()?.refs().branch(&name)?.and_then(|branch| branch.parked);
+    go(session, &name, meta)?;
+    let project = session.project()?;
+    reply(Switched {
+        branch: Some(name),
+        head: Some(project.tip()?),
+        root: project.root(),
+        draft_restored: parked.is_some(),
+    })
+}
+
+fn go(session: &mut Session, name: &str, meta: TxMeta) -> Result<(), Refusal> {
+    let committed = session.project_mut()?.switch(name, meta)?;
+    session.committed(committed);
+    let root = session.project()?.root();
+    session.publish("version", "switched", json!({"branch": name, "to": name, "root": root}));
+    session.settled()
+}
+
+fn tag(session: &mut Session, payload: &Tag, meta: TxMeta) -> Reply {
+    let at = payload.at.as_ref().map(rev).transpose()?.unwrap_or_else(Rev::working);
+    let note = payload.message.clone().unwrap_or_default();
+    let project = session.project_mut()?;
+    if payload.force && project.refs().tag(&payload.name)?.is_some() {
+        project.resolve_commit(&at)?;
+        let gone = project.delete_tag(&payload.name, meta.clone())?;
+        session.committed(gone);
+    }
+    let made = session.project_mut()?.tag(&payload.name, &at, &note, meta)?;
+    session.committed(made);
+    let commit = session.project()?.resolve_commit(&at)?;
+    moved(session, &payload.name, true, Some(commit));
+    let message = payload.message.clone();
+    reply(Tagged { tag: TagInfo { name: payload.name.clone(), commit, message } })
+}
+
+fn delete_tag(session: &mut Session, payload: &DeleteTag, meta: TxMeta) -> Reply {
+    let committed = session.project_mut()?.delete_tag(&payload.name, meta)?;
+    session.committed(committed);
+    moved(session, &payload.name, true, None);
+    done()
+}
+
+/// The commit that stands for "nothing to save", for `project.save`.
+pub fn save(session: &mut Session, message: &str, meta: TxMeta) -> Result<(Hash, bool), Refusal> {
+    match session.project_mut()?.commit(message, meta) {
+        Ok(id) => {
+            branch_moved(session)?;
+            Ok((id, true))
+        }
+        Err(VersionError::NothingToCommit) => Ok((session.project()?.tip()?, false)),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Merging, settling conflicts, taking back and bringing over commits.
+
+use pulse_schemas::{
+    command::{
+        types::Scope as Part,
+        version::{
+            Applied, ConflictList, Conflicts, Merge, MergePreview, Merged, Pick, Picked, Preview,
+            PreviewReply, Resolution as Choice, Resolve, Resolved, Revert,
+        },
+    },
+    entity::Conflict,
+    error::ErrorCode,
+    id::AnyId,
+};
+use pulse_store::{
+    project::{MergeKind, Resolution, Scope, Taken},
+    rev::{Rev, RevBase},
+    tx::{Committed, TxMeta},
+    version::CommitHow,
+    view::View,
+};
+use serde_json::Value;
+
+use super::{
+    branch_moved,
+    describe::{counts, describe, within},
+    rev,
+};
+use crate::{
+    commands::edit::{Edit, reply},
+    refusal::{Refusal, Reply},
+    session::Session,
+};
+
+pub fn merge(session: &mut Session, payload: &Merge, meta: TxMeta) -> Reply {
+    if payload.no_commit {
+        let text = "a merge is always committed; `version.mergePreview` tells what it would do";
+        return Err(Refusal::new(ErrorCode::CommandNotImplemented, text));
+    }
+    let before = session.view()?;
+    let from = rev(&payload.from)?;
+    let outcome = session.project_mut()?.merge(&from, meta.clone())?;
+    let (kind, mut commit) = (outcome.kind, outcome.commit);
+    session.committed(outcome.committed);
+    if let (Some(message), MergeKind::Merged) = (&payload.message, kind) {
+        let how = CommitHow { allow_empty: true, amend: true };
+        commit = session.project_mut()?.commit_as(message, how, meta)?;
+    }
+    if kind != MergeKind::UpToDate {
+        branch_moved(session)?;
+    }
+    let changes = describe(&before, &session.view()?, &Part::default())?;
+    reply(Merged {
+        up_to_date: kind == MergeKind::UpToDate,
+        fast_forward: kind == MergeKind::FastForward,
+        commit: Some(commit).filter(|_| outcome.conflicts.is_empty()),
+        counts: counts(&changes),
+        conflicts: outcome.conflicts,
+    })
+}
+
+pub fn preview(session: &Session, payload: &MergePreview) -> Reply {
+    let project = session.project()?;
+    let here = payload.into.as_ref().map(rev).transpose()?.unwrap_or_else(Rev::working);
+    let is_here = here == Rev::working() || here == Rev::name(project.branch_name());
+    if !is_here {
+        let text = format!("a preview merges into the working copy; switch to {here} first");
+        return Err(Refusal::new(ErrorCode::VersionNotFound, text).with("path", "payload.into"));
+    }
+    let from = rev(&payload.from)?;
+    let preview = project.merge_preview(&from)?;
+    let base = project.merge_bases(project.tip()?, project.resolve_commit(&from)?)?;
+    let changes = describe(&project.view(), &preview.view, &Part::default())?;
+    reply(PreviewReply {
+        preview: Preview {
+            base,
+            up_to_date: preview.kind == MergeKind::UpToDate,
+            fast_forward: preview.kind == MergeKind::FastForward,
+            counts: counts(&changes),
+            changes,
+            conflicts: preview.conflicts,
+        },
+    })
+}
+
+/// A merge is one entry of the history, so there is never half of one to abort.
+pub fn abort(session: &Session) -> Reply {
+    session.project()?;
+    let text = "no merge is under way; `history.undo` takes back the last one as an edit";
+    Err(Refusal::new(ErrorCode::VersionNothing, text))
+}
+
+pub fn conflicts(session: &Session, payload: &Conflicts) -> Reply {
+    let view = session.view()?;
+    let mut conflicts = Vec::new();
+    for conflict in session.project()?.conflicts()? {
+        if concerns(&view, &conflict, &payload.scope)? {
+            conflicts.push(conflict);
+        }
+    }
+    reply(ConflictList { conflicts })
+}
+
+fn concerns(view: &View, conflict: &Conflict, scope: &Part) -> Result<bool, Refusal> {
+    let Some(subject) = conflict.subject else { return Ok(true) };
+    let entity = view.any(subject)?;
+    let owner = conflict.subject_owner.is_some_and(|owner| scope.entities.contains(&owner));
+    let field = conflict.field.split('.').next().unwrap_or_default();
+    let context = pulse_schemas::entity::field_context(subject.kind, field);
+    let in_context = scope.contexts.is_empty() || scope.contexts.contains(&context);
+    Ok(in_context && (owner || within(view, entity.as_ref(), subject, scope)?))
+}
+
+pub fn resolve(edit: &mut Edit<'_, '_>, payload: &Resolve) -> Reply {
+    let resolution = match &payload.take {
+        Choice::Ours => Resolution::Ours,
+        Choice::Theirs => Resolution::Theirs,
+        Choice::Base => Resolution::Base,
+        Choice::Value { value } => Resolution::Value(value.clone()),
+    };
+    let mut chosen = payload.conflicts.clone();
+    if chosen.is_empty() {
+        chosen = edit.all::<Conflict>()?.into_iter().map(|conflict| conflict.id).collect();
+    }
+    if chosen.is_empty() {
+        return Err(Refusal::new(ErrorCode::VersionNothing, "there is no conflict to decide"));
+    }
+    for id in &chosen {
+        edit.tx.resolve(*id, &resolution)?;
+    }
+    edit.label(match chosen.len() {
+        1 => "Resolve a conflict".to_owned(),
+        count => format!("Resolve {count} conflicts"),
+    });
+    let remaining = edit.all::<Conflict>()?.len() as u64;
+    reply(Resolved { remaining })
+}
+
+pub fn revert(
+    session: &mut Session,
+    payload: &Revert,
+    meta: TxMeta,
+) -> Result<(Value, Committed), Refusal> {
+    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope)?);
+    let before = session.view()?;
+    let meta = TxMeta { label: told(session, "Revert", &rev, &payload.scope)?, ..meta };
+    let Taken { conflicts, committed } = session.project_mut()?.revert(&rev, scope, meta)?;
+    let changes = describe(&before, &session.view()?, &Part::default())?;
+    Ok((reply(Applied { changes, conflicts })?, committed))
+}
+
+pub fn pick(
+    session: &mut Session,
+    payload: &Pick,
+    meta: TxMeta,
+) -> Result<(Value, Committed), Refusal> {
+    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope)?);
+    let before = session.view()?;
+    let meta = TxMeta { label: told(session, "Pick", &rev, &payload.scope)?, ..meta };
+    let Taken { conflicts, committed } = session.project_mut()?.pick(&rev, scope, meta)?;
+    let changes = describe(&before, &session.view()?, &Part::default())?;
+    Ok((reply(Picked { changes, conflicts })?, committed))
+}
+
+/// `Revert "Chorus" (mixer)`.
+fn told(session: &Session, verb: &str, rev: &Rev, part: &Part) -> Result<String, Refusal> {
+    let what = match rev.base {
+        RevBase::Op(_) => rev.to_string(),
+        _ => {
+            let commit = session.project()?.show(rev)?.commit;
+            format!("\"{}\"", commit.message.lines().next().unwrap_or_default())
+        }
+    };
+    let contexts: Vec<&str> = part.contexts.iter().map(|context| context.name()).collect();
+    let limit = match (part.entities.len(), contexts.is_empty()) {
+        (0, true) => String::new(),
+        (0, false) => format!(" ({})", contexts.join(", ")),
+        _ => " in part".to_owned(),
+    };
+    Ok(format!("{verb} {what}{limit}"))
+}
+
+fn scope(part: &Part) -> Result<Scope, Refusal> {
+    match (&part.entities[..], &part.contexts[..]) {
+        ([], []) => Ok(Scope::All),
+        ([entity], []) => Ok(Scope::Subtree(AnyId::to_owned(entity))),
+        ([], [context]) => Ok(Scope::Context(*context)),
+        _ => {
+            let text = "name one entity or one context at a time; send one command for each";
+            Err(Refusal::new(ErrorCode::PayloadInvalid, text).with("path", "payload.scope"))
+        }
+    }
+}
