@@ -71,7 +71,7 @@ pub struct Open {
 }
 
 /// Stops the audio engine and starts it again; true leaves plugins out.
-pub type RestartEngine = Box<dyn FnMut(bool) -> Result<(), Refusal>>;
+pub type RestartEngine = Box<dyn FnMut(bool) -> Result<(), Refusal> + Send>;
 
 impl Open {
     /// The folder as clients see it; empty in memory.
