@@ -3,6 +3,7 @@
 mod contents;
 mod files;
 mod lifecycle;
+mod text;
 
 use pulse_schemas::{
     command::{
@@ -36,6 +37,7 @@ pub fn whole(
 ) -> Option<Result<(Value, Committed), Refusal>> {
     match command {
         Command::DiscardDraft(_) => Some(lifecycle::discard_draft(session, meta)),
+        Command::Import(payload) => Some(text::import(session, payload, meta)),
         _ => None,
     }
 }
@@ -61,6 +63,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         }
         Command::SaveAs(payload) => lifecycle::save_as(session, caller, payload),
         Command::SaveDraft(_) => lifecycle::save_draft(session),
+        Command::Export(payload) => text::export(session, payload),
         Command::Move(payload) => lifecycle::relocate(session, payload),
         other => Err(super::not_here(other.spec())),
     }

@@ -7,7 +7,6 @@
 pub mod describe;
 mod list;
 mod merge;
-mod restore;
 
 use pulse_schemas::{
     command::{
@@ -24,7 +23,7 @@ use pulse_schemas::{
 use pulse_store::{
     rev::{Rev, RevBase},
     tx::{Committed, TxMeta},
-    version::{CommitHow, VersionError},
+    version::{CommitOptions, VersionError},
 };
 use serde_json::{Value, json};
 
@@ -55,7 +54,7 @@ pub fn whole(
     match command {
         Command::Revert(payload) => Some(merge::revert(session, payload, meta)),
         Command::Pick(payload) => Some(merge::pick(session, payload, meta)),
-        Command::Restore(payload) => Some(restore::restore(session, payload, meta)),
+        Command::Restore(payload) => Some(merge::restore(session, payload, meta)),
         _ => None,
     }
 }
@@ -85,7 +84,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::Tag(payload) => tag(session, payload, meta),
         Command::DeleteTag(payload) => delete_tag(session, payload, meta),
         Command::Merge(payload) => merge::merge(session, payload, meta),
-        Command::AbortMerge(_) => merge::abort(session),
+        Command::AbortMerge(_) => merge::abort(session, meta),
         other => Err(super::not_here(other.spec())),
     }
 }
@@ -104,8 +103,14 @@ pub fn branch_moved(session: &mut Session) -> Result<(), Refusal> {
 }
 
 fn commit(session: &mut Session, payload: &Commit, meta: TxMeta) -> Reply {
-    let how = CommitHow { allow_empty: payload.allow_empty, amend: payload.amend };
-    let id = session.project_mut()?.commit_as(&payload.message, how, meta)?;
+    let (message, notes) = payload.message.split_once('\n').unwrap_or((&payload.message, ""));
+    let options = CommitOptions {
+        message: message.trim().to_owned(),
+        notes: notes.trim().to_owned(),
+        allow_empty: payload.allow_empty,
+        amend: payload.amend,
+    };
+    let id = session.project_mut()?.commit_with(options, meta)?;
     branch_moved(session)?;
     let commit = list::commit_info(session.project()?, id)?;
     reply(CommitReply { commit })
@@ -115,17 +120,11 @@ fn branch(session: &mut Session, payload: &Branch, meta: TxMeta) -> Reply {
     let at = payload.at.as_ref().map(rev).transpose()?.unwrap_or_else(Rev::working);
     let project = session.project_mut()?;
     let known = project.refs().branch(&payload.name)?.is_some();
-    if known && payload.force {
-        let tip = project.resolve_commit(&at)?;
-        let pinned = Rev::name(tip.to_string());
-        let gone = project.delete_branch(&payload.name, meta.clone())?;
-        session.committed(gone);
-        let made = session.project_mut()?.branch(&payload.name, &pinned, meta.clone())?;
-        session.committed(made);
-    } else {
-        let made = project.branch(&payload.name, &at, meta.clone())?;
-        session.committed(made);
-    }
+    let committed = match known && payload.force {
+        true => project.move_branch(&payload.name, &at, meta.clone())?,
+        false => project.branch(&payload.name, &at, meta.clone())?,
+    };
+    session.committed(committed);
     let tip = session.project()?.resolve_commit(&Rev::name(payload.name.as_str()))?;
     moved(session, &payload.name, false, Some(tip));
     if payload.switch {

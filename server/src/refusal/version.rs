@@ -5,6 +5,7 @@ use pulse_store::{
     project::{HistoryError, MergeError, ResolveError, ScopeError},
     refs::RefsError,
     rev::ParseRevError,
+    snapshot::{ExportError, ImportError},
     tree::TreeError,
     version::VersionError,
     view::ReadError,
@@ -82,6 +83,8 @@ impl From<MergeError> for Refusal {
             MergeError::Itself { .. } | MergeError::Unrelated { .. } => {
                 Refusal::new(ErrorCode::VersionNothing, text)
             }
+            MergeError::Unfinished { .. } => Refusal::new(ErrorCode::VersionMerging, text),
+            MergeError::NoMerge => Refusal::new(ErrorCode::VersionNothing, text),
             MergeError::Version(error) => error.into(),
             MergeError::Tx(error) => error.into(),
         }
@@ -113,6 +116,38 @@ impl From<ScopeError> for Refusal {
             }
             ScopeError::Version(error) => error.into(),
             ScopeError::Tx(error) => error.into(),
+        }
+    }
+}
+
+impl From<ExportError> for Refusal {
+    fn from(error: ExportError) -> Refusal {
+        let text = error.to_string();
+        match error {
+            ExportError::Write(source) => {
+                Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
+            }
+            ExportError::Tree(error) => error.into(),
+        }
+    }
+}
+
+impl From<ImportError> for Refusal {
+    fn from(error: ImportError) -> Refusal {
+        let text = error.to_string();
+        match error {
+            ImportError::Io(source) => {
+                Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
+            }
+            ImportError::Foreign | ImportError::Short { .. } => {
+                Refusal::new(ErrorCode::PayloadInvalid, text).with("path", "payload.path")
+            }
+            ImportError::Line { line, .. } => Refusal::new(ErrorCode::PayloadInvalid, text)
+                .with("path", "payload.path")
+                .with("line", line),
+            ImportError::Future { .. } => Refusal::new(ErrorCode::ProjectNewer, text),
+            ImportError::Tx(error) => error.into(),
+            ImportError::Tree(error) => error.into(),
         }
     }
 }

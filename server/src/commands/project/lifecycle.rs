@@ -38,8 +38,11 @@ use crate::{
     recent::Entry,
     refusal::{Refusal, Reply},
     session::{Caller, Open as OpenProject, Session},
-    templates,
+    templates::Template as Content,
 };
+
+/// What `stress` means where no size can be said.
+const STRESS: Content = Content::Stress { tracks: 100, clips: 50 };
 
 pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
     let path = absolute("payload.path", &payload.path)?;
@@ -47,13 +50,9 @@ pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
     let actor = payload.actor.as_deref().map(parse_actor).transpose()?;
     let folder = path.file_name().map(|name| name.to_string_lossy().into_owned());
     let template = match payload.template {
-        None | Some(Template::Empty) => templates::empty,
-        Some(Template::Demo | Template::Stress) => {
-            let text = "`demo` and `stress` come from `pulse new --template`";
-            return Err(
-                Refusal::new(ErrorCode::PayloadInvalid, text).with("path", "payload.template")
-            );
-        }
+        None | Some(Template::Empty) => Content::Empty,
+        Some(Template::Demo) => Content::Demo,
+        Some(Template::Stress) => STRESS,
     };
     let now = (session.clock)();
     let options = CreateOptions {
@@ -68,7 +67,7 @@ pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
     // Nobody's undo reaches behind the beginning.
     let meta =
         TxMeta { author: caller.author.clone(), time: now, ..TxMeta::new("New project", "") };
-    session.transact(meta.clone(), template)?;
+    session.transact(meta.clone(), |edit| template.build(edit))?;
     session.project_mut()?.commit("New project", meta)?;
     let info = opened(session)?;
     reply(Opened { info })

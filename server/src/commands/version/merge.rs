@@ -5,18 +5,16 @@ use pulse_schemas::{
         types::Scope as Part,
         version::{
             Applied, ConflictList, Conflicts, Merge, MergePreview, Merged, Pick, Picked, Preview,
-            PreviewReply, Resolution as Choice, Resolve, Resolved, Revert,
+            PreviewReply, Resolution as Choice, Resolve, Resolved, Restore, Restored, Revert,
         },
     },
     entity::Conflict,
     error::ErrorCode,
-    id::AnyId,
 };
 use pulse_store::{
-    project::{MergeKind, Resolution, Scope, Taken},
+    project::{MergeKind, MergeOptions, Resolution, Scope, Taken},
     rev::{Rev, RevBase},
     tx::{Committed, TxMeta},
-    version::CommitHow,
     view::View,
 };
 use serde_json::Value;
@@ -27,33 +25,25 @@ use super::{
     rev,
 };
 use crate::{
-    commands::edit::{Edit, reply},
+    commands::edit::{Edit, done, reply},
     refusal::{Refusal, Reply},
     session::Session,
 };
 
 pub fn merge(session: &mut Session, payload: &Merge, meta: TxMeta) -> Reply {
-    if payload.no_commit {
-        let text = "a merge is always committed; `version.mergePreview` tells what it would do";
-        return Err(Refusal::new(ErrorCode::CommandNotImplemented, text));
-    }
     let before = session.view()?;
     let from = rev(&payload.from)?;
-    let outcome = session.project_mut()?.merge(&from, meta.clone())?;
-    let (kind, mut commit) = (outcome.kind, outcome.commit);
+    let options = MergeOptions { message: payload.message.clone(), no_commit: payload.no_commit };
+    let outcome = session.project_mut()?.merge_with(&from, options, meta)?;
     session.committed(outcome.committed);
-    if let (Some(message), MergeKind::Merged) = (&payload.message, kind) {
-        let how = CommitHow { allow_empty: true, amend: true };
-        commit = session.project_mut()?.commit_as(message, how, meta)?;
-    }
-    if kind != MergeKind::UpToDate {
+    if outcome.commit.is_some() && outcome.kind != MergeKind::UpToDate {
         branch_moved(session)?;
     }
     let changes = describe(&before, &session.view()?, &Part::default())?;
     reply(Merged {
-        up_to_date: kind == MergeKind::UpToDate,
-        fast_forward: kind == MergeKind::FastForward,
-        commit: Some(commit).filter(|_| outcome.conflicts.is_empty()),
+        up_to_date: outcome.kind == MergeKind::UpToDate,
+        fast_forward: outcome.kind == MergeKind::FastForward,
+        commit: outcome.commit,
         counts: counts(&changes),
         conflicts: outcome.conflicts,
     })
@@ -83,11 +73,11 @@ pub fn preview(session: &Session, payload: &MergePreview) -> Reply {
     })
 }
 
-/// A merge is one entry of the history, so there is never half of one to abort.
-pub fn abort(session: &Session) -> Reply {
-    session.project()?;
-    let text = "no merge is under way; `history.undo` takes back the last one as an edit";
-    Err(Refusal::new(ErrorCode::VersionNothing, text))
+pub fn abort(session: &mut Session, meta: TxMeta) -> Reply {
+    let committed = session.project_mut()?.abort_merge(meta)?;
+    session.committed(committed);
+    session.settled()?;
+    done()
 }
 
 pub fn conflicts(session: &Session, payload: &Conflicts) -> Reply {
@@ -141,10 +131,10 @@ pub fn revert(
     payload: &Revert,
     meta: TxMeta,
 ) -> Result<(Value, Committed), Refusal> {
-    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope)?);
+    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
     let before = session.view()?;
     let meta = TxMeta { label: told(session, "Revert", &rev, &payload.scope)?, ..meta };
-    let Taken { conflicts, committed } = session.project_mut()?.revert(&rev, scope, meta)?;
+    let Taken { conflicts, committed } = session.project_mut()?.revert(&rev, &scope, meta)?;
     let changes = describe(&before, &session.view()?, &Part::default())?;
     Ok((reply(Applied { changes, conflicts })?, committed))
 }
@@ -154,12 +144,25 @@ pub fn pick(
     payload: &Pick,
     meta: TxMeta,
 ) -> Result<(Value, Committed), Refusal> {
-    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope)?);
+    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
     let before = session.view()?;
     let meta = TxMeta { label: told(session, "Pick", &rev, &payload.scope)?, ..meta };
-    let Taken { conflicts, committed } = session.project_mut()?.pick(&rev, scope, meta)?;
+    let Taken { conflicts, committed } = session.project_mut()?.pick(&rev, &scope, meta)?;
     let changes = describe(&before, &session.view()?, &Part::default())?;
     Ok((reply(Picked { changes, conflicts })?, committed))
+}
+
+pub fn restore(
+    session: &mut Session,
+    payload: &Restore,
+    meta: TxMeta,
+) -> Result<(Value, Committed), Refusal> {
+    let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
+    let before = session.view()?;
+    let meta = TxMeta { label: format!("Restore from {rev}"), ..meta };
+    let Taken { committed, .. } = session.project_mut()?.restore(&rev, &scope, meta)?;
+    let changes = describe(&before, &session.view()?, &Part::default())?;
+    Ok((reply(Restored { changes })?, committed))
 }
 
 /// `Revert "Chorus" (mixer)`.
@@ -180,14 +183,6 @@ fn told(session: &Session, verb: &str, rev: &Rev, part: &Part) -> Result<String,
     Ok(format!("{verb} {what}{limit}"))
 }
 
-fn scope(part: &Part) -> Result<Scope, Refusal> {
-    match (&part.entities[..], &part.contexts[..]) {
-        ([], []) => Ok(Scope::All),
-        ([entity], []) => Ok(Scope::Subtree(AnyId::to_owned(entity))),
-        ([], [context]) => Ok(Scope::Context(*context)),
-        _ => {
-            let text = "name one entity or one context at a time; send one command for each";
-            Err(Refusal::new(ErrorCode::PayloadInvalid, text).with("path", "payload.scope"))
-        }
-    }
+fn scope(part: &Part) -> Scope {
+    Scope { entities: part.entities.clone(), alone: false, contexts: part.contexts.clone() }
 }
