@@ -6,10 +6,17 @@
 
 pub mod edit;
 pub mod page;
+#[cfg(test)]
+pub mod testing;
 
+mod automation;
+mod channel;
 mod history;
+mod node;
 mod project;
+mod routing;
 mod session;
+mod target;
 mod track;
 mod version;
 
@@ -30,7 +37,11 @@ use crate::{
 /// Does an edit inside a transaction; several may share one.
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
     match command {
+        Command::Automation(command) => automation::edit(edit, command),
+        Command::Channel(command) => channel::edit(edit, command),
+        Command::Node(command) => node::edit(edit, command),
         Command::Project(command) => project::edit(edit, command),
+        Command::Routing(command) => routing::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
         Command::Version(command) => version::edit(edit, command),
         other => Err(not_here(other.spec())),
@@ -40,7 +51,11 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
 /// Answers a question.
 pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
     match command {
+        Command::Automation(command) => automation::ask(session, command),
+        Command::Channel(command) => channel::ask(session, command),
+        Command::Node(command) => node::ask(session, command),
         Command::Project(command) => project::ask(session, command),
+        Command::Routing(command) => routing::ask(session, command),
         Command::Session(command) => session::ask(session, command),
         Command::Track(command) => track::ask(session, command),
         Command::Version(command) => version::ask(session, command),

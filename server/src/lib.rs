@@ -21,4 +21,5 @@ pub mod metrics;
 mod recent;
 mod refusal;
 mod song;
+mod source;
 pub mod templates;

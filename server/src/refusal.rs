@@ -138,6 +138,10 @@ impl From<Breach> for Refusal {
                 let path: Vec<String> = path.iter().map(|id| id.to_string()).collect();
                 refusal.with("path", path)
             }
+            Breach::WireLoop { path, .. } => {
+                let path: Vec<String> = path.iter().map(|id| id.to_string()).collect();
+                refusal.with("path", path)
+            }
             Breach::StillNamed { by, .. } => refusal.with("users", vec![by.to_string()]),
             _ => refusal,
         }

@@ -180,7 +180,11 @@ fn add_node(edit: &mut Edit<'_, '_>, channel: ChannelId, kind: &str) -> Result<N
     Ok(id)
 }
 
-fn set_colour(edit: &mut Edit<'_, '_>, subject: AnyId, colour: &str) -> Result<(), Refusal> {
+pub(super) fn set_colour(
+    edit: &mut Edit<'_, '_>,
+    subject: AnyId,
+    colour: &str,
+) -> Result<(), Refusal> {
     let known = edit.referring::<ViewMeta>(subject)?.into_iter().next();
     let mut meta = match known {
         Some(meta) => meta,
@@ -221,12 +225,16 @@ fn lift_children(edit: &mut Edit<'_, '_>, folder: TrackId) -> Result<(), Refusal
     Ok(())
 }
 
-/// Everything that belongs to a track: what would go with it, and its own kind
-/// of members. Routes from outside stay with the original.
-fn belongings(view: &View, track: TrackId, content: bool) -> Result<Vec<AnyEntity>, Refusal> {
+/// Everything that belongs to a track or a channel: what would go with it, and
+/// its own kind of members. Routes from outside stay with the original.
+pub(super) fn belongings(
+    view: &View,
+    root: AnyId,
+    content: bool,
+) -> Result<Vec<AnyEntity>, Refusal> {
     let mut found: Vec<AnyEntity> = Vec::new();
     let mut seen: BTreeSet<EntityKey> = BTreeSet::new();
-    let mut open: Vec<AnyId> = vec![track.any()];
+    let mut open: Vec<AnyId> = vec![root];
     while let Some(id) = open.pop() {
         let Some(key) = view.locate(id)? else { continue };
         if !seen.insert(key) {
@@ -281,7 +289,7 @@ fn duplicate(edit: &mut Edit<'_, '_>, payload: &Duplicate) -> Reply {
     let mut originals: Vec<AnyEntity> = Vec::new();
     for track in &payload.tracks {
         edit.get::<Track>(*track)?;
-        originals.extend(belongings(&view, *track, !payload.without_content)?);
+        originals.extend(belongings(&view, track.any(), !payload.without_content)?);
     }
     originals.sort_by_key(EntityKey::of);
     originals.dedup_by_key(|entity| EntityKey::of(entity));
