@@ -127,7 +127,9 @@ fn reopen(dir: &Path, rows: u64, checkpoint_rows: u64, edits: &[Edit]) {
     let options = Options { checkpoint_rows, ..options() };
     let mut repo = Repo::open(dir, &options).unwrap();
     for round in 0..rows as u32 {
-        let edit = [moved(&edits[(round as usize * 7919) % edits.len()], round + 1)];
+        // Values that no earlier run of this function wrote.
+        let value = round.wrapping_mul(2_654_435_761) ^ repo.seq() as u32;
+        let edit = [moved(&edits[(round as usize * 7919) % edits.len()], value)];
         let transaction = Transaction { edits: &edit, info: info(), ..Transaction::default() };
         repo.commit(transaction).unwrap();
     }
