@@ -19,7 +19,10 @@ use pulse_schemas::hash::Hash;
 use crate::{
     backend::{BackendError, BackingStore, redb::RedbBackend},
     codec::Malformed,
-    journal::{self, JournalError, row::Row},
+    journal::{
+        self, JournalError,
+        row::{Change, Row},
+    },
     node::{Node, NodeError},
     repo::{
         Access, Head, HistoryRow, LockError, OpenError, Options, Repo,
@@ -289,7 +292,8 @@ fn check_journal(
     }
     match journal::scan(&file, bytes, &head.store_id, head.seq) {
         Ok(scan) => {
-            report.journal_rows = scan.rows.len() as u64;
+            let is_row = |row: &&Row| row.change != Change::Mark;
+            report.journal_rows = scan.rows.iter().filter(is_row).count() as u64;
             report.torn_bytes = scan.torn;
         }
         Err(error) => {

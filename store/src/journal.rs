@@ -46,6 +46,11 @@ pub enum JournalError {
     )]
     Damaged { file: PathBuf, seq: u64, offset: u64 },
     #[error(
+        "{}: the database knows {found} rows, the journal says it had {expected}: it was rolled \
+         back; run `pulse fsck`", file.display()
+    )]
+    RolledBack { file: PathBuf, expected: u64, found: u64 },
+    #[error(
         "{}: row {found} follows where row {expected} should; run `pulse fsck`", file.display()
     )]
     Gap { file: PathBuf, expected: u64, found: u64 },
@@ -106,7 +111,7 @@ pub fn scan(
     checkpointed: u64,
 ) -> Result<Scan, JournalError> {
     let mut scan = Scan { end: HEADER as u64, ..Scan::default() };
-    let mut at = HEADER;
+    let mut at = first_row(bytes, store_id, checkpointed);
     while let Some((row, length)) = read_frame(&bytes[at..], store_id) {
         let expected = scan.rows.last().map_or(row.seq, |last: &Row| last.seq + 1);
         if row.seq != expected {
@@ -117,7 +122,7 @@ pub fn scan(
     }
     scan.end = at as u64;
     scan.torn = (bytes.len() - at) as u64;
-    let durable = rows_behind(&bytes[at..], store_id).map(|row| row.durable).max();
+    let durable = rows_behind(&bytes[at..], store_id).map(|(_, row)| row.durable).max();
     let next = scan.rows.last().map_or(0, |row| row.seq).max(checkpointed) + 1;
     match durable {
         Some(durable) if durable >= next => {
@@ -127,10 +132,24 @@ pub fn scan(
     }
 }
 
+/// The first row, skipping a broken mark: nothing is lost before a row that the checkpoint
+/// covers or that comes right behind it.
+fn first_row(bytes: &[u8], store_id: &[u8; 16], checkpointed: u64) -> usize {
+    if read_frame(&bytes[HEADER..], store_id).is_some() {
+        return HEADER;
+    }
+    let first = rows_behind(&bytes[HEADER..], store_id).next();
+    let skip = first.filter(|(_, row)| row.seq <= checkpointed + 1).map_or(0, |(at, _)| at);
+    HEADER + skip
+}
+
 /// Every whole row that lies anywhere in bytes which are not a row from the start.
-fn rows_behind<'a>(bytes: &'a [u8], store_id: &'a [u8; 16]) -> impl Iterator<Item = Row> + 'a {
+fn rows_behind<'a>(
+    bytes: &'a [u8],
+    store_id: &'a [u8; 16],
+) -> impl Iterator<Item = (usize, Row)> + 'a {
     let starts = bytes.windows(2).enumerate().filter(|(_, window)| *window == MARKER);
-    starts.filter_map(|(at, _)| Some(read_frame(&bytes[at..], store_id)?.0))
+    starts.filter_map(|(at, _)| Some((at, read_frame(&bytes[at..], store_id)?.0)))
 }
 
 /// A row framed for the file.

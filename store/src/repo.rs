@@ -316,7 +316,7 @@ impl Repo {
         batch.rows = unsent.map(|row| (row.seq, row.encode())).collect();
         batch.head = Some(self.encoded_head());
         self.nodes_written += batch.nodes.len() as u64;
-        keeper.checkpoint(Checkpoint { batch, seq: self.seq, pins });
+        keeper.checkpoint(Checkpoint { batch, seq: self.seq, root: self.head.root(), pins });
         self.checkpoint_sent = self.seq;
         self.checkpoint_number += 1;
         Ok(())

@@ -61,7 +61,9 @@ fn repair_journal(file: &Path, head: &Head, error: &JournalError) -> Option<Stri
         Err(_) => return None,
     };
     let end = match error {
-        JournalError::Future { .. } | JournalError::OtherStore { .. } => return None,
+        JournalError::Future { .. }
+        | JournalError::OtherStore { .. }
+        | JournalError::RolledBack { .. } => return None,
         JournalError::Damaged { offset, .. } => usize::try_from(*offset).ok()?,
         JournalError::Gap { .. } => HEADER,
         JournalError::Foreign { .. } | JournalError::Header { .. } => {

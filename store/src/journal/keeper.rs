@@ -15,7 +15,14 @@ use std::{
     time::Duration,
 };
 
-use super::{HEADER, file::JournalFile, frame, row::Row};
+use pulse_schemas::hash::Hash;
+
+use super::{
+    HEADER,
+    file::JournalFile,
+    frame,
+    row::{Change, Row},
+};
 use crate::{
     backend::{BackendError, BackingStore, Batch},
     tree::{Snapshot, TreeStore, lock},
@@ -41,6 +48,7 @@ pub struct Checkpoint {
     pub batch: Batch,
     /// Every row up to this one is covered.
     pub seq: u64,
+    pub root: Hash,
     /// Roots whose nodes must not be forgotten before they are written.
     pub pins: Vec<Snapshot>,
 }
@@ -224,6 +232,18 @@ impl Drop for Keeper {
     }
 }
 
+fn mark(checkpoint: &Checkpoint) -> Row {
+    Row {
+        seq: checkpoint.seq,
+        durable: checkpoint.seq,
+        keep: false,
+        after: checkpoint.root,
+        change: Change::Mark,
+        meta: None,
+        info: Vec::new(),
+    }
+}
+
 struct Worker {
     desk: Desk,
     progress: Arc<Progress>,
@@ -341,9 +361,6 @@ impl Worker {
     fn write_checkpoint(&mut self, checkpoint: &Checkpoint) -> Result<(), BackendError> {
         self.desk.backend.write(&checkpoint.batch)?;
         self.desk.tree.saved(&checkpoint.batch.nodes);
-        if self.desk.end == HEADER as u64 {
-            return Ok(());
-        }
         let failed = |source: std::io::Error| BackendError::Io {
             file: self.desk.path.clone(),
             action: "emptying the journal",
@@ -353,7 +370,11 @@ impl Worker {
         journal.set_len(HEADER as u64).map_err(failed)?;
         // Without this sync, rows of the next group could land before old rows are gone.
         journal.sync().map_err(failed)?;
-        self.desk.end = HEADER as u64;
+        // The mark needs no sync of its own: without it only a rollback of the database that
+        // follows at once would go unnoticed.
+        let mark = frame(&mark(checkpoint), &self.desk.store_id);
+        journal.write_at(HEADER as u64, &mark).map_err(failed)?;
+        self.desk.end = (HEADER + mark.len()) as u64;
         Ok(())
     }
 

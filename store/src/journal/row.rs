@@ -14,6 +14,7 @@ use crate::{
 const KEEP: u8 = 1;
 const JUMP: u8 = 2;
 const META: u8 = 4;
+const MARK: u8 = 8;
 
 /// A journal row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,9 @@ pub enum Change {
     Patch(Vec<Delta>),
     /// The root was replaced by one whose nodes were made durable before this row was written.
     Jump,
+    /// No transaction: the checkpoint which emptied the journal covered `seq`. A database that
+    /// knows less was rolled back.
+    Mark,
 }
 
 /// One key's new value, in terms of its old one.
@@ -152,6 +156,7 @@ impl Row {
         put_number(out, self.seq.saturating_sub(self.durable));
         let flags = (KEEP * u8::from(self.keep))
             | (JUMP * u8::from(self.change == Change::Jump))
+            | (MARK * u8::from(self.change == Change::Mark))
             | (META * u8::from(self.meta.is_some()));
         out.push(flags);
         out.extend_from_slice(&self.after.0);
@@ -170,13 +175,15 @@ impl Row {
         let seq = reader.number()?;
         let durable = seq.checked_sub(reader.number()?).ok_or(Malformed)?;
         let flags = reader.byte()?;
-        if flags & !(KEEP | JUMP | META) != 0 {
+        if flags & !(KEEP | JUMP | META | MARK) != 0 {
             return Err(Malformed);
         }
         let after = Hash(reader.array()?);
-        let change = match flags & JUMP {
+        let change = match flags & (JUMP | MARK) {
             0 => Change::Patch(decode_deltas(&mut reader)?),
-            _ => Change::Jump,
+            JUMP => Change::Jump,
+            MARK => Change::Mark,
+            _ => return Err(Malformed),
         };
         let meta = match flags & META {
             0 => None,

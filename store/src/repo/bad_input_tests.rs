@@ -136,3 +136,19 @@ fn a_folder_may_move_while_the_store_is_open() {
     let repo = Repo::open(&moved, &options()).unwrap();
     assert_eq!(&*repo.head().get(b"key").unwrap().unwrap(), b"three");
 }
+
+#[test]
+fn a_database_that_was_put_back_from_an_older_copy_is_noticed() {
+    let dir = store();
+    let database = dir.path().join(DATABASE_FILE);
+    let mut repo = Repo::open(dir.path(), &options()).unwrap();
+    put(&mut repo, "three");
+    repo.close().unwrap();
+    let older = fs::read(&database).unwrap();
+    let mut repo = Repo::open(dir.path(), &options()).unwrap();
+    put(&mut repo, "four");
+    repo.close().unwrap();
+    fs::write(&database, older).unwrap();
+    let error = Repo::open(dir.path(), &options()).map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("knows 3 rows, the journal says it had 4"), "{error}");
+}

@@ -204,6 +204,10 @@ fn replay(
         },
     };
     let rows: Vec<Row> = rows.into_iter().filter(|row| row.seq > head.seq).collect();
+    if let Some(mark) = rows.iter().find(|row| row.change == Change::Mark) {
+        let (expected, found) = (mark.seq, head.seq);
+        return Err(JournalError::RolledBack { file: file.to_owned(), expected, found }.into());
+    }
     warm(&replay.content.base, &rows);
     for row in rows {
         replay.row(tree, row)?;
@@ -218,7 +222,7 @@ fn warm(base: &Snapshot, rows: &[Row]) {
         .take_while(|row| row.change != Change::Jump)
         .filter_map(|row| match &row.change {
             Change::Patch(deltas) => Some(deltas.iter().map(|delta| &delta.key[..])),
-            Change::Jump => None,
+            Change::Jump | Change::Mark => None,
         })
         .flatten()
         .collect();
@@ -260,6 +264,7 @@ impl Replay {
                 self.content = Fold::new(tree.snapshot(row.after)?);
                 HistoryChange::Jump
             }
+            Change::Mark => return Err(self.bad_row(found)),
         };
         if let Some((deltas, root)) = &row.meta {
             self.meta.take(deltas)?.ok_or_else(|| self.bad_row(found))?;
