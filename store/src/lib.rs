@@ -11,6 +11,7 @@ pub mod history;
 pub mod invariants;
 pub mod refs;
 pub mod rev;
+pub mod variant;
 pub mod version;
 
 pub mod conflict;

@@ -4,6 +4,7 @@ mod care;
 mod merging;
 mod open;
 mod scope;
+mod stamp;
 mod undo;
 
 use std::{
@@ -51,6 +52,7 @@ pub struct Project {
     history: Option<History>,
     /// Gestures in progress, by client.
     gestures: BTreeMap<String, String>,
+    stamp: stamp::Stamp,
 }
 
 /// Everything that one journal row is made of.
@@ -191,7 +193,8 @@ impl Project {
     }
 
     /// Finishes all work and closes the project.
-    pub fn close(self) -> Result<(), RepoError> {
+    pub fn close(mut self) -> Result<(), RepoError> {
+        self.save_stamp()?;
         self.repo.close()
     }
 }

@@ -279,6 +279,14 @@ impl Repo {
         self.send_checkpoint(None)
     }
 
+    /// Stores a version as a tree before any later row becomes durable. What names it has to
+    /// count it among the live roots of [`Repo::gc`].
+    pub fn keep(&mut self, version: &Snapshot) -> Result<(), RepoError> {
+        self.check_writable()?;
+        self.kept.push(version.clone());
+        self.send_checkpoint(None)
+    }
+
     /// Forgets history rows below `seq`: undo ends there. Refs are not touched.
     pub fn prune_history(&mut self, seq: u64) -> Result<(), RepoError> {
         self.send_checkpoint(Some(seq.min(self.seq + 1)))?;

@@ -146,13 +146,15 @@ pub struct Tx<'p> {
     ordinal: u32,
     pub(crate) refs: RefEdits,
     on_durable: Option<OnDurable>,
+    /// Trees that the content names by hash: durable before the transaction is.
+    trees: Vec<Snapshot>,
 }
 
 impl<'p> Tx<'p> {
     pub(crate) fn new(project: &'p mut Project, meta: TxMeta, action: Action) -> Tx<'p> {
         let staging = Staging::new(project.view());
         let refs = RefEdits::default();
-        Tx { project, staging, meta, action, ordinal: 0, refs, on_durable: None }
+        Tx { project, staging, meta, action, ordinal: 0, refs, on_durable: None, trees: Vec::new() }
     }
 
     /// An id that no entity has or had, and that a replay of the same transactions gives again.
@@ -329,6 +331,10 @@ impl<'p> Tx<'p> {
         Ok(())
     }
 
+    pub(crate) fn keep_tree(&mut self, tree: Snapshot) {
+        self.trees.push(tree);
+    }
+
     /// Merges what leads from `bases` to `theirs` into everything written so far; conflicts are
     /// written as entities and returned.
     pub(crate) fn merge(
@@ -386,6 +392,9 @@ impl<'p> Tx<'p> {
                 invariants::breaches(&staged.view, &staged.changes)?.into_iter().next()
         {
             return Err(breach.into());
+        }
+        for tree in &self.trees {
+            self.project.repo.keep(tree)?;
         }
         let (meta, action, on_durable) = (self.meta, self.action, self.on_durable);
         self.project.append(Append { staged, refs, meta, action, keep, on_durable })

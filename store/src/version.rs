@@ -13,7 +13,7 @@ use pulse_schemas::{
 use crate::{
     base64,
     history::Action,
-    project::Project,
+    project::{CareError, Project},
     refs::{ArrangementVersion, Branch, Commit, CommitId, Merging, RefEdits, RefsError, Tag},
     repo::RepoError,
     rev::{Rev, RevBase},
@@ -61,6 +61,8 @@ pub enum VersionError {
     Tree(#[from] TreeError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error("collecting what nothing needs failed: {0}")]
+    Care(#[from] Box<CareError>),
 }
 
 const NAME_RULE: &str = "1 to 200 characters, no spaces, no `~ : @ ^ \\`, no leading `-`";
@@ -179,6 +181,8 @@ impl Project {
         if !withheld.is_empty() {
             self.restore_withheld()?;
         }
+        self.renew_stamp()?;
+        self.gc_when_due().map_err(Box::new)?;
         Ok(tip)
     }
 
@@ -316,14 +320,19 @@ impl Project {
         at: &Rev,
         meta: TxMeta,
     ) -> Result<Committed, VersionError> {
-        check_name(name)?;
-        if self.refs().branch(name)?.is_some() {
-            return Err(VersionError::BranchExists { name: name.to_owned() });
-        }
+        self.check_new_branch(name)?;
         let tip = self.resolve_commit(at)?;
         self.edit_refs(format!("Branch {name}"), meta, |refs| {
             refs.branch(name, &Branch::at(tip));
         })
+    }
+
+    pub(crate) fn check_new_branch(&self, name: &str) -> Result<(), VersionError> {
+        check_name(name)?;
+        match self.refs().branch(name)? {
+            Some(_) => Err(VersionError::BranchExists { name: name.to_owned() }),
+            None => Ok(()),
+        }
     }
 
     /// Points a branch at another commit. Where it is open, the working copy moves along, as an

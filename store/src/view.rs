@@ -137,6 +137,11 @@ impl View {
         Ok(self.index.ready.get_or_init(|| made))
     }
 
+    /// Whether the index is at hand, or follows from one that is.
+    pub(crate) fn has_index(&self) -> bool {
+        self.index.ready.get().is_some() || self.index.known.is_some()
+    }
+
     /// How many records the state holds.
     pub fn len(&self) -> u64 {
         self.state.len()

@@ -9,7 +9,7 @@ use pulse_schemas::{
     record::{EntityKey, RecordView},
 };
 
-use super::{Project, STORE_DIR};
+use super::{HistoryError, Project, STORE_DIR};
 use crate::{
     backend::Swept,
     blob::{BlobError, BlobStore},
@@ -22,6 +22,8 @@ use crate::{
 };
 
 /// Where the bytes beside the tree lie, inside the store's folder.
+/// So much of the past can be undone; commits hold what lies further back.
+const HISTORY_ROWS: u64 = 100_000;
 const BLOB_DIR: &str = "blobs";
 const CACHE_DIR: &str = "cache";
 
@@ -37,6 +39,8 @@ pub enum CareError {
     Tree(#[from] TreeError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    #[error(transparent)]
+    History(#[from] HistoryError),
     #[error(transparent)]
     Blob(#[from] BlobError),
     #[error(transparent)]
@@ -55,10 +59,17 @@ impl Project {
     /// Removes what no commit, draft, history entry, variant or open view reaches.
     pub fn gc(&mut self) -> Result<Cleaned, CareError> {
         let bytes_before = self.repo.size()?;
+        self.prune_history(HISTORY_ROWS)?;
+        self.save_stamp()?;
         let roots = self.live_roots()?;
         let nodes = self.repo.gc(&roots)?;
         let bytes_after = self.repo.size()?;
         Ok(Cleaned { nodes, bytes_before, bytes_after })
+    }
+
+    /// Collects when so much was written since the last time that it pays off; called by commits.
+    pub(crate) fn gc_when_due(&mut self) -> Result<(), CareError> {
+        if self.repo.gc_due() { self.gc().map(drop) } else { Ok(()) }
     }
 
     /// Collects, then gives free space back to the file system.

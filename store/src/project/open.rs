@@ -10,7 +10,7 @@ use pulse_schemas::{
     id::{ActorId, ProjectId},
 };
 
-use super::{MEDIA_DIR, Project, STORE_DIR};
+use super::{MEDIA_DIR, Project, STORE_DIR, stamp::Stamp};
 use crate::{
     history::Action,
     refs::{Branch, Commit, Refs, RefsError},
@@ -136,8 +136,17 @@ impl Project {
         let (actor, branch) = (refs.actor()?, refs.head()?);
         let view = View::of_state(repo.head().clone());
         let dir = Some(dir.to_owned());
-        let mut project =
-            Project { repo, view, dir, actor, branch, history: None, gestures: BTreeMap::new() };
+        let mut project = Project {
+            repo,
+            view,
+            dir,
+            actor,
+            branch,
+            history: None,
+            gestures: BTreeMap::new(),
+            stamp: Stamp::none(),
+        };
+        project.load_stamp();
         if !options.read_only {
             project.after_open(options.draft)?;
         }
@@ -158,7 +167,16 @@ impl Project {
         let actor = options.actor.unwrap_or(ActorId(u128::from_be_bytes(repo.store_id())));
         let view = View::of_state(repo.head().clone());
         let branch = FIRST_BRANCH.to_owned();
-        Ok(Project { repo, view, dir, actor, branch, history: None, gestures: BTreeMap::new() })
+        Ok(Project {
+            repo,
+            view,
+            dir,
+            actor,
+            branch,
+            history: None,
+            gestures: BTreeMap::new(),
+            stamp: Stamp::none(),
+        })
     }
 
     /// The first transaction: the project entity, the first commit and the branch at it.
@@ -203,6 +221,9 @@ impl Project {
 
     fn after_open(&mut self, draft: DraftPolicy) -> Result<(), OpenError> {
         self.settle_home()?;
+        if !self.refs().withheld()?.is_empty() {
+            self.restore_withheld()?;
+        }
         let crashed = self.repo.recovered().rows > 0;
         if crashed && self.is_dirty()? {
             match draft {

@@ -1,6 +1,8 @@
 //! A small song to work on.
 #![allow(dead_code)]
 
+pub mod oracle;
+
 use pulse_schemas::{
     entity::{Arrangement, Channel, ChannelKind, Clip, Lane, Note, Track},
     id::{ActorId, ArrangementId, ChannelId, ClipId, LaneId, NoteId, TrackId},
