@@ -131,7 +131,7 @@ fn act(project: &mut Project, client: &str, (what, which, number): Step, half: O
 
 fn try_act(tx: &mut Tx<'_>, what: u8, which: u16, number: u16, half: Option<usize>) -> Option<()> {
     let value = f64::from(number % 24) - 12.0;
-    let mut any = |tx: &mut Tx<'_>, kind| pick(&candidates(tx, kind, half), which);
+    let any = |tx: &mut Tx<'_>, kind| pick(&candidates(tx, kind, half), which);
     match what % 16 {
         0 | 1 => {
             let id = any(tx, EntityKind::Note)?;
@@ -179,7 +179,10 @@ fn try_act(tx: &mut Tx<'_>, what: u8, which: u16, number: u16, half: Option<usiz
         11 => {
             let id = any(tx, EntityKind::DspNode)?;
             let name = format!("p{}", which % 3);
-            tx.update::<DspNode>(id, |it| drop(it.params.insert(name, value))).ok()
+            tx.update::<DspNode>(id, |it| {
+                it.params.insert(name, value);
+            })
+            .ok()
         }
         12 => {
             let id = any(tx, EntityKind::DspNode)?;
@@ -258,6 +261,8 @@ proptest! {
         work(&mut project, "b", &b, None);
         work(&mut project, "c", &c, None);
         work(&mut project, "main", &main, None);
+        let steps = main.len() + b.len() + c.len();
+        prop_assert!(project.seq() as usize >= steps / 3, "most steps do something");
         for branch in ["b", "c"] {
             let lost = merge_losses(&mut project, branch);
             prop_assert!(lost.is_empty(), "{branch}: {lost:#?}");
