@@ -1,5 +1,7 @@
 //! The facade as its users see it: edit, undo, commit, branch, switch, reopen.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod common;
 
 use common::{bus, by, gain, move_clip, options, project, set_gain, write_song};

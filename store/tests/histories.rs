@@ -1,6 +1,8 @@
 //! Random work of several people: whatever they do, undo is exact, merges lose nothing, and work
 //! that does not meet commutes. `PULSE_SOAK=1` runs more cases of more edits.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod common;
 
 use common::{by, oracle, project};
@@ -168,7 +170,7 @@ fn try_act(tx: &mut Tx<'_>, what: u8, which: u16, number: u16, half: Option<usiz
             let id = ClipId(tx.new_id());
             tx.put(Clip { id, lane, length: Moment(5), ..Clip::default() }).ok()
         }
-        9 if number % 3 == 0 => {
+        9 if number.is_multiple_of(3) => {
             let id = any(tx, EntityKind::Clip)?;
             tx.remove_cascade(id).ok().map(drop)
         }
@@ -196,7 +198,7 @@ fn try_act(tx: &mut Tx<'_>, what: u8, which: u16, number: u16, half: Option<usiz
             let id = SendId(tx.new_id());
             tx.put(Send { id, from, to, ..Send::default() }).ok()
         }
-        14 if number % 8 == 0 => {
+        14 if number.is_multiple_of(8) => {
             let id = any(tx, EntityKind::Track)?;
             tx.remove_cascade(id).ok().map(drop)
         }

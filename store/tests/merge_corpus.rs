@@ -9,6 +9,8 @@
 //! Beside what a scenario expects, an oracle looks at every field that either side changed: it
 //! must be there, or a conflict must keep it. Anything else is a silent loss. A conflict that no
 //! scenario expects is a false one. The goal is 0 and 0.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 // The corpus is files.
 #![allow(clippy::disallowed_methods)]
 

@@ -1,5 +1,7 @@
 //! Variants A, B and C of tracks and clips.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod common;
 
 use common::{by, project, set_gain, write_song};

@@ -1,5 +1,7 @@
 //! Diff, merge, conflicts, revert and pick through the facade.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 mod common;
 
 use common::{by, gain, move_clip, project, set_gain, write_song};

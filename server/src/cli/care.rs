@@ -68,11 +68,8 @@ pub fn gc(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     let dir = place.dir()?;
     let options = OpenOptions { draft: DraftPolicy::Adopt, ..OpenOptions::default() };
     let mut project = Project::open(&dir, options).map_err(Refusal::from)?;
-    let before = project.repo().size().map_err(Refusal::from)?;
-    let roots = project.refs().roots().map_err(Refusal::internal)?;
-    let swept = project.repo_mut().gc(&roots).map_err(Refusal::from)?;
-    project.repo_mut().compact().map_err(Refusal::from)?;
-    let after = project.repo().size().map_err(Refusal::from)?;
+    let cleaned = project.compact().map_err(Refusal::internal)?;
+    let (swept, before, after) = (cleaned.nodes, cleaned.bytes_before, cleaned.bytes_after);
     project.close().map_err(Refusal::from)?;
     let value = json!({
         "removedNodes": swept.nodes, "bytesBefore": before, "bytesAfter": after,

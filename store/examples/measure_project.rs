@@ -1,0 +1,186 @@
+//! What people do with a project, in numbers, on this machine:
+//! `cargo run --release -p pulse-store --example measure_project [NOTES]`.
+//!
+//! Corpus: 100 tracks with a channel and a lane each, clips of 50 notes. Durable rows share the
+//! machine's one disk with whatever else runs.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a measuring program prints, reads the clock and stops at the first error"
+)]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use pulse_schemas::{
+    entity::{Arrangement, Channel, ChannelKind, Clip, Lane, Note, Track},
+    id::{ActorId, ArrangementId, ChannelId, ClipId, LaneId, NoteId, TrackId},
+    time::{Moment, Ticks},
+};
+use pulse_store::{
+    diff,
+    project::{CreateOptions, OpenOptions, Project},
+    rev::Rev,
+    tx::TxMeta,
+};
+
+const TRACKS: usize = 100;
+const NOTES_PER_CLIP: usize = 50;
+
+fn meta(label: &str) -> TxMeta {
+    TxMeta { author: "somebody".into(), ..TxMeta::new(label, "client-1") }
+}
+
+fn time<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let start = Instant::now();
+    let result = work();
+    (start.elapsed(), result)
+}
+
+fn row(name: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
+    println!("{name:<52} median {median:>12.1?}   worst of {:>4} {worst:>12.1?}", times.len());
+}
+
+fn import(project: &mut Project, notes: usize) -> (Vec<ClipId>, Vec<ChannelId>) {
+    let (mut clips, mut channels) = (Vec::new(), Vec::new());
+    let mut tx = project.begin(meta("Import"));
+    let arrangement = ArrangementId(tx.new_id());
+    tx.put(Arrangement { id: arrangement, name: "Song".into(), ..Arrangement::default() }).unwrap();
+    let master = ChannelId(tx.new_id());
+    let channel = Channel { arrangement, channels: 2, ..Channel::default() };
+    tx.put(Channel { id: master, channel_kind: ChannelKind::Master, ..channel.clone() }).unwrap();
+    let mut lanes = Vec::new();
+    for number in 0..TRACKS {
+        let (track, name) = (TrackId(tx.new_id()), format!("Track {number}"));
+        tx.put(Track { id: track, arrangement, name, ..Track::default() }).unwrap();
+        let (id, owner) = (ChannelId(tx.new_id()), Some(track));
+        tx.put(Channel { id, track: owner, output: Some(master), ..channel.clone() }).unwrap();
+        let lane = LaneId(tx.new_id());
+        tx.put(Lane { id: lane, track, ..Lane::default() }).unwrap();
+        channels.push(id);
+        lanes.push(lane);
+    }
+    for number in 0..notes / NOTES_PER_CLIP {
+        let (id, lane) = (ClipId(tx.new_id()), lanes[number % TRACKS]);
+        let start = Moment((number / TRACKS) as i64 * 10_000);
+        tx.put(Clip { id, lane, start, length: Moment(10_000), ..Clip::default() }).unwrap();
+        clips.push(id);
+        for at in 0..NOTES_PER_CLIP {
+            let (note, start) = (NoteId(tx.new_id()), Ticks(at as i64 * 100));
+            let pitch = 36 + (at % 48) as u8;
+            let length = Ticks(90);
+            tx.put(Note { id: note, clip: id, start, length, pitch, ..Note::default() }).unwrap();
+        }
+    }
+    tx.commit().unwrap().ticket.wait().unwrap();
+    (clips, channels)
+}
+
+fn move_clip(project: &mut Project, clip: ClipId, by: i64) -> pulse_store::tx::Committed {
+    let mut tx = project.begin(meta("Move clip"));
+    tx.update::<Clip>(clip, |clip| clip.start = Moment(clip.start.0 + by)).unwrap();
+    tx.commit().unwrap()
+}
+
+fn edit_notes(project: &mut Project, clips: &[ClipId], count: usize, pitch: u8) {
+    let mut tx = project.begin(meta("Transpose"));
+    for number in 0..count {
+        let clip = clips[number % clips.len()];
+        let note = tx.before().members::<Note>(clip).unwrap()[number / clips.len()].clone();
+        tx.put(Note { pitch, ..note }).unwrap();
+    }
+    tx.commit().unwrap();
+}
+
+fn main() {
+    let notes = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    let dir = tempfile::tempdir().unwrap();
+    let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Bench") };
+    let mut project = Project::create(dir.path(), options).unwrap();
+    let (took, (clips, channels)) = time(|| import(&mut project, notes));
+    println!("{} records", project.view().len());
+    row("import in one transaction, durable", vec![took]);
+    project.commit("song", meta("")).unwrap();
+    let base = project.view();
+
+    let round = |project: &mut Project, wait: bool| {
+        let edit = |at: usize| {
+            let done = move_clip(project, clips[at * 7 % clips.len()], 1);
+            if wait {
+                done.ticket.wait().unwrap();
+            }
+        };
+        let mut edit = edit;
+        (0..300).map(|at| time(|| edit(at)).0).collect::<Vec<_>>()
+    };
+    row("one-clip edit, without the disk", round(&mut project, false));
+    row("one-clip edit, durable", round(&mut project, true));
+    let undo = (0..300).map(|_| time(|| project.undo("client-1", None).unwrap()).0).collect();
+    row("undo, without the disk", undo);
+    let redo = (0..300).map(|_| time(|| project.redo("client-1", None).unwrap()).0).collect();
+    row("redo, without the disk", redo);
+    let gains = (0..300).map(|at| {
+        let channel = channels[at % channels.len()];
+        time(|| {
+            let mut tx = project.begin(meta("Gain"));
+            tx.update::<Channel>(channel, |it| it.gain_db -= 0.01).unwrap();
+            tx.commit().unwrap();
+        })
+        .0
+    });
+    row("one fader, without the disk", gains.collect());
+
+    let before = project.view();
+    for clip in clips.iter().step_by(clips.len() / 10).take(10) {
+        move_clip(&mut project, *clip, 3);
+    }
+    let after = project.view();
+    let changes = (0..300).map(|_| {
+        let (took, found) = time(|| diff::changes(&before, &after).unwrap());
+        assert_eq!(black_box(found).len(), 10);
+        took
+    });
+    row("diff of 10 changes, entities", changes.collect());
+    let words = (0..300).map(|_| time(|| black_box(diff::diff(&before, &after).unwrap())).0);
+    row("diff of 10 changes, in words", words.collect());
+
+    project.commit("edits", meta("")).unwrap();
+    project.branch("b", &Rev::working(), meta("")).unwrap();
+    let half = clips.len() / 2;
+    edit_notes(&mut project, &clips[..half], 1_000.min(notes / 4), 12);
+    project.commit("ours", meta("")).unwrap();
+    project.switch("b", meta("")).unwrap();
+    edit_notes(&mut project, &clips[half..], 1_000.min(notes / 4), 13);
+    project.commit("theirs", meta("")).unwrap();
+    project.switch("main", meta("")).unwrap();
+    let preview =
+        (0..20).map(|_| time(|| black_box(project.merge_preview(&Rev::name("b")).unwrap())).0);
+    row("merge of 1,000 + 1,000 edits, preview", preview.collect());
+    let (took, outcome) = time(|| project.merge(&Rev::name("b"), meta("")).unwrap());
+    assert!(outcome.conflicts.is_empty());
+    row("merge of 1,000 + 1,000 edits, with its commit", vec![took]);
+
+    drop((base, before, after));
+    project.close().unwrap();
+    let (took, mut project) = time(|| Project::open(dir.path(), OpenOptions::default()).unwrap());
+    row("open", vec![took]);
+    let (took, _) = time(|| {
+        black_box(project.view().referring::<Lane>(first_track(&project)).unwrap());
+    });
+    row("first question to the index", vec![took]);
+    let (took, _) = time(|| project.undo("client-1", None).unwrap());
+    row("first undo of a session", vec![took]);
+    let (took, cleaned) = time(|| project.compact().unwrap());
+    row("collect and compact", vec![took]);
+    println!("{} bytes on disk", cleaned.bytes_after);
+}
+
+fn first_track(project: &Project) -> TrackId {
+    project.view().all::<Track>().unwrap()[0].id
+}
