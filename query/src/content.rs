@@ -10,10 +10,9 @@ mod events;
 mod params;
 mod repeat;
 
-use pulse_engine::registry::Registry;
+use pulse_engine::{material::Slices, registry::Registry};
 use pulse_schemas::{
     entity::{Channel, Lane, LaneKind, TempoPoint, Track},
-    graph::{AutomationSlice, ClipSlice, EventSlice, ParamSlice, ZoneSlice},
     id::ArrangementId,
     order::OrderKey,
     time::TempoMap,
@@ -28,16 +27,6 @@ use crate::{
     chain::{chain, frozen_key, lane_key, node_key, playing_nodes},
     source::{Source, SourceExt},
 };
-
-/// All that a graph plays.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Content {
-    pub params: ParamSlice,
-    pub automation: AutomationSlice,
-    pub events: EventSlice,
-    pub clips: ClipSlice,
-    pub zones: ZoneSlice,
-}
 
 /// What every derivation of content needs: the revision, the kinds, the time.
 #[derive(Clone, Copy)]
@@ -63,11 +52,11 @@ pub fn content(
     registry: &Registry,
     arrangement: ArrangementId,
     rate: u32,
-) -> Content {
+) -> Slices {
     let tempo = tempo_map(source, arrangement);
     let ctx = Ctx { source, registry, tempo: &tempo, rate };
     let audible = audible(source, arrangement);
-    let mut content = Content::default();
+    let mut content = Slices::default();
     for channel in source.referring::<Channel>(arrangement) {
         content.params.0.extend(channel_params(&ctx, &channel, &audible).0);
         channel_content(&ctx, &channel, &mut content);
@@ -78,7 +67,7 @@ pub fn content(
 }
 
 /// Notes, clips and zones of one channel.
-fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Content) {
+fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
     for node in playing_nodes(ctx.source, channel) {
         if let Some(kit) = node.kit {
             content.zones.0.insert(node_key(node.id), zones(ctx, kit));

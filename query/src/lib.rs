@@ -5,6 +5,7 @@
 //! opens a file.
 
 pub mod source;
+pub mod stored;
 
 pub mod routing;
 
@@ -13,3 +14,6 @@ pub mod chain;
 pub mod graph;
 
 pub mod content;
+pub mod timeline;
+
+pub mod render;

@@ -1,0 +1,195 @@
+//! A song as sound, rendering only what is not known yet.
+//!
+//! Time is cut into segments; a unit of the plan (a chain, a loop, a bus) for
+//! one segment is the piece of work. Its key is the hash of everything that it
+//! can hear or read, so equal keys mean equal sound, whichever edit, branch or
+//! undo led there. Keys go by the *content* of inputs: where an edit makes no
+//! difference to the sound of a unit, everything behind it is a hit. State is
+//! part of the key too: once it is equal again, all later segments are hits.
+//!
+//! The rounding of state at the edges of segments is part of what a render is
+//! (profile `render`), so a render that is put together from the cache equals a
+//! whole one bit for bit.
+
+mod key;
+mod pcm;
+mod work;
+
+use std::{
+    collections::BTreeSet,
+    ops::Range,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use pulse_engine::{
+    material::{MediaResolver, Slices},
+    plan::{CompileError, Compiler, Plan},
+    registry::Registry,
+};
+use pulse_schemas::{
+    graph::{GraphSpec, OutputKind},
+    hash::Hash,
+    id::ArrangementId,
+};
+use pulse_store::cache::{CacheError, CacheStore};
+
+use crate::{
+    content::content,
+    graph::{Scope, graph},
+    routing::RoutingCycle,
+    source::Source,
+    timeline::SongTime,
+};
+
+pub use key::SILENCE;
+pub use work::Progress;
+
+/// Version of keys and of what is stored under them.
+pub const FORMAT: u32 = 1;
+
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    #[error(transparent)]
+    Cycle(#[from] RoutingCycle),
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error("the render cache failed: {0}; render with --no-cache, or delete the cache")]
+    Cache(#[from] CacheError),
+    #[error("a state in the cache does not fit its unit; it was set aside, render again")]
+    State,
+    #[error("the render was cancelled")]
+    Cancelled,
+    #[error("the project has no master channel to render; add one, or render stems")]
+    NoOutput,
+    #[error("a worker of the render panicked")]
+    Worker,
+}
+
+/// All that a render depends on, derived from one revision.
+pub struct Song {
+    pub spec: GraphSpec,
+    pub plan: Arc<Plan>,
+    pub slices: Slices,
+    pub time: SongTime,
+    registry: Registry,
+}
+
+/// Frames per call of the engine; the sound does not depend on it.
+const BLOCK: usize = 1_024;
+
+impl Song {
+    pub fn derive(
+        source: &dyn Source,
+        registry: &Registry,
+        arrangement: ArrangementId,
+        rate: u32,
+        scope: &Scope,
+    ) -> Result<Song, RenderError> {
+        let mut spec = graph(source, registry, arrangement, scope)?;
+        spec.canonicalise();
+        let slices = content(source, registry, arrangement, rate);
+        let time = SongTime::of(source, arrangement, rate);
+        Song::of(spec, slices, time, registry.clone())
+    }
+
+    /// From parts that were derived elsewhere.
+    pub fn of(
+        spec: GraphSpec,
+        slices: Slices,
+        time: SongTime,
+        registry: Registry,
+    ) -> Result<Song, RenderError> {
+        let plan = Arc::new(compiler(&registry, time.rate)?.compile(&spec)?);
+        if plan.outputs.is_empty() {
+            return Err(RenderError::NoOutput);
+        }
+        Ok(Song { spec, plan, slices, time, registry })
+    }
+
+    pub fn rate(&self) -> u32 {
+        self.time.rate
+    }
+
+    /// The outputs in the order in which blocks name them.
+    pub fn outputs(&self) -> Vec<OutputKind> {
+        self.plan.outputs.iter().map(|output| output.kind).collect()
+    }
+
+    /// The last frame at which anything in the arrangement begins or plays.
+    pub fn end(&self) -> i64 {
+        let events = self.slices.events.0.values().flatten().map(|event| event.frame);
+        let clips = self.slices.clips.0.values().flatten();
+        let clips = clips.map(|clip| clip.start_frame + clip.frames as i64);
+        events.chain(clips).max().unwrap_or(0)
+    }
+}
+
+fn compiler(registry: &Registry, rate: u32) -> Result<Compiler, CompileError> {
+    Compiler::new(registry.clone(), rate, BLOCK)
+}
+
+/// How to render.
+#[derive(Clone)]
+pub struct Options {
+    /// Frames of a segment; part of what the render is.
+    pub segment_frames: u32,
+    pub threads: usize,
+    /// Share of hits, 0 to 1, that are rendered again and compared.
+    pub verify: f64,
+    /// Set to true from anywhere to stop.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Options {
+    /// Segments of four seconds on one thread.
+    pub fn new(rate: u32) -> Options {
+        Options {
+            segment_frames: rate * 4,
+            threads: 1,
+            verify: 0.0,
+            cancel: Arc::new(AtomicBool::new(false)),
+        }
+    }
+}
+
+/// What a render did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Report {
+    /// Segments of units that the render needed.
+    pub total: u64,
+    pub hit: u64,
+    pub rendered: u64,
+    /// Results that were noted and whose content had to be made again.
+    pub remade: u64,
+    /// Hits that were rendered again to compare.
+    pub verified: u64,
+    /// Keys whose hit was wrong; it was set aside and rendered.
+    pub mismatched: Vec<Hash>,
+    /// Nodes that failed while rendering, by key.
+    pub failed: BTreeSet<String>,
+}
+
+/// A piece of one output; pieces come in order.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece<'a> {
+    /// Index into [`Song::outputs`].
+    pub output: usize,
+    pub frame: i64,
+    pub left: &'a [f32],
+    pub right: &'a [f32],
+}
+
+/// Renders `range` (frames of the song), from the cache where it can.
+pub fn render(
+    song: &Song,
+    media: &(dyn MediaResolver + Sync),
+    cache: &dyn CacheStore,
+    range: Range<i64>,
+    options: &Options,
+    sink: &mut dyn FnMut(Piece<'_>) -> bool,
+) -> Result<Report, RenderError> {
+    work::Render::new(song, media, cache, range, options)?.run(sink)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The key of a segment: everything that its sound depends on, and nothing else.
+//!
+//! Under-keying is the classic defect of such caches: a field that is left out
+//! is a wrong sound some day. So the key goes by what a unit *can* read: its
+//! nodes, their whole parameter lists, every event, clip and automation value
+//! of the segment, the transport where a node says that it reads it.
+
+use pulse_engine::{
+    material::{BYPASS, Slices},
+    node::Descriptor,
+    param::GRID,
+    plan::{Plan, PlanUnit},
+    transport::Timeline as _,
+};
+use pulse_schemas::{
+    graph::{AutomationSegment, GraphSpec, NodeKey, PlacedClip, SpecEvent, ZoneSpec},
+    hash::Hash,
+};
+use serde::Serialize;
+
+use super::FORMAT;
+use crate::timeline::SongTime;
+
+/// Stands for a segment of zeros wherever the hash of sound stands.
+pub const SILENCE: Hash = Hash([0; 32]);
+
+/// State of a unit that has never heard anything.
+pub const INITIAL: Hash = Hash([0; 32]);
+
+/// Frames around a segment within which a clip may reach into it: more than any
+/// fade-less crossfade or interpolation needs.
+const CLIP_MARGIN: i64 = 4_096;
+
+pub struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    pub fn new() -> Hasher {
+        Hasher(blake3::Hasher::new_derive_key("pulse render key v1"))
+    }
+
+    pub fn number(&mut self, number: u64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    pub fn signed(&mut self, number: i64) {
+        self.0.update(&number.to_le_bytes());
+    }
+
+    pub fn float(&mut self, value: f64) {
+        self.0.update(&value.to_bits().to_le_bytes());
+    }
+
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    pub fn hash(&mut self, hash: &Hash) {
+        self.0.update(hash.as_bytes());
+    }
+
+    /// A value in its canonical JSON form.
+    fn value<T: Serialize>(&mut self, value: &T) {
+        let value = serde_json::to_value(value).unwrap_or_default();
+        self.text(&pulse_schemas::record::canonical_json(&value));
+    }
+
+    pub fn finish(self) -> Hash {
+        self.0.finalize().into()
+    }
+}
+
+/// What of a unit's key does not change from segment to segment.
+pub fn unit_hash(
+    spec: &GraphSpec,
+    plan: &Plan,
+    unit: &PlanUnit,
+    slices: &Slices,
+    segment_frames: u32,
+) -> Hash {
+    let mut hasher = Hasher::new();
+    hasher.number(u64::from(FORMAT));
+    hasher.number(u64::from(plan.sample_rate));
+    hasher.number(u64::from(segment_frames));
+    let keys: Vec<NodeKey> = unit.nodes.iter().map(|node| plan.nodes[*node as usize].key).collect();
+    for node in &unit.nodes {
+        node_hash(&mut hasher, plan, *node, slices);
+    }
+    for edge in &spec.edges {
+        if keys.contains(&edge.from) && keys.contains(&edge.to) {
+            hasher.value(edge);
+        }
+    }
+    for input in &unit.inputs {
+        hasher.bytes(&plan.nodes[input.to as usize].key.to_bytes());
+        hasher.number(u64::from(input.to_port));
+        hasher.number(u64::from(input.group));
+        hasher.signed(input.shift);
+        let outputs = plan.outputs_of(input.node);
+        let channels = outputs.get(usize::from(input.port)).map_or(0, |port| port.channels);
+        hasher.number(u64::from(channels));
+    }
+    hasher.finish()
+}
+
+fn node_hash(hasher: &mut Hasher, plan: &Plan, node: u32, slices: &Slices) {
+    let class = plan.class(node);
+    let key = plan.nodes[node as usize].key;
+    // The identity seeds random numbers and names the node's state.
+    hasher.bytes(&key.to_bytes());
+    hasher.hash(&class.hash);
+    let Some(kind) = class.kind else { return };
+    let given = slices.params.0.get(&key);
+    for param in kind.descriptor.params.iter().filter(|param| !param.layout) {
+        let value = given.and_then(|given| given.get(param.id)).copied();
+        hasher.float(param.clamp(value.unwrap_or(param.default)));
+    }
+    let bypass = given.and_then(|given| given.get(BYPASS)).copied().unwrap_or(0.0);
+    hasher.number(u64::from(bypass >= 0.5));
+    // Values that steer modulation edges are parameters of the target.
+    hasher.number(plan.nodes[node as usize].modulations.len() as u64);
+    let zones: &[ZoneSpec] = slices.zones.0.get(&key).map_or(&[], Vec::as_slice);
+    hasher.value(&zones);
+}
+
+/// What of a key belongs to the frames `start..start + frames` of the unit's
+/// own time, sound and state excepted.
+pub fn slice_hash(
+    plan: &Plan,
+    unit: &PlanUnit,
+    slices: &Slices,
+    time: &SongTime,
+    present: &dyn Fn(&Hash) -> bool,
+    start: i64,
+    frames: i64,
+) -> Hash {
+    let mut hasher = Hasher::new();
+    hasher.signed(start);
+    hasher.signed(frames);
+    let mut reads_transport = false;
+    for node in &unit.nodes {
+        let key = plan.nodes[*node as usize].key;
+        let Some(kind) = plan.class(*node).kind else { continue };
+        reads_transport |= kind.descriptor.reads_transport;
+        automation(&mut hasher, kind.descriptor, slices, key, start, frames);
+        events(&mut hasher, slices, key, start, frames);
+        clips(&mut hasher, slices, key, present, start, frames);
+        for zone in slices.zones.0.get(&key).into_iter().flatten() {
+            hasher.number(u64::from(present(&zone.media)));
+        }
+    }
+    if reads_transport {
+        transport(&mut hasher, time, start, frames);
+    }
+    hasher.finish()
+}
+
+fn automation(
+    hasher: &mut Hasher,
+    descriptor: &Descriptor,
+    slices: &Slices,
+    key: NodeKey,
+    start: i64,
+    frames: i64,
+) {
+    let Some(curves) = slices.automation.0.get(&key) else { return };
+    for param in descriptor.params {
+        let Some(segments) = curves.get(param.id) else { continue };
+        hasher.text(param.id);
+        for segment in heard(segments, start, start + frames + GRID) {
+            hasher.value(segment);
+        }
+    }
+}
+
+/// The segments that decide the values within `from..to`: those that reach
+/// into it, the last before it, whose end value holds, or the first of all.
+fn heard(segments: &[AutomationSegment], from: i64, to: i64) -> &[AutomationSegment] {
+    let first = segments.partition_point(|segment| segment.end_frame <= from).saturating_sub(1);
+    let last = segments.partition_point(|segment| segment.start_frame < to).max(first + 1);
+    &segments[first..last.min(segments.len())]
+}
+
+fn events(hasher: &mut Hasher, slices: &Slices, key: NodeKey, start: i64, frames: i64) {
+    let Some(events) = slices.events.0.get(&key) else { return };
+    let from = events.partition_point(|event: &SpecEvent| event.frame < start);
+    let to = events.partition_point(|event| event.frame < start + frames);
+    hasher.number((to - from) as u64);
+    events[from..to].iter().for_each(|event| hasher.value(event));
+}
+
+fn clips(
+    hasher: &mut Hasher,
+    slices: &Slices,
+    key: NodeKey,
+    present: &dyn Fn(&Hash) -> bool,
+    start: i64,
+    frames: i64,
+) {
+    let reaches = |clip: &&PlacedClip| {
+        clip.start_frame < start + frames + CLIP_MARGIN
+            && clip.start_frame + clip.frames as i64 > start - CLIP_MARGIN
+    };
+    for clip in slices.clips.0.get(&key).into_iter().flatten().filter(reaches) {
+        hasher.value(clip);
+        hasher.number(u64::from(present(&clip.media)));
+    }
+}
+
+/// The tempo and the signature wherever they may be read.
+fn transport(hasher: &mut Hasher, time: &SongTime, start: i64, frames: i64) {
+    let (from, to) = (time.ticks_at(start), time.ticks_at(start + frames));
+    let at_start = time.at(start);
+    hasher.float(at_start.ticks);
+    hasher.float(at_start.tempo);
+    let marks = time.tempo.marks();
+    let first = marks.partition_point(|mark| mark.at <= from).saturating_sub(1);
+    // The mark after the last one that is heard is where a ramp leads.
+    let last = (marks.partition_point(|mark| mark.at <= to) + 1).min(marks.len());
+    for mark in &marks[first.min(last)..last] {
+        hasher.signed(mark.at.0);
+        hasher.float(mark.bpm);
+        hasher.number(mark.shape as u64);
+    }
+    for frame in [start, start + frames] {
+        let transport = time.at(frame);
+        hasher.number(u64::from(transport.signature_numerator));
+        hasher.number(u64::from(transport.signature_denominator));
+    }
+}

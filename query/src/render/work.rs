@@ -1,0 +1,637 @@
+//! Doing the work: which segment of which unit is next, and who does it.
+//!
+//! Threads take ready segments from one table: a segment is ready when the one
+//! before it is done and all that it hears is. Which thread does which and when
+//! has no influence on any result, because a segment is a pure function of its
+//! key's ingredients.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use pulse_engine::{
+    material::MediaResolver,
+    plan::{Plan, PlanUnit, UnitInput},
+    render::{Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
+};
+use pulse_schemas::hash::Hash;
+use pulse_store::cache::CacheStore;
+
+use super::{
+    Options, Piece, RenderError, Report, Song, compiler,
+    key::{Hasher, INITIAL, SILENCE, slice_hash, unit_hash},
+    pcm::{Recent, Sound, decode, encode, is_silent},
+};
+
+/// Bytes of sound that a render keeps in memory.
+const RECENT_BYTES: usize = 192 * 1024 * 1024;
+
+/// Segments that workers may be ahead of the output.
+const AHEAD: i64 = 6;
+
+/// How far a render is: segments done of segments needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub done: u64,
+    pub total: u64,
+}
+
+/// What is known of one segment of one unit.
+#[derive(Clone, PartialEq, Debug)]
+struct Known {
+    key: Hash,
+    /// Hash of the sound of each port, in the runner's order.
+    ports: Vec<Hash>,
+    state: Hash,
+}
+
+/// One unit on its way through the song.
+struct UnitWork {
+    /// Part of the key that all segments share.
+    base: Hash,
+    ports: Vec<SegmentPort>,
+    inputs: Vec<SegmentPort>,
+    done: Vec<Known>,
+    /// Segments that somebody needs.
+    target: usize,
+    busy: bool,
+}
+
+struct Table {
+    units: Vec<UnitWork>,
+    report: Report,
+    failed: Option<RenderError>,
+    /// The first segment that the output still waits for.
+    wanted: i64,
+    finished: bool,
+}
+
+pub struct Render<'a> {
+    song: &'a Song,
+    media: &'a (dyn MediaResolver + Sync),
+    cache: &'a dyn CacheStore,
+    range: Range<i64>,
+    options: &'a Options,
+    table: Mutex<Table>,
+    wake: Condvar,
+    recent: Mutex<Recent>,
+    /// One runner a unit, made when its first miss comes.
+    runners: Vec<Mutex<Option<SegmentRunner>>>,
+    verified: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<'a> Render<'a> {
+    pub fn new(
+        song: &'a Song,
+        media: &'a (dyn MediaResolver + Sync),
+        cache: &'a dyn CacheStore,
+        range: Range<i64>,
+        options: &'a Options,
+    ) -> Result<Render<'a>, RenderError> {
+        let plan = &song.plan;
+        let mut units = Vec::with_capacity(plan.units.len());
+        for unit in &plan.units {
+            units.push(UnitWork {
+                base: unit_hash(&song.spec, plan, unit, &song.slices, options.segment_frames),
+                ports: ports(song, unit),
+                inputs: inputs(plan, unit),
+                done: Vec::new(),
+                target: 0,
+                busy: false,
+            });
+        }
+        let mut render = Render {
+            song,
+            media,
+            cache,
+            range,
+            options,
+            table: Mutex::new(Table {
+                units,
+                report: Report::default(),
+                failed: None,
+                wanted: 0,
+                finished: false,
+            }),
+            wake: Condvar::new(),
+            recent: Mutex::new(Recent::new(RECENT_BYTES)),
+            runners: plan.units.iter().map(|_| Mutex::new(None)).collect(),
+            verified: AtomicU64::new(0),
+        };
+        render.aim();
+        Ok(render)
+    }
+
+    fn segment(&self) -> i64 {
+        i64::from(self.options.segment_frames.max(1))
+    }
+
+    /// How many segments of each unit are needed: what the outputs need, and
+    /// what those need in turn. Units come before their readers.
+    fn aim(&mut self) {
+        let segment = self.segment();
+        let plan = &self.song.plan;
+        let end = self.range.end;
+        let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for output in &plan.outputs {
+            if let Some(unit) = unit_of(plan, output.node) {
+                let late = i64::from(output.latency) - i64::from(plan.units[unit].arrival);
+                let need = segments(end + late, segment);
+                table.units[unit].target = table.units[unit].target.max(need);
+            }
+        }
+        for reader in (0..plan.units.len()).rev() {
+            let until = table.units[reader].target as i64 * segment;
+            for input in &plan.units[reader].inputs {
+                if let Some(unit) = unit_of(plan, input.node) {
+                    let need = segments(until + input.shift, segment);
+                    table.units[unit].target = table.units[unit].target.max(need);
+                }
+            }
+        }
+        table.report.total = table.units.iter().map(|unit| unit.target as u64).sum();
+    }
+
+    /// Renders and hands out pieces in order.
+    pub fn run(self, sink: &mut dyn FnMut(Piece<'_>) -> bool) -> Result<Report, RenderError> {
+        let threads = self.options.threads.max(1);
+        let result = std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads).map(|_| scope.spawn(|| self.work())).collect();
+            let handed = self.hand_out(sink);
+            self.finish();
+            let fine = workers.into_iter().all(|worker| worker.join().is_ok());
+            handed.and(if fine { Ok(()) } else { Err(RenderError::Worker) })
+        });
+        result?;
+        let mut table = self.table.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = table.failed.take() {
+            return Err(error);
+        }
+        table.report.verified = self.verified.load(Ordering::Relaxed);
+        self.cache.flush()?;
+        Ok(table.report)
+    }
+
+    fn finish(&self) {
+        lock(&self.table).finished = true;
+        self.wake.notify_all();
+    }
+
+    fn cancelled(&self) -> bool {
+        self.options.cancel.load(Ordering::Relaxed)
+    }
+
+    // Output
+
+    fn hand_out(&self, sink: &mut dyn FnMut(Piece<'_>) -> bool) -> Result<(), RenderError> {
+        let segment = self.segment();
+        let plan = &self.song.plan;
+        let mut at = self.range.start;
+        while at < self.range.end {
+            let until = ((at.div_euclid(segment) + 1) * segment).min(self.range.end);
+            for (index, output) in plan.outputs.iter().enumerate() {
+                let Some(unit) = unit_of(plan, output.node) else { continue };
+                let late = i64::from(output.latency) - i64::from(plan.units[unit].arrival);
+                let need = segments(until + late, segment);
+                self.wait_for(unit, need, at.div_euclid(segment))?;
+                let node = plan.nodes[output.node as usize].key;
+                let sound = self.stretch(unit, node, output.port, at + late, until - at)?;
+                let [left, right] = &sound;
+                if !sink(Piece { output: index, frame: at, left, right }) {
+                    return Err(RenderError::Cancelled);
+                }
+            }
+            at = until;
+        }
+        Ok(())
+    }
+
+    /// Waits until a unit has so many segments.
+    fn wait_for(&self, unit: usize, need: usize, wanted: i64) -> Result<(), RenderError> {
+        let mut table = lock(&self.table);
+        table.wanted = wanted;
+        self.wake.notify_all();
+        loop {
+            if let Some(error) = table.failed.take() {
+                return Err(error);
+            }
+            if table.units[unit].done.len() >= need {
+                return Ok(());
+            }
+            if self.cancelled() {
+                return Err(RenderError::Cancelled);
+            }
+            let wait = std::time::Duration::from_millis(100);
+            table = self.wake.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    // Workers
+
+    fn work(&self) {
+        while let Some((unit, segment)) = self.take() {
+            let result = self.one(unit, segment);
+            let mut table = lock(&self.table);
+            table.units[unit].busy = false;
+            match result {
+                Ok(known) => table.units[unit].done.push(known),
+                Err(error) => {
+                    table.failed.get_or_insert(error);
+                    table.finished = true;
+                }
+            }
+            drop(table);
+            self.wake.notify_all();
+        }
+    }
+
+    /// The next segment that can be done: the earliest in time, then the first
+    /// in the plan's order.
+    fn take(&self) -> Option<(usize, usize)> {
+        let mut table = lock(&self.table);
+        loop {
+            if table.finished || self.cancelled() {
+                return None;
+            }
+            let ready = (0..table.units.len())
+                .filter(|unit| self.is_ready(&table, *unit))
+                .min_by_key(|unit| (table.units[*unit].done.len(), *unit));
+            if let Some(unit) = ready {
+                table.units[unit].busy = true;
+                return Some((unit, table.units[unit].done.len()));
+            }
+            if table.units.iter().all(|unit| unit.done.len() >= unit.target) {
+                return None;
+            }
+            let wait = std::time::Duration::from_millis(100);
+            table = self.wake.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn is_ready(&self, table: &Table, unit: usize) -> bool {
+        let work = &table.units[unit];
+        let next = work.done.len();
+        if work.busy || next >= work.target || next as i64 > table.wanted + AHEAD {
+            return false;
+        }
+        let until = (next as i64 + 1) * self.segment();
+        self.song.plan.units[unit].inputs.iter().all(|input| {
+            let need = segments(until + input.shift, self.segment());
+            unit_of(&self.song.plan, input.node)
+                .is_none_or(|source| table.units[source].done.len() >= need)
+        })
+    }
+
+    /// Finds one segment in the cache or renders it.
+    fn one(&self, unit: usize, segment: usize) -> Result<Known, RenderError> {
+        let key = self.key(unit, segment);
+        let ports = lock(&self.table).units[unit].ports.len();
+        if let Some(known) = self.look_up(&key, ports)? {
+            if !self.picked(&key) {
+                lock(&self.table).report.hit += 1;
+                return Ok(known);
+            }
+            let fresh = self.render(unit, segment, key)?;
+            self.verified.fetch_add(1, Ordering::Relaxed);
+            if fresh == known {
+                lock(&self.table).report.hit += 1;
+                return Ok(known);
+            }
+            for (old, new) in known.ports.iter().zip(&fresh.ports) {
+                if old != new && *old != SILENCE {
+                    self.cache.quarantine(old)?;
+                }
+            }
+            self.note(&fresh, 0)?;
+            let mut table = lock(&self.table);
+            table.report.mismatched.push(key);
+            table.report.rendered += 1;
+            return Ok(fresh);
+        }
+        let known = self.render(unit, segment, key)?;
+        lock(&self.table).report.rendered += 1;
+        Ok(known)
+    }
+
+    /// Whether a hit is among those that are rendered again: decided by its key,
+    /// so that two renders check the same ones.
+    fn picked(&self, key: &Hash) -> bool {
+        let draw = f64::from(u32::from_le_bytes([key.0[0], key.0[1], key.0[2], key.0[3]]));
+        draw < self.options.verify * f64::from(u32::MAX) || self.options.verify >= 1.0
+    }
+
+    fn key(&self, unit: usize, segment: usize) -> Hash {
+        let plan = &self.song.plan;
+        let start = segment as i64 * self.segment();
+        let present = |media: &Hash| self.media.open(*media).is_some();
+        let slice = slice_hash(
+            plan,
+            &plan.units[unit],
+            &self.song.slices,
+            &self.song.time,
+            &present,
+            start,
+            self.segment(),
+        );
+        let table = lock(&self.table);
+        let mut hasher = Hasher::new();
+        hasher.hash(&table.units[unit].base);
+        hasher.hash(&slice);
+        let before = segment.checked_sub(1).and_then(|at| table.units[unit].done.get(at));
+        hasher.hash(&before.map_or(INITIAL, |known| known.state));
+        for input in &plan.units[unit].inputs {
+            for at in self.heard(input, start) {
+                hasher.hash(&sound_hash(&table, plan, input.node, input.port, at));
+            }
+        }
+        hasher.finish()
+    }
+
+    /// The segments of an input's source that `start..start + segment` hears.
+    fn heard(&self, input: &UnitInput, start: i64) -> Range<i64> {
+        let segment = self.segment();
+        let from = start + input.shift;
+        from.div_euclid(segment)..(from + segment - 1).div_euclid(segment) + 1
+    }
+
+    fn look_up(&self, key: &Hash, ports: usize) -> Result<Option<Known>, RenderError> {
+        let Some(value) = self.cache.get_action(key)? else { return Ok(None) };
+        let hashes: Vec<Hash> =
+            value.chunks_exact(32).filter_map(|bytes| bytes.try_into().ok().map(Hash)).collect();
+        if value.len() != (ports + 1) * 32 {
+            self.cache.forget_action(key)?;
+            return Ok(None);
+        }
+        let (state, sounds) = match hashes.split_last() {
+            Some((state, sounds)) => (*state, sounds.to_vec()),
+            None => return Ok(None),
+        };
+        Ok(Some(Known { key: *key, ports: sounds, state }))
+    }
+
+    fn note(&self, known: &Known, cost: u64) -> Result<(), RenderError> {
+        let value: Vec<u8> =
+            known.ports.iter().chain([&known.state]).flat_map(|hash| hash.0).collect();
+        Ok(self.cache.put_action(&known.key, &value, cost)?)
+    }
+
+    /// Runs one segment and keeps what it made.
+    fn render(&self, unit: usize, segment: usize, key: Hash) -> Result<Known, RenderError> {
+        if self.cancelled() {
+            return Err(RenderError::Cancelled);
+        }
+        let state = match segment.checked_sub(1) {
+            None => None,
+            Some(before) => Some(self.state(unit, before)?),
+        };
+        let made = self.run_segment(unit, segment, state.as_deref())?;
+        // Only ratios of costs matter, and work grows with frames and nodes.
+        let nodes = self.song.plan.units[unit].nodes.len() as u64;
+        let cost = nodes * self.segment() as u64 / 100;
+        let mut ports = Vec::with_capacity(made.outputs.len());
+        for sound in made.outputs {
+            ports.push(self.keep(sound, cost)?);
+        }
+        let state = self.cache.put_content(&made.state, cost)?;
+        let known = Known { key, ports, state };
+        if !self.has_failed(unit) {
+            self.note(&known, cost)?;
+        }
+        Ok(known)
+    }
+
+    fn keep(&self, sound: [Vec<f32>; 2], cost: u64) -> Result<Hash, RenderError> {
+        if is_silent(&sound) {
+            return Ok(SILENCE);
+        }
+        let hash = self.cache.put_content(&encode(&sound), cost)?;
+        lock(&self.recent).put(hash, Arc::new(sound));
+        Ok(hash)
+    }
+
+    fn run_segment(
+        &self,
+        unit: usize,
+        segment: usize,
+        state: Option<&[u8]>,
+    ) -> Result<SegmentSound, RenderError> {
+        let start = segment as i64 * self.segment();
+        let wanted = lock(&self.table).units[unit].inputs.clone();
+        let mut sums = Vec::with_capacity(wanted.len());
+        for port in &wanted {
+            sums.push(self.port_sum(unit, port, start)?);
+        }
+        let inputs: Vec<[&[f32]; 2]> =
+            sums.iter().map(|[left, right]| [&left[..], &right[..]]).collect();
+        let mut slot = lock(&self.runners[unit]);
+        let runner = match &mut *slot {
+            Some(runner) => runner,
+            empty => empty.insert(self.runner(unit)?),
+        };
+        let profile = Profile::Render { segment_frames: self.options.segment_frames };
+        let frames = self.segment() as usize;
+        let ran = runner.run(state, &inputs, start, frames, profile, &self.song.time);
+        ran.map_err(|_| RenderError::State)
+    }
+
+    fn runner(&self, unit: usize) -> Result<SegmentRunner, RenderError> {
+        let Song { spec, plan, slices, registry, .. } = self.song;
+        let mut compiler = compiler(registry, self.song.rate())?;
+        Ok(SegmentRunner::new(&mut compiler, spec, plan, unit, slices, self.media)?)
+    }
+
+    fn has_failed(&self, unit: usize) -> bool {
+        let failed = lock(&self.runners[unit]).as_mut().is_some_and(SegmentRunner::has_failed);
+        if failed {
+            let plan = &self.song.plan;
+            let keys = plan.units[unit].nodes.iter();
+            let keys = keys.map(|node| plan.nodes[*node as usize].key.to_string());
+            lock(&self.table).report.failed.extend(keys);
+        }
+        failed
+    }
+
+    // What was made before
+
+    /// The finished sum at an input port, groups and all, as the plan sums.
+    fn port_sum(
+        &self,
+        unit: usize,
+        port: &SegmentPort,
+        start: i64,
+    ) -> Result<[Vec<f32>; 2], RenderError> {
+        let plan = &self.song.plan;
+        let mut groups: BTreeMap<u32, Vec<([Vec<f32>; 2], u8)>> = BTreeMap::new();
+        for input in &plan.units[unit].inputs {
+            let to = plan.nodes[input.to as usize].key;
+            if to != port.node || input.to_port != port.port {
+                continue;
+            }
+            let Some(source) = unit_of(plan, input.node) else { continue };
+            let node = plan.nodes[input.node as usize].key;
+            let outputs = plan.outputs_of(input.node);
+            let channels = outputs.get(usize::from(input.port)).map_or(2, |port| port.channels);
+            let sound =
+                self.stretch(source, node, input.port, start + input.shift, self.segment())?;
+            groups.entry(input.group).or_default().push((sound, channels));
+        }
+        let sums: Vec<[Vec<f32>; 2]> =
+            groups.values().map(|signals| sum_signals(&borrowed(signals), port.channels)).collect();
+        let sums: Vec<([&[f32]; 2], u8)> =
+            sums.iter().map(|[left, right]| ([&left[..], &right[..]], port.channels)).collect();
+        Ok(sum_signals(&sums, port.channels))
+    }
+
+    /// Sound of a port over any stretch of its unit's own time; before the start
+    /// there is silence.
+    fn stretch(
+        &self,
+        unit: usize,
+        node: pulse_schemas::graph::NodeKey,
+        port: u16,
+        from: i64,
+        frames: i64,
+    ) -> Result<[Vec<f32>; 2], RenderError> {
+        let segment = self.segment();
+        let length = usize::try_from(frames).unwrap_or(0);
+        let mut out = [vec![0.0; length], vec![0.0; length]];
+        let index = {
+            let table = lock(&self.table);
+            table.units[unit].ports.iter().position(|it| it.node == node && it.port == port)
+        };
+        let Some(index) = index else { return Ok(out) };
+        for at in from.div_euclid(segment)..(from + frames - 1).div_euclid(segment) + 1 {
+            let Ok(number) = usize::try_from(at) else { continue };
+            let Some(sound) = self.sound(unit, number, index)? else { continue };
+            let begin = at * segment;
+            let (first, last) = (from.max(begin), (from + frames).min(begin + segment));
+            let to = (first - from) as usize..(last - from) as usize;
+            let part = (first - begin) as usize..(last - begin) as usize;
+            for (out, sound) in out.iter_mut().zip(sound.iter()) {
+                out[to.clone()].copy_from_slice(&sound[part.clone()]);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Sound of one port and segment; none is silence. What the cache has lost
+    /// is made again.
+    fn sound(
+        &self,
+        unit: usize,
+        segment: usize,
+        port: usize,
+    ) -> Result<Option<Sound>, RenderError> {
+        let hash = {
+            let table = lock(&self.table);
+            let known = table.units[unit].done.get(segment);
+            known.and_then(|known| known.ports.get(port)).copied().unwrap_or(SILENCE)
+        };
+        if hash == SILENCE {
+            return Ok(None);
+        }
+        if let Some(sound) = lock(&self.recent).get(&hash) {
+            return Ok(Some(sound));
+        }
+        let frames = self.segment() as usize;
+        let stored = self.cache.get_content(&hash)?;
+        if let Some(sound) = stored.and_then(|bytes| decode(&bytes, frames)) {
+            let sound: Sound = Arc::new(sound);
+            lock(&self.recent).put(hash, Arc::clone(&sound));
+            return Ok(Some(sound));
+        }
+        self.remake(unit, segment)?;
+        Ok(lock(&self.recent).get(&hash))
+    }
+
+    /// The state after a segment.
+    fn state(&self, unit: usize, segment: usize) -> Result<Vec<u8>, RenderError> {
+        let hash = lock(&self.table).units[unit].done.get(segment).map(|known| known.state);
+        let Some(hash) = hash else { return Err(RenderError::State) };
+        if let Some(bytes) = self.cache.get_content(&hash)? {
+            return Ok(bytes);
+        }
+        self.remake(unit, segment)?;
+        self.cache.get_content(&hash)?.ok_or(RenderError::State)
+    }
+
+    /// Renders a segment again whose results were noted and then lost.
+    fn remake(&self, unit: usize, segment: usize) -> Result<(), RenderError> {
+        let known = lock(&self.table).units[unit].done.get(segment).cloned();
+        let Some(known) = known else { return Err(RenderError::State) };
+        let fresh = self.render(unit, segment, known.key)?;
+        lock(&self.table).report.remade += 1;
+        if fresh.ports == known.ports && fresh.state == known.state {
+            return Ok(());
+        }
+        // The note was wrong: later keys stand on it, so the render starts over.
+        self.cache.forget_action(&known.key)?;
+        lock(&self.table).report.mismatched.push(known.key);
+        Err(RenderError::State)
+    }
+}
+
+fn borrowed(signals: &[([Vec<f32>; 2], u8)]) -> Vec<([&[f32]; 2], u8)> {
+    signals.iter().map(|([left, right], channels)| ([&left[..], &right[..]], *channels)).collect()
+}
+
+/// How many whole segments cover so many frames.
+fn segments(frames: i64, segment: i64) -> usize {
+    usize::try_from((frames.max(0) + segment - 1) / segment).unwrap_or(0)
+}
+
+fn unit_of(plan: &Plan, node: u32) -> Option<usize> {
+    plan.units.iter().position(|unit| unit.nodes.contains(&node))
+}
+
+/// Hash of the sound of a port in a segment; before the start there is silence.
+fn sound_hash(table: &Table, plan: &Plan, node: u32, port: u16, segment: i64) -> Hash {
+    let find = || {
+        let unit = &table.units[unit_of(plan, node)?];
+        let key = plan.nodes[node as usize].key;
+        let index = unit.ports.iter().position(|it| it.node == key && it.port == port)?;
+        unit.done.get(usize::try_from(segment).ok()?)?.ports.get(index).copied()
+    };
+    find().unwrap_or(SILENCE)
+}
+
+/// The ports of a unit that others or outputs hear, as its runner orders them.
+fn ports(song: &Song, unit: &PlanUnit) -> Vec<SegmentPort> {
+    let plan = &song.plan;
+    let mut found: BTreeSet<SegmentPort> = BTreeSet::new();
+    let mut add = |node: u32, port: u16| {
+        if unit.nodes.contains(&node)
+            && let Some(slot) = plan.outputs_of(node).get(usize::from(port))
+        {
+            let node = plan.nodes[node as usize].key;
+            found.insert(SegmentPort { node, port, channels: slot.channels });
+        }
+    };
+    for other in &plan.units {
+        other.inputs.iter().for_each(|input| add(input.node, input.port));
+    }
+    plan.outputs.iter().for_each(|output| add(output.node, output.port));
+    found.into_iter().collect()
+}
+
+/// The ports of a unit that hear others, as its runner orders them.
+fn inputs(plan: &Plan, unit: &PlanUnit) -> Vec<SegmentPort> {
+    let mut ports: Vec<(u32, u16)> =
+        unit.inputs.iter().map(|input| (input.to, input.to_port)).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    let port = |(node, port): (u32, u16)| {
+        let channels = plan.inputs(node).get(usize::from(port)).map_or(2, |slot| slot.channels);
+        SegmentPort { node: plan.nodes[node as usize].key, port, channels }
+    };
+    ports.into_iter().map(port).collect()
+}
