@@ -5,9 +5,11 @@
 //! journal row, hence atomic. Content enters redb at checkpoints only.
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod bad_input_tests;
 mod care;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod compat_tests;
 pub mod head;
 pub mod history;
@@ -20,6 +22,7 @@ pub mod lock;
 mod power_cut_tests;
 pub(crate) mod recover;
 #[cfg(test)]
+#[allow(clippy::disallowed_methods)]
 mod tests;
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc};

@@ -39,7 +39,7 @@ fn the_victim_writes_until_it_is_killed() {
         repo.commit(transaction).unwrap().ticket.wait().unwrap();
         writeln!(out, "acknowledged {number}").unwrap();
         out.flush().unwrap();
-        if number % 101 == 0 {
+        if number.is_multiple_of(101) {
             repo.gc(&[]).unwrap();
         }
     }
