@@ -367,7 +367,10 @@ impl StageRun<'_, '_> {
         // The single node is not the one that runs, but knows its tail.
         let over = match unit.node.as_ref().map(|node| node.tail()) {
             Some(Tail::Frames(tail)) => unit.quiet >= tail,
-            _ => false,
+            _ => {
+                unit.quiet = unit.quiet.min(SLEEP_GRID as u64);
+                false
+            }
         };
         if silent && over && unit.may_sleep {
             run.stages[self.stage].reset_lane(lane);

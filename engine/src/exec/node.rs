@@ -446,7 +446,11 @@ pub(crate) fn fall_asleep(unit: &mut Unit) {
     let latency = unit.dry.as_ref().map_or(0, |ring| ring.frames() as u64);
     let over = match unit.node.as_ref().map(|node| node.tail()) {
         Some(Tail::Frames(tail)) => unit.quiet >= tail.max(latency),
-        _ => false,
+        // The count would go on for ever and make every state another one.
+        _ => {
+            unit.quiet = unit.quiet.min(SLEEP_GRID as u64);
+            false
+        }
     };
     if over {
         reset(unit);

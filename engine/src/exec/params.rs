@@ -225,7 +225,11 @@ impl Params {
             visitor.f64(&mut ramp.slope);
             visitor.f64(&mut ramp.end);
         }
-        visitor.i64(&mut self.cell);
+        // Where nothing moves, the last cell looked at depends on the cut of the
+        // blocks, and nothing depends on it.
+        let mut cell = if self.per_cell { self.cell } else { i64::MIN };
+        visitor.i64(&mut cell);
+        self.cell = cell;
     }
 
     /// Another plan may modulate other parameters.
