@@ -712,6 +712,9 @@ pub fn render(sketch: &Sketch, slices: &Slices, frames: usize, segment: usize, h
 /// What each port has given so far, in the time of its unit.
 type Streams = BTreeMap<(u32, u16), [Vec<f32>; 2]>;
 
+/// Samples and how many channels of them count.
+type Signal = ([Vec<f32>; 2], u8);
+
 /// The finished sum at a port for `frames` frames from `start`, by groups.
 fn port_sum(
     plan: &Plan,
@@ -722,7 +725,7 @@ fn port_sum(
     streams: &Streams,
 ) -> [Vec<f32>; 2] {
     let node = plan.find(port.node).unwrap();
-    let mut groups: BTreeMap<u32, Vec<([Vec<f32>; 2], u8)>> = BTreeMap::new();
+    let mut groups: BTreeMap<u32, Vec<Signal>> = BTreeMap::new();
     for input in &plan.units[unit].inputs {
         if (input.to, input.to_port) != (node, port.port) {
             continue;
@@ -737,12 +740,12 @@ fn port_sum(
         let signal = [cut(&stream[0]), cut(&stream[1])];
         groups.entry(input.group).or_default().push((signal, channels));
     }
-    let as_slices = |signals: &[([Vec<f32>; 2], u8)]| {
+    let as_slices = |signals: &[Signal]| {
         let signals: Vec<([&[f32]; 2], u8)> =
             signals.iter().map(|([l, r], n)| ([&l[..], &r[..]], *n)).collect();
         sum_signals(&signals, port.channels)
     };
-    let sums: Vec<([Vec<f32>; 2], u8)> =
+    let sums: Vec<Signal> =
         groups.values().map(|signals| (as_slices(signals), port.channels)).collect();
     as_slices(&sums)
 }

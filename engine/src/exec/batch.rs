@@ -2,6 +2,9 @@
 //! node, with its own parameters, sleep and bypass, so a lane does at every frame
 //! what the node alone would do; only the arithmetic is shared.
 
+// A lane is an index into several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{

@@ -1,6 +1,6 @@
 //! Runs the operations of one task. Sums, copies and delays are plain loops over
 //! a range; everything with a state of its own is elsewhere.
-#![allow(unsafe_code)]
+#![allow(unsafe_code, clippy::needless_range_loop)]
 
 use super::{Block, Core, Scratch, batch::run_batch, memory::Buffers, node::NodeRun, unit::Unit};
 use crate::{

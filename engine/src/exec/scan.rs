@@ -1,6 +1,9 @@
 //! Looking through samples: for silence and for what is not a number. Both run
 //! over everything a node hears or says, so they are kernels.
 
+// Fixed counts that the compiler unrolls.
+#![allow(clippy::needless_range_loop)]
+
 use crate::simd::{Kernel, LANES, LaneFrame, dispatch};
 
 /// Offset of the first frame that is not silent.

@@ -1,6 +1,9 @@
 //! The state of a whole executor as bytes, node by node and line by line, so that
 //! a render can stop and go on elsewhere.
 
+// An error here names nodes and edges in full and is made once, off the audio thread.
+#![allow(clippy::result_large_err)]
+
 use pulse_schemas::graph::EdgeSpec;
 
 use super::Executor;

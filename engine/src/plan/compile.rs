@@ -2,6 +2,9 @@
 //! node its class, and calls the passes in their order. Always the whole graph:
 //! a compile is cheaper than deciding what could be kept of the last one.
 
+// An error here names nodes and edges in full and is made once, off the audio thread.
+#![allow(clippy::result_large_err)]
+
 use std::collections::BTreeMap;
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};

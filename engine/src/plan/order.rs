@@ -16,6 +16,9 @@ use super::{
 };
 use crate::simd::LANES;
 
+/// What chains in one batch have in common: classes, depth, arrival, live or not.
+type Alike = (Vec<u32>, u32, u32, bool);
+
 /// Fewer chains than this run one by one: eight lanes cost about two nodes.
 const MIN_BATCH: usize = 3;
 
@@ -156,7 +159,7 @@ fn items(
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let mut items = Vec::with_capacity(components.len());
     // Chains that could share lanes: signature and depth → chains.
-    let mut batches: BTreeMap<(Vec<u32>, u32, u32, bool), Vec<Vec<u32>>> = BTreeMap::new();
+    let mut batches: BTreeMap<Alike, Vec<Vec<u32>>> = BTreeMap::new();
     let mut depth = vec![0u32; graph.nodes.len()];
     let mut taken = vec![false; graph.nodes.len()];
     for members in components {
@@ -391,19 +394,62 @@ impl<'a, 'g> Emitter<'a, 'g> {
         for &item in order {
             self.list_units(item);
         }
-        for &item in order {
-            match self.items[item as usize].kind {
-                ItemKind::Chain => {
-                    let members = self.items[item as usize].members[0].clone();
-                    members.into_iter().for_each(|node| self.node(node));
+        let mut waits = self.waits();
+        let mut emitted = vec![false; self.items.len()];
+        let mut ready = vec![];
+        for &root in order {
+            ready.push(root);
+            while let Some(item) = ready.pop() {
+                if std::mem::replace(&mut emitted[item as usize], true) {
+                    continue;
                 }
-                ItemKind::Loop { chunk } => self.region(item, chunk),
-                ItemKind::Batch => self.batch(item),
+                self.item(item);
+                self.release(item, &mut waits, &mut ready);
             }
         }
         self.order_events();
         self.sort_lines();
         self.draft
+    }
+
+    fn item(&mut self, item: u32) {
+        match self.items[item as usize].kind {
+            ItemKind::Chain => {
+                let items = self.items;
+                items[item as usize].members[0].iter().for_each(|&node| self.node(node));
+            }
+            ItemKind::Loop { chunk } => self.region(item, chunk),
+            ItemKind::Batch => self.batch(item),
+        }
+    }
+
+    /// Edges from other items that each item waits for.
+    fn waits(&self) -> Vec<u32> {
+        let mut waits = vec![0u32; self.items.len()];
+        for edge in &self.graph.edges {
+            let (from, to) = (self.item_of[edge.from as usize], self.item_of[edge.to as usize]);
+            waits[to as usize] += u32::from(from != to);
+        }
+        waits
+    }
+
+    /// Whoever has all its signals now runs next: what is complete is passed on
+    /// before anything new is begun, or a send of every track would be held until
+    /// its reverb comes up in the walk.
+    fn release(&self, item: u32, waits: &mut [u32], ready: &mut Vec<u32>) {
+        let start = ready.len();
+        for &node in self.items[item as usize].members.iter().flatten() {
+            for &edge in self.graph.edges_out(node) {
+                let target = self.item_of[self.graph.edges[edge as usize].to as usize];
+                if target != item {
+                    waits[target as usize] -= 1;
+                    if waits[target as usize] == 0 {
+                        ready.push(target);
+                    }
+                }
+            }
+        }
+        ready[start..].reverse();
     }
 
     /// Units of the order, and what flows into each.

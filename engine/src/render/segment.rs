@@ -6,6 +6,9 @@
 //!
 //! [`PlanUnit::arrival`]: crate::plan::PlanUnit::arrival
 
+// An error here names nodes and edges in full and is made once, off the audio thread.
+#![allow(clippy::result_large_err)]
+
 use std::sync::Arc;
 
 use pulse_schemas::graph::{
