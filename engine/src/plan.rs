@@ -255,6 +255,8 @@ pub struct UnitInput {
     pub port: u16,
     pub to: u32,
     pub to_port: u16,
+    /// Its place in the sum.
+    pub order: u32,
     /// The group of partial sums that the signal belongs to: signals of one group
     /// are summed in their order, then the groups in theirs.
     pub group: u32,

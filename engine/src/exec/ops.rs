@@ -5,7 +5,7 @@
 use super::{Block, Core, Scratch, batch::run_batch, memory::Buffers, node::NodeRun, unit::Unit};
 use crate::{
     plan::{Op, PlanTask, Slot},
-    simd::{Kernel, dispatch},
+    simd::{Kernel, LANES, dispatch},
 };
 
 /// Always called on the real-time thread.
@@ -93,8 +93,10 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
                 let samples = unsafe { buffers.read(src, channel, off, len) };
                 // SAFETY: see above.
                 let frames = unsafe { buffers.block(lanes, channel, off, len) };
+                // Masked, so that no frame is checked for the lane.
+                let lane = usize::from(lane) % LANES;
                 for (frame, sample) in frames.iter_mut().zip(samples) {
-                    frame[usize::from(lane)] = *sample;
+                    frame[lane] = *sample;
                 }
             }
         }
@@ -110,8 +112,9 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
                 let frames = unsafe { buffers.block(lanes, channel, off, len) };
                 // SAFETY: see above.
                 let samples = unsafe { buffers.write(dst, channel, off, len) };
+                let lane = usize::from(lane) % LANES;
                 for (frame, sample) in frames.iter().zip(samples) {
-                    *sample = frame[usize::from(lane)];
+                    *sample = frame[lane];
                 }
             }
         }

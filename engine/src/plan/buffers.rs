@@ -63,6 +63,7 @@ pub(crate) fn assign(plan: &mut Plan, draft: Draft, parallel: bool) {
     let tasks = if parallel { cut(plan, &draft) } else { vec![whole(&draft)] };
     let mut place = vec![u32::MAX; count];
     let mut owner = vec![u32::MAX; count];
+    let mut last = vec![u32::MAX; count];
     let mut crosses = vec![false; count];
     for (index, task) in tasks.iter().enumerate() {
         for op in &task.ops {
@@ -75,7 +76,7 @@ pub(crate) fn assign(plan: &mut Plan, draft: Draft, parallel: bool) {
     }
     share(plan, draft.slots, &crosses, &mut place);
     for task in &tasks {
-        let (slots, blocks) = scan(plan, draft.slots, &task.ops, &crosses, &mut place);
+        let (slots, blocks) = scan(plan, draft.slots, &task.ops, &crosses, &mut place, &mut last);
         plan.local_slots = plan.local_slots.max(slots);
         plan.local_blocks = plan.local_blocks.max(blocks);
     }
@@ -119,10 +120,10 @@ fn scan(
     ops: &[Op],
     crosses: &[bool],
     place: &mut [u32],
+    last: &mut [u32],
 ) -> (usize, usize) {
-    let mut last = std::collections::BTreeMap::new();
     for (at, op) in ops.iter().enumerate() {
-        accesses(plan, slots, op, |slot, _| _ = last.insert(slot, at));
+        accesses(plan, slots, op, |slot, _| last[slot as usize] = at as u32);
     }
     let (mut buffers, mut blocks) = (Pool::default(), Pool::default());
     let mut ended = vec![];
@@ -136,7 +137,7 @@ fn scan(
             if place[slot as usize] == u32::MAX {
                 place[slot as usize] = pool.take();
             }
-            if last.get(&slot) == Some(&at) {
+            if last[slot as usize] == at as u32 {
                 ended.push(slot);
             }
         });

@@ -86,6 +86,8 @@ pub(crate) struct GraphEdge<'a> {
     pub to_port: u32,
     /// The least frames that the edge adds by itself.
     pub feedback: u32,
+    /// Its place in the graph's list.
+    pub index: u32,
 }
 
 impl GraphEdge<'_> {
@@ -397,7 +399,7 @@ impl Compiler {
             _ => return Err(no_target(nodes)),
         }
         let feedback = spec.feedback_frames.unwrap_or(0);
-        Ok(GraphEdge { spec, from, to, to_port, feedback })
+        Ok(GraphEdge { spec, from, to, to_port, feedback, index: 0 })
     }
 
     fn skeleton(
@@ -522,6 +524,7 @@ fn index_edges<'a>(
     classes: Vec<Class>,
 ) -> Graph<'a> {
     edges.sort_by_key(|edge| (edge.to, edge.from, edge.spec.from_port, edge.to_port));
+    edges.iter_mut().enumerate().for_each(|(index, edge)| edge.index = index as u32);
     let mut out_edges: Vec<u32> = (0..edges.len() as u32).collect();
     out_edges.sort_by_key(|&edge| (edges[edge as usize].from, edge));
     let starts = |of: &dyn Fn(usize) -> u32| {

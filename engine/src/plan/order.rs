@@ -2,8 +2,9 @@
 //!
 //! Depth first, post-order, by stable key: a signal is made just before it is
 //! needed and given to everyone who sums it at once, so few buffers are alive at
-//! a time (breadth first needs one per track). Sums run in this order in groups
-//! of sixteen; it is a function of the graph and of nothing else.
+//! a time (breadth first needs one per track). Sums run in the order that a walk
+//! without lanes would have, in groups of sixteen: it is a function of the graph
+//! and of nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,7 +58,8 @@ pub(crate) fn emit(
     lanes: bool,
 ) -> Draft {
     let width = widths(graph, components);
-    let items = items(plan, graph, components, component_of, arrivals, lanes, &width);
+    let rank = ranks(plan, graph, &width, components, component_of);
+    let items = items(plan, graph, components, component_of, arrivals, lanes, &rank);
     let mut item_of = vec![0u32; graph.nodes.len()];
     for (index, item) in items.iter().enumerate() {
         item.members.iter().flatten().for_each(|&node| item_of[node as usize] = index as u32);
@@ -65,7 +67,9 @@ pub(crate) fn emit(
     let order = walk(plan, graph, &width, items.len(), &item_of, |item, each| {
         items[item as usize].members.iter().flatten().for_each(|&node| each(node));
     });
-    let draft = Emitter::new(plan, graph, &items, &item_of, component_of, arrivals).run(&order);
+    let order = eager(graph, &order, &item_of);
+    let draft =
+        Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank).run(&order);
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let next = (0..graph.nodes.len() as u32).map(|node| chains.next(node)).collect();
     units::fuse(plan, graph, next);
@@ -154,7 +158,7 @@ fn items(
     component_of: &[u32],
     arrivals: &[u32],
     lanes: bool,
-    width: &[u8],
+    rank: &[u32],
 ) -> Vec<Item> {
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let mut items = Vec::with_capacity(components.len());
@@ -206,7 +210,6 @@ fn items(
             items.push(Item { members: vec![chain], kind: ItemKind::Chain });
         }
     }
-    let rank = ranks(plan, graph, width, components, component_of);
     for mut chains in batches.into_values() {
         // Neighbours in the order of the walk, so that few sums are open at once.
         chains.sort_by_key(|chain| rank[component_of[chain[0] as usize] as usize]);
@@ -250,6 +253,7 @@ fn ranks(
     let order = walk(plan, graph, width, components.len(), component_of, |item, each| {
         components[item as usize].iter().for_each(|&node| each(node));
     });
+    let order = eager(graph, &order, component_of);
     for (place, component) in order.into_iter().enumerate() {
         rank[component as usize] = place as u32;
     }
@@ -319,6 +323,64 @@ fn walk(
     order
 }
 
+/// The walk, but whoever has all its signals runs next: what is complete is passed
+/// on before anything new is begun, or a send of every track would be held until
+/// its reverb comes up.
+fn eager(graph: &Graph<'_>, walk: &[u32], item_of: &[u32]) -> Vec<u32> {
+    let mut waits = vec![0u32; walk.len()];
+    let mut then: Vec<(u32, u32)> = Vec::with_capacity(graph.edges.len());
+    for &edge in &graph.out_edges {
+        let edge = &graph.edges[edge as usize];
+        let (from, to) = (item_of[edge.from as usize], item_of[edge.to as usize]);
+        if from != to {
+            waits[to as usize] += 1;
+            then.push((from, to));
+        }
+    }
+    then.sort_by_key(|(from, _)| *from);
+    let mut order = Vec::with_capacity(walk.len());
+    let mut done = vec![false; walk.len()];
+    let mut ready = vec![];
+    for &root in walk {
+        ready.push(root);
+        while let Some(item) = ready.pop() {
+            if std::mem::replace(&mut done[item as usize], true) {
+                continue;
+            }
+            order.push(item);
+            let (start, first) = (ready.len(), then.partition_point(|(from, _)| *from < item));
+            for &(_, target) in then[first..].iter().take_while(|(from, _)| *from == item) {
+                waits[target as usize] -= 1;
+                if waits[target as usize] == 0 {
+                    ready.push(target);
+                }
+            }
+            ready[start..].reverse();
+        }
+    }
+    order
+}
+
+/// The place of each audio edge in the sum of its port: the order of a run without
+/// lanes, and what comes back through a loop last.
+fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32]) -> Vec<u32> {
+    let mut place = vec![0; graph.edges.len()];
+    let mut edges: Vec<&GraphEdge<'_>> =
+        graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio).collect();
+    edges.sort_by_key(|edge| {
+        let component = component_of[edge.from as usize];
+        let returns = edge.feedback > 0 && component == component_of[edge.to as usize];
+        (edge.to, edge.to_port, returns, rank[component as usize], edge.index)
+    });
+    let mut next = 0;
+    for (at, edge) in edges.iter().enumerate() {
+        let before = at.checked_sub(1).map(|at| (edges[at].to, edges[at].to_port));
+        next = if before == Some((edge.to, edge.to_port)) { next + 1 } else { 0 };
+        place[edge.index as usize] = next;
+    }
+    place
+}
+
 /// The running sum of one input port.
 #[derive(Clone, Copy, Default)]
 struct Sum {
@@ -338,6 +400,10 @@ struct Emitter<'a, 'g> {
     component_of: &'a [u32],
     arrivals: &'a [u32],
     draft: Draft,
+    /// Of each audio edge, its place in the sum.
+    place: Vec<u32>,
+    /// Signals that came before their turn, with their channels: (sum, place).
+    held: BTreeMap<(usize, u32), (Slot, u8)>,
     /// Where each node's sums begin in `sums`.
     sum_start: Vec<u32>,
     sums: Vec<Sum>,
@@ -358,6 +424,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
         item_of: &'a [u32],
         component_of: &'a [u32],
         arrivals: &'a [u32],
+        rank: &[u32],
     ) -> Emitter<'a, 'g> {
         let (mut sum_start, mut sums) = (vec![], vec![]);
         for node in &graph.nodes {
@@ -368,6 +435,8 @@ impl<'a, 'g> Emitter<'a, 'g> {
             sums[(sum_start[edge.to as usize] + edge.to_port) as usize].expected += 1;
         }
         Emitter {
+            place: places(graph, component_of, rank),
+            held: BTreeMap::new(),
             draft: Draft { tasks: items.len() as u32, ..Draft::default() },
             sum_start,
             sums,
@@ -394,19 +463,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
         for &item in order {
             self.list_units(item);
         }
-        let mut waits = self.waits();
-        let mut emitted = vec![false; self.items.len()];
-        let mut ready = vec![];
-        for &root in order {
-            ready.push(root);
-            while let Some(item) = ready.pop() {
-                if std::mem::replace(&mut emitted[item as usize], true) {
-                    continue;
-                }
-                self.item(item);
-                self.release(item, &mut waits, &mut ready);
-            }
-        }
+        order.iter().for_each(|&item| self.item(item));
         self.order_events();
         self.sort_lines();
         self.draft
@@ -421,35 +478,6 @@ impl<'a, 'g> Emitter<'a, 'g> {
             ItemKind::Loop { chunk } => self.region(item, chunk),
             ItemKind::Batch => self.batch(item),
         }
-    }
-
-    /// Edges from other items that each item waits for.
-    fn waits(&self) -> Vec<u32> {
-        let mut waits = vec![0u32; self.items.len()];
-        for edge in &self.graph.edges {
-            let (from, to) = (self.item_of[edge.from as usize], self.item_of[edge.to as usize]);
-            waits[to as usize] += u32::from(from != to);
-        }
-        waits
-    }
-
-    /// Whoever has all its signals now runs next: what is complete is passed on
-    /// before anything new is begun, or a send of every track would be held until
-    /// its reverb comes up in the walk.
-    fn release(&self, item: u32, waits: &mut [u32], ready: &mut Vec<u32>) {
-        let start = ready.len();
-        for &node in self.items[item as usize].members.iter().flatten() {
-            for &edge in self.graph.edges_out(node) {
-                let target = self.item_of[self.graph.edges[edge as usize].to as usize];
-                if target != item {
-                    waits[target as usize] -= 1;
-                    if waits[target as usize] == 0 {
-                        ready.push(target);
-                    }
-                }
-            }
-        }
-        ready[start..].reverse();
     }
 
     /// Units of the order, and what flows into each.
@@ -720,16 +748,56 @@ impl<'a, 'g> Emitter<'a, 'g> {
         index
     }
 
-    /// One more signal into a port. `owned`: nobody reads the slot after this.
+    /// One more signal into a port. `owned`: nobody reads the slot after this. A
+    /// signal whose turn has not come is held: the order of a sum doesn't depend
+    /// on what happens to run together.
     fn add(&mut self, edge: &GraphEdge<'g>, slot: Slot, owned: bool, wait: u32) {
-        let (from, to) = (
-            self.source_channels(edge),
-            self.graph.nodes[edge.to as usize].inputs[edge.to_port as usize],
-        );
+        let from = self.source_channels(edge);
         let at = (self.sum_start[edge.to as usize] + edge.to_port) as usize;
+        let order = self.place[edge.index as usize];
+        let source = self.item_task[self.item_of[edge.from as usize] as usize];
+        let unit = &mut self.plan.units[self.unit_of[edge.to as usize] as usize];
+        unit.inputs.push(UnitInput {
+            node: edge.from,
+            port: edge.spec.from_port,
+            to: edge.to,
+            to_port: edge.to_port as u16,
+            order,
+            group: order / SUM_GROUP as u32,
+            shift: -i64::from(wait + edge.feedback),
+            feedback: edge.feedback > 0,
+        });
+        if order != self.sums[at].seen {
+            let kept = if owned { slot } else { self.slot() };
+            if !owned {
+                self.op(Op::Copy { src: slot, dst: kept, from, to: from }, source);
+            }
+            self.held.insert((at, order), (kept, from));
+            return;
+        }
+        self.accumulate(edge, at, slot, owned, from, source);
+        while let Some((slot, from)) = self.held.remove(&(at, self.sums[at].seen)) {
+            self.accumulate(edge, at, slot, true, from, source);
+        }
+        let sum = self.sums[at];
+        if sum.seen == sum.expected {
+            self.pack_when_ready(edge.to, sum);
+        }
+    }
+
+    /// The next signal of a sum, in its turn.
+    fn accumulate(
+        &mut self,
+        edge: &GraphEdge<'g>,
+        at: usize,
+        slot: Slot,
+        owned: bool,
+        from: u8,
+        source: u32,
+    ) {
+        let to = self.graph.nodes[edge.to as usize].inputs[edge.to_port as usize];
         let mut sum = self.sums[at];
         let target = self.item_task[self.item_of[edge.to as usize] as usize];
-        let source = self.item_task[self.item_of[edge.from as usize] as usize];
         if sum.group.is_none() {
             // A lone signal needs no task of its own.
             sum.task = if sum.expected == 1 {
@@ -739,16 +807,6 @@ impl<'a, 'g> Emitter<'a, 'g> {
                 self.draft.tasks - 1
             };
         }
-        let unit = &mut self.plan.units[self.unit_of[edge.to as usize] as usize];
-        unit.inputs.push(UnitInput {
-            node: edge.from,
-            port: edge.spec.from_port,
-            to: edge.to,
-            to_port: edge.to_port as u16,
-            group: sum.seen / SUM_GROUP as u32,
-            shift: -i64::from(wait + edge.feedback),
-            feedback: edge.feedback > 0,
-        });
         match sum.group {
             Some(dst) => self.op(Op::Add { src: slot, dst, from, to }, sum.task),
             None if owned && from == to => sum.group = Some(slot),
@@ -766,9 +824,6 @@ impl<'a, 'g> Emitter<'a, 'g> {
             }
         }
         self.sums[at] = sum;
-        if sum.seen == sum.expected {
-            self.pack_when_ready(edge.to, sum);
-        }
     }
 
     /// The head of a batched chain goes into its lane as soon as it is complete.

@@ -38,6 +38,7 @@ pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, next: Vec<Option<u32>>) {
     for home in &order {
         let Some(mut unit) = fused[*home].take() else { continue };
         unit.inputs.retain(|input| home_of(input.node) != *home as u32);
+        unit.inputs.sort_by_key(|input| (input.to, input.to_port, input.order));
         unit.arrival = least_arrival(plan, &unit.nodes);
         plan.units.push(unit);
     }

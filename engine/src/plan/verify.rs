@@ -49,9 +49,18 @@ pub enum VerifyError {
 type Term = (u32, u16, u32);
 type Symbols = Vec<Term>;
 
+/// An edge, by its ends.
+struct Ending<'a> {
+    to: u32,
+    port: u16,
+    from: u32,
+    from_port: u16,
+    edge: &'a EdgeSpec,
+}
+
 struct Verifier<'a> {
     plan: &'a Plan,
-    edges: BTreeMap<(u32, u16), Vec<(&'a EdgeSpec, u32)>>,
+    edges: Vec<Ending<'a>>,
     slots: BTreeMap<(usize, Slot), Symbols>,
     lanes: BTreeMap<(usize, Slot, u8), Symbols>,
     runs: Vec<u32>,
@@ -89,18 +98,23 @@ pub fn verify(plan: &Plan, spec: &GraphSpec) -> Result<(), VerifyError> {
     ordered(plan)
 }
 
-fn edges_by_port<'a>(
-    plan: &Plan,
-    spec: &'a GraphSpec,
-) -> BTreeMap<(u32, u16), Vec<(&'a EdgeSpec, u32)>> {
-    let mut edges: BTreeMap<(u32, u16), Vec<(&EdgeSpec, u32)>> = BTreeMap::new();
+/// The audio edges, sorted by where they end, then by where they begin.
+fn edges_by_port<'a>(plan: &Plan, spec: &'a GraphSpec) -> Vec<Ending<'a>> {
+    let mut edges = Vec::with_capacity(spec.edges.len());
+    // Edges come sorted by source, so most sources are those of the edge before.
+    let mut last = None;
     for edge in spec.edges.iter().filter(|edge| edge.kind == EdgeKind::Audio) {
-        if let (Some(from), Some(to), Inlet::Port(port)) =
-            (plan.find(edge.from), plan.find(edge.to), &edge.to_port)
+        let from = match last {
+            Some((key, from)) if key == edge.from => from,
+            _ => plan.find(edge.from),
+        };
+        last = Some((edge.from, from));
+        if let (Some(from), Some(to), Inlet::Port(port)) = (from, plan.find(edge.to), &edge.to_port)
         {
-            edges.entry((to, *port)).or_default().push((edge, from));
+            edges.push(Ending { to, port: *port, from, from_port: edge.from_port, edge });
         }
     }
+    edges.sort_by_key(|ending| (ending.to, ending.port, ending.from, ending.from_port));
     edges
 }
 
@@ -269,15 +283,13 @@ impl Verifier<'_> {
     /// The signals at a port are its edges, each at the right time.
     fn check_input(&self, node: u32, port: u16, mut found: Symbols) -> Result<(), VerifyError> {
         let plan = self.plan;
-        let empty = vec![];
-        let edges = self.edges.get(&(node, port)).unwrap_or(&empty);
-        let mut expected: Vec<(u32, u16, &EdgeSpec)> =
-            edges.iter().map(|&(edge, from)| (from, edge.from_port, edge)).collect();
-        expected.sort_by_key(|(from, port, _)| (*from, *port));
+        let first = self.edges.partition_point(|e| (e.to, e.port) < (node, port));
+        let expected = self.edges[first..].iter().take_while(|e| (e.to, e.port) == (node, port));
+        let expected = &self.edges[first..first + expected.count()];
         found.sort_unstable();
         let key = plan.nodes[node as usize].key;
         let same = found.len() == expected.len()
-            && found.iter().zip(&expected).all(|(a, b)| a.0 == b.0 && a.1 == b.1);
+            && found.iter().zip(expected).all(|(a, b)| (a.0, a.1) == (b.from, b.from_port));
         if !same {
             let name = |node: u32, port: u16| match plan.nodes.get(node as usize) {
                 Some(node) => format!("{}:{port}", node.key),
@@ -287,11 +299,11 @@ impl Verifier<'_> {
                 node: key,
                 port,
                 found: found.iter().map(|term| name(term.0, term.1)).collect(),
-                expected: expected.iter().map(|term| name(term.0, term.1)).collect(),
+                expected: expected.iter().map(|e| name(e.from, e.from_port)).collect(),
             });
         }
-        for ((from, _, delay), (_, _, edge)) in found.into_iter().zip(expected) {
-            self.check_time(node, from, delay, edge)?;
+        for ((from, _, delay), ending) in found.into_iter().zip(expected) {
+            self.check_time(node, from, delay, ending.edge)?;
         }
         Ok(())
     }
