@@ -5,6 +5,7 @@ mod access;
 mod care;
 mod edit;
 mod output;
+mod render;
 mod serve;
 mod versions;
 
@@ -99,6 +100,9 @@ enum Command {
         from: Option<String>,
         /// The newer side; the working copy when absent.
         to: Option<String>,
+        /// Listen to it: writes a.wav, b.wav and difference.wav into this folder.
+        #[arg(long, value_name = "DIR")]
+        audio: Option<PathBuf>,
     },
     /// Keep what was edited as a commit.
     #[command(after_help = "Example:\n  pulse commit -m \"Chorus with double-time hats\"")]
@@ -191,6 +195,12 @@ enum Command {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Render the mix or stems to files.
+    #[command(
+        after_help = "Examples:\n  pulse render -o mix.wav\n  pulse render -o mix.flac --bits 16 --rev v1.0\n  \
+                      pulse render -o part.wav --from 9.1.1 --to 17.1.1\n  pulse render --stems stems"
+    )]
+    Render(render::Arguments),
     /// Do any command of the table.
     #[command(
         name = "do",
@@ -297,7 +307,11 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Status => versions::status(&place, output),
         Command::Log { rev, count } => versions::log(&place, output, rev, count),
         Command::Show { rev } => versions::show(&place, output, rev),
-        Command::Diff { from, to } => versions::diff(&place, output, from, to),
+        Command::Diff { from, to, audio: None } => versions::diff(&place, output, from, to),
+        Command::Diff { from, to, audio: Some(folder) } => {
+            render::diff_audio(&place, output, from.as_deref(), to.as_deref(), &folder)
+        }
+        Command::Render(arguments) => render::render(&place, output, &arguments),
         Command::Commit { message, allow_empty } => {
             versions::commit(&place, output, message, allow_empty)
         }

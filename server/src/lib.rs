@@ -5,6 +5,8 @@ pub mod session;
 
 pub mod commands;
 
+pub mod rendering;
+
 pub mod model;
 
 pub mod cli;

@@ -1,0 +1,71 @@
+//! The media of a project as sound, by content.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use pulse_engine::{buffer::AudioSource, decode::Decoder, material::MediaResolver};
+use pulse_query::source::{Source, SourceExt};
+use pulse_schemas::{
+    entity::{MediaItem, StorageBackend},
+    hash::Hash,
+};
+use pulse_store::project::MEDIA_DIR;
+
+/// Bytes of one decoded file that are held in memory.
+const LARGEST: u64 = 4 << 30;
+
+/// Opens each file once. A file that is not there, or is not what it was, is
+/// missing: silence, never another sound.
+pub struct ProjectMedia {
+    paths: BTreeMap<Hash, PathBuf>,
+    opened: Mutex<BTreeMap<Hash, Option<Arc<dyn AudioSource>>>>,
+}
+
+impl ProjectMedia {
+    pub fn of(source: &dyn Source, project: Option<&Path>) -> ProjectMedia {
+        let items = source.all::<MediaItem>();
+        let place = |item: &MediaItem| Some((item.content?, path_of(item, project)?));
+        ProjectMedia { paths: items.iter().filter_map(place).collect(), opened: Mutex::default() }
+    }
+
+    fn read(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
+        let path = self.paths.get(&media)?;
+        let file = std::fs::File::open(path)
+            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "media missing"))
+            .ok()?;
+        let hint = path.extension().and_then(|extension| extension.to_str());
+        let decoded = Decoder::open(Box::new(std::io::BufReader::new(file)), hint)
+            .map_err(|error| error.to_string())
+            .and_then(|mut decoder| decoder.decode_all(LARGEST).map_err(|error| error.to_string()));
+        match decoded {
+            Ok(decoded) if decoded.content_id == media => Some(Arc::new(decoded.audio)),
+            Ok(_) => {
+                tracing::warn!(path = %path.display(), "the file is not what it was; not played");
+                None
+            }
+            Err(error) => {
+                tracing::warn!(path = %path.display(), error, "media can't be read");
+                None
+            }
+        }
+    }
+}
+
+/// Where the file of an item lies on this machine.
+pub fn path_of(item: &MediaItem, project: Option<&Path>) -> Option<PathBuf> {
+    let path = Path::new(&item.storage.path);
+    match item.storage.backend {
+        StorageBackend::Project => Some(project?.join(MEDIA_DIR).join(path)),
+        _ => path.is_absolute().then(|| path.to_owned()),
+    }
+}
+
+impl MediaResolver for ProjectMedia {
+    fn open(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.entry(media).or_insert_with(|| self.read(media)).clone()
+    }
+}
