@@ -107,6 +107,7 @@ fn main() {
     println!("{} records", project.view().len());
     row("import in one transaction, durable", vec![took]);
     project.commit("song", meta("")).unwrap();
+    project.repo_mut().checkpoint().unwrap();
     let base = project.view();
 
     let round = |project: &mut Project, wait: bool| {
@@ -175,7 +176,7 @@ fn main() {
     });
     row("first question to the index", vec![took]);
     let (took, _) = time(|| project.undo("client-1", None).unwrap());
-    row("first undo of a session", vec![took]);
+    row("first undo of a session (takes the merge back)", vec![took]);
     let (took, cleaned) = time(|| project.compact().unwrap());
     row("collect and compact", vec![took]);
     println!("{} bytes on disk", cleaned.bytes_after);

@@ -163,8 +163,10 @@ impl Project {
             coalesce: meta.coalesce.unwrap_or_default(),
             command: meta.command,
         };
+        let after = Some(view.state().clone());
+        let info_bytes = info.encode();
         let transaction =
-            Transaction { edits: &edits, meta: &refs, info: info.encode(), keep, on_durable };
+            Transaction { edits: &edits, meta: &refs, info: info_bytes, keep, after, on_durable };
         let committed = self.repo.commit(transaction)?;
         debug_assert_eq!(committed.after.root(), view.root());
         let before = self.root();

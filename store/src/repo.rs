@@ -80,6 +80,8 @@ pub struct Transaction<'a> {
     /// The version behind this transaction gets a name (a commit, a tag): it is stored as a tree
     /// with the next checkpoint, and stays while a live root of [`Repo::gc`] names it.
     pub keep: bool,
+    /// The current version with `edits` applied, where the caller has it already.
+    pub after: Option<Snapshot>,
     /// Called on the journal thread once the outcome is certain; must not block.
     pub on_durable: Option<OnDurable>,
 }
@@ -176,9 +178,12 @@ impl Repo {
     }
 
     /// Applies a transaction to the current version and metadata.
-    pub fn commit(&mut self, transaction: Transaction<'_>) -> Result<Committed, RepoError> {
+    pub fn commit(&mut self, mut transaction: Transaction<'_>) -> Result<Committed, RepoError> {
         self.check_writable()?;
-        let after = self.head.edit(transaction.edits)?;
+        let after = match transaction.after.take() {
+            Some(after) => after,
+            None => self.head.edit(transaction.edits)?,
+        };
         let value_bytes = |edit: &Edit| edit.value.as_ref().map_or(0, Vec::len);
         let size = |edit: &Edit| edit.key.len() + value_bytes(edit);
         if transaction.edits.iter().map(size).sum::<usize>() > LARGE_PATCH {
@@ -208,7 +213,7 @@ impl Repo {
         if edits.len() > LARGE_DIFF {
             return self.jump(target, transaction);
         }
-        self.commit(Transaction { edits: &edits, ..transaction })
+        self.commit(Transaction { edits: &edits, after: Some(target), ..transaction })
     }
 
     /// Both versions become durable trees first; the row only names them.

@@ -25,8 +25,14 @@ pub struct Staging {
     /// The base with everything but `pending`.
     view: View,
     pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
-    /// Every key written so far with its value in the base.
-    touched: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    /// Every key written so far.
+    touched: BTreeMap<Vec<u8>, Touched>,
+}
+
+/// The value of a key in the base and now.
+struct Touched {
+    before: Option<Vec<u8>>,
+    after: Option<Vec<u8>>,
 }
 
 /// A key, its value in the base and its value now.
@@ -56,9 +62,9 @@ impl Staging {
 
     /// The bytes under a key, own writes included.
     pub fn bytes(&self, key: &[u8]) -> Result<Option<Vec<u8>>, TreeError> {
-        match self.pending.get(key) {
-            Some(value) => Ok(value.clone()),
-            None => Ok(self.view.state().get(key)?.map(|value| value.to_vec())),
+        match self.touched.get(key) {
+            Some(touched) => Ok(touched.after.clone()),
+            None => Ok(self.base.state().get(key)?.map(|value| value.to_vec())),
         }
     }
 
@@ -98,7 +104,8 @@ impl Staging {
         if before.is_none() {
             self.view.owners().note(&key);
         }
-        self.write(key.to_bytes(), Some(bytes))
+        self.write_over(key.to_bytes(), before, Some(bytes));
+        Ok(())
     }
 
     pub fn remove(&mut self, key: &EntityKey) -> Result<(), ReadError> {
@@ -107,25 +114,28 @@ impl Staging {
 
     /// Writes raw bytes under a raw key: for records that this version cannot read.
     pub fn write(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) -> Result<(), ReadError> {
-        if !self.touched.contains_key(&key) {
-            let before = self.base.state().get(&key)?.map(|value| value.to_vec());
-            self.touched.insert(key.clone(), before);
-        }
-        self.pending.insert(key, value);
+        let before = match self.touched.contains_key(&key) {
+            true => None,
+            false => self.base.state().get(&key)?.map(|value| value.to_vec()),
+        };
+        self.write_over(key, before, value);
         Ok(())
     }
 
-    /// Everything written so far that differs from the base: key, value there, value here.
-    pub fn written(&mut self) -> Result<Vec<Written>, ReadError> {
-        self.flush()?;
-        let mut written = Vec::new();
-        for (key, before) in &self.touched {
-            let after = self.view.state().get(key)?.map(|value| value.to_vec());
-            if *before != after {
-                written.push((key.clone(), before.clone(), after));
-            }
+    /// `before` counts only for a key that was not written yet: it is the value in the base then.
+    fn write_over(&mut self, key: Vec<u8>, before: Option<Vec<u8>>, value: Option<Vec<u8>>) {
+        self.pending.insert(key.clone(), value.clone());
+        match self.touched.get_mut(&key) {
+            Some(touched) => touched.after = value,
+            None => drop(self.touched.insert(key, Touched { before, after: value })),
         }
-        Ok(written)
+    }
+
+    /// Everything written so far that differs from the base: key, value there, value here.
+    pub fn written(&self) -> Vec<Written> {
+        let differs = |touched: &Touched| touched.before != touched.after;
+        let written = self.touched.iter().filter(|(_, touched)| differs(touched));
+        written.map(|(key, it)| (key.clone(), it.before.clone(), it.after.clone())).collect()
     }
 
     fn flush(&mut self) -> Result<(), ReadError> {
@@ -151,8 +161,7 @@ impl Staging {
     pub fn finish(mut self) -> Result<Staged, ReadError> {
         self.flush()?;
         let (mut edits, mut changes) = (Vec::new(), Vec::new());
-        for (key, before) in self.touched {
-            let after = self.view.state().get(&key)?.map(|value| value.to_vec());
+        for (key, Touched { before, after }) in self.touched {
             if before == after {
                 continue;
             }

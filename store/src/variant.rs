@@ -190,7 +190,7 @@ fn in_place(original: AnyEntity, variant: AnyEntity) -> AnyEntity {
 fn settle(staging: &mut Staging) -> Result<(), ReadError> {
     loop {
         let mut changes = Vec::new();
-        for (key, before, after) in staging.written()? {
+        for (key, before, after) in staging.written() {
             if let Ok(key) = EntityKey::from_bytes(&key) {
                 changes.push(change(key, before.as_deref(), after.as_deref()));
             }

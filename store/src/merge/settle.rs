@@ -70,7 +70,7 @@ impl Settler {
         self.bring_back(staging)?;
         self.same_places(staging)?;
         for _ in 0..ROUNDS {
-            let changes = self.changes(staging)?;
+            let changes = self.changes(staging);
             let breaches = invariants::breaches(staging.view()?, &changes)?;
             if breaches.is_empty() {
                 return Ok(());
@@ -83,14 +83,14 @@ impl Settler {
         Ok(())
     }
 
-    fn changes(&self, staging: &mut Staging) -> Result<Vec<Change>, ReadError> {
+    fn changes(&self, staging: &Staging) -> Vec<Change> {
         let mut changes = Vec::new();
-        for (key, before, after) in staging.written()? {
+        for (key, before, after) in staging.written() {
             if let Ok(key) = EntityKey::from_bytes(&key) {
                 changes.push(change(key, before.as_deref(), after.as_deref()));
             }
         }
-        Ok(changes)
+        changes
     }
 
     // What comes back.
@@ -207,8 +207,11 @@ impl Settler {
     /// Two tempo, signature or key points at one place have no meaning: alike ones become one,
     /// of different ones ours stays.
     fn same_places(&mut self, staging: &mut Staging) -> Result<(), ReadError> {
-        for (key, before, after) in staging.written()? {
+        for (key, before, after) in staging.written() {
             let Ok(key) = EntityKey::from_bytes(&key) else { continue };
+            if !STANDS_ALONE.contains(&key.kind) {
+                continue;
+            }
             let change = change(key, before.as_deref(), after.as_deref());
             let Some(entity) = change.after else { continue };
             let (Some(place), Some(owner)) = (place_of(&entity), key.owner) else { continue };
@@ -442,7 +445,7 @@ impl Settler {
         if self.keep_ours(staging, via, &fields, ConflictCause::RoutingCycle)? {
             return Ok(());
         }
-        for (key, before, after) in staging.written()? {
+        for (key, before, after) in staging.written() {
             let Ok(key) = EntityKey::from_bytes(&key) else { continue };
             let change = change(key, before.as_deref(), after.as_deref());
             let Some(AnyEntity::Connection(wire)) = change.after else { continue };
@@ -526,6 +529,10 @@ fn cleared_route(entity: &AnyEntity) -> Option<AnyEntity> {
         _ => None,
     }
 }
+
+/// Kinds of which one may stand at a place.
+const STANDS_ALONE: [EntityKind; 3] =
+    [EntityKind::TempoPoint, EntityKind::SignaturePoint, EntityKind::KeyPoint];
 
 /// Where a point stands that must stand alone.
 fn place_of(entity: &AnyEntity) -> Option<i64> {

@@ -21,7 +21,7 @@ fn options() -> Options {
 
 fn commit(repo: &mut Repo, edits: &[Edit], meta: &[Edit], info: &str, keep: bool) {
     let info = info.as_bytes().to_vec();
-    let transaction = Transaction { edits, meta, info, keep, on_durable: None };
+    let transaction = Transaction { edits, meta, info, keep, ..Transaction::default() };
     repo.commit(transaction).unwrap().ticket.wait().unwrap();
 }
 
