@@ -761,7 +761,7 @@ pub fn check_segments(sketch: &Sketch, slices: &Slices, frames: usize, segment: 
     spec.canonicalise();
     let mut streams = Streams::new();
     // Far enough that every reader finds what it needs.
-    let span = frames + plan.latency() as usize * 4 + segment * 2;
+    let span = frames + plan.latency() as usize * 4 + segment * (plan.units.len() + 2);
     for unit in 0..plan.units.len() {
         let mut runner =
             SegmentRunner::new(&mut compiler, &spec, &plan, unit, slices, &NoMedia).unwrap();

@@ -9,12 +9,14 @@ pub(crate) struct Ring {
     frames: usize,
     /// Frames written so far, modulo the size.
     at: usize,
+    /// Whether one end of a feedback line has done its part of the range.
+    half: bool,
 }
 
 impl Ring {
     pub fn new(frames: usize, max_block: usize) -> Ring {
         let size = frames + max_block;
-        Ring { samples: [vec![0.0; size], vec![0.0; size]], frames, at: 0 }
+        Ring { samples: [vec![0.0; size], vec![0.0; size]], frames, at: 0, half: false }
     }
 
     pub fn frames(&self) -> usize {
@@ -42,6 +44,15 @@ impl Ring {
 
     pub fn advance(&mut self, frames: usize) {
         self.at = (self.at + frames) % self.samples[0].len();
+    }
+
+    /// One end of a feedback line is done with a range. Either may come first, so
+    /// the ring moves on when both are.
+    pub fn advance_half(&mut self, frames: usize) {
+        self.half = !self.half;
+        if !self.half {
+            self.advance(frames);
+        }
     }
 
     pub fn clear(&mut self) {

@@ -61,11 +61,12 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
         }
         Op::FeedbackRead { line, dst, channels } => {
             // SAFETY: both ends of a feedback line are in one task.
-            let ring = &unsafe { core.lines.peek(line as usize) }.ring;
+            let ring = &mut unsafe { core.lines.get(line as usize) }.ring;
             for channel in 0..usize::from(channels) {
                 // SAFETY: see above.
                 ring.read(channel, unsafe { buffers.write(dst, channel, off, len) });
             }
+            ring.advance_half(len);
         }
         Op::FeedbackWrite { line, src, channels } => {
             // SAFETY: as for the other end.
@@ -74,7 +75,7 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
                 // SAFETY: see above.
                 ring.write(channel, unsafe { buffers.read(src, channel, off, len) });
             }
-            ring.advance(len);
+            ring.advance_half(len);
         }
         Op::Node { node } => {
             // SAFETY: a node belongs to one operation.

@@ -300,6 +300,24 @@ fn an_edit_leaves_no_step_in_the_sum() {
 }
 
 #[test]
+fn a_loop_is_as_late_as_it_says_whichever_end_runs_first() {
+    for swapped in [false, true] {
+        // The source of the loop has the lower or the higher key.
+        let (a, b) = if swapped { (8, 2) } else { (2, 8) };
+        let mut sketch = Sketch::default();
+        sketch.node(5, "test.pluck").node(a, "test.gain").node(b, "test.gain");
+        sketch.edge(5, a).feedback(a, b, 50).feedback(b, a, 70).output(b);
+        let mut slices = Slices::default();
+        slices.events.0.insert(key(5), vec![note(10, 1, true)]);
+        for cuts in [vec![512], vec![1], vec![33]] {
+            let sound = run(&sketch, &slices, 400, &How { cuts, ..How::default() });
+            let onset = sound[0][0].iter().position(|&sample| sample != 0.0);
+            assert_eq!(onset, Some(60));
+        }
+    }
+}
+
+#[test]
 fn a_live_path_waits_for_nothing() {
     let mut sketch = Sketch::default();
     sketch.node(1, "test.noise").node(2, "test.steady").node(5, "test.gain").node(9, "test.gain");
