@@ -4,15 +4,22 @@
 //! nothing else, a question gets the session to read, an act gets the session.
 //! One file a domain, one function a command.
 
+#[cfg(test)]
+mod desk;
 pub mod edit;
+mod looks;
 pub mod page;
 #[cfg(test)]
 pub mod testing;
+mod time;
+mod words;
 
 mod automation;
 mod channel;
+mod clip;
 mod history;
 mod node;
+mod note;
 mod project;
 mod routing;
 mod session;
@@ -39,7 +46,9 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
     match command {
         Command::Automation(command) => automation::edit(edit, command),
         Command::Channel(command) => channel::edit(edit, command),
+        Command::Clip(command) => clip::edit(edit, command),
         Command::Node(command) => node::edit(edit, command),
+        Command::Note(command) => note::edit(edit, command),
         Command::Project(command) => project::edit(edit, command),
         Command::Routing(command) => routing::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
@@ -53,7 +62,9 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
     match command {
         Command::Automation(command) => automation::ask(session, command),
         Command::Channel(command) => channel::ask(session, command),
+        Command::Clip(command) => clip::ask(session, command),
         Command::Node(command) => node::ask(session, command),
+        Command::Note(command) => note::ask(session, command),
         Command::Project(command) => project::ask(session, command),
         Command::Routing(command) => routing::ask(session, command),
         Command::Session(command) => session::ask(session, command),
