@@ -14,10 +14,12 @@ pub mod testing;
 mod time;
 mod words;
 
+mod arrangement;
 mod automation;
 mod channel;
 mod clip;
 mod history;
+mod lane;
 mod node;
 mod note;
 mod project;
@@ -44,9 +46,11 @@ use crate::{
 /// Does an edit inside a transaction; several may share one.
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
     match command {
+        Command::Arrangement(command) => arrangement::edit(edit, command),
         Command::Automation(command) => automation::edit(edit, command),
         Command::Channel(command) => channel::edit(edit, command),
         Command::Clip(command) => clip::edit(edit, command),
+        Command::Lane(command) => lane::edit(edit, command),
         Command::Node(command) => node::edit(edit, command),
         Command::Note(command) => note::edit(edit, command),
         Command::Project(command) => project::edit(edit, command),
@@ -60,6 +64,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
 /// Answers a question.
 pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
     match command {
+        Command::Arrangement(command) => arrangement::ask(session, command),
         Command::Automation(command) => automation::ask(session, command),
         Command::Channel(command) => channel::ask(session, command),
         Command::Clip(command) => clip::ask(session, command),

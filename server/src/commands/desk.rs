@@ -47,12 +47,13 @@ impl Desk {
             Ok(command) => command.value,
             Err(error) => {
                 let body = error.body();
-                return Err((body.code, body.details));
+                return Err((body.code.clone(), json!(body.details)));
             }
         };
         let done = self.session.execute(&Caller::local("Ada"), &command, None);
         self.events = done.events.iter().map(|it| format!("{}.{}", it.domain, it.name)).collect();
-        done.reply.map_err(|error| (format!("{}: {}", error.code, error.message), error.details))
+        done.reply
+            .map_err(|error| (format!("{}: {}", error.code, error.message), json!(error.details)))
     }
 
     /// Does a command that must succeed.

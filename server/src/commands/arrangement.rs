@@ -1,0 +1,163 @@
+//! Arrangements: made whole, copied whole, deleted whole.
+
+use std::collections::BTreeSet;
+
+use pulse_schemas::{
+    command::arrangement::{
+        Activate, Arrangements, Command, Create, Created, Delete, Duplicate, Duplicated, Move,
+        Rename, Update,
+    },
+    entity::{AnyEntity, Arrangement, OnDelete, Project},
+    error::ErrorCode,
+    id::{AnyId, ArrangementId},
+    record::EntityKey,
+};
+use pulse_store::view::View;
+
+use super::{
+    edit::{Copier, Edit, active_arrangement, done, numbered, place_before, reply, sort},
+    project::the_project,
+};
+use crate::{
+    refusal::{Refusal, Reply},
+    session::Session,
+    templates,
+};
+
+pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
+    match command {
+        Command::Create(payload) => create(edit, payload),
+        Command::Delete(payload) => delete(edit, payload),
+        Command::Duplicate(payload) => duplicate(edit, payload),
+        Command::Rename(payload) => rename(edit, payload),
+        Command::Update(payload) => update(edit, payload),
+        Command::Move(payload) => relocate(edit, payload),
+        Command::Activate(payload) => activate(edit, payload),
+        Command::List(_) => Err(super::not_here(command.spec())),
+    }
+}
+
+pub fn ask(session: &Session, command: &Command) -> Reply {
+    match command {
+        Command::List(_) => list(session),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+/// The others, to find a place or a name among.
+fn siblings(edit: &mut Edit<'_, '_>, but: ArrangementId) -> Result<Vec<Arrangement>, Refusal> {
+    let mut all = edit.all::<Arrangement>()?;
+    all.retain(|arrangement| arrangement.id != but);
+    Ok(all)
+}
+
+fn create(edit: &mut Edit<'_, '_>, payload: &Create) -> Reply {
+    let all = edit.all::<Arrangement>()?;
+    let names = all.iter().map(|arrangement| arrangement.name.as_str());
+    let name = payload.name.clone().unwrap_or_else(|| numbered("Arrangement", names));
+    edit.label(format!("Create arrangement {name}"));
+    let arrangement = templates::empty(edit)?;
+    let order = place_before(&mut siblings(edit, arrangement)?, None);
+    edit.update::<Arrangement>(arrangement, |made| (made.order, made.name) = (order, name))?;
+    let master = edit.master(arrangement)?.ok_or_else(|| Refusal::internal("no master"))?.id;
+    reply(Created { arrangement, master })
+}
+
+fn delete(edit: &mut Edit<'_, '_>, payload: &Delete) -> Reply {
+    let arrangement: Arrangement = edit.get(payload.arrangement)?;
+    let mut others = siblings(edit, arrangement.id)?;
+    sort(&mut others);
+    let Some(next) = others.first() else {
+        let text = "this is the last arrangement; make another one before deleting it";
+        return Err(Refusal::new(ErrorCode::EntityInUse, text)
+            .with("entity", arrangement.id.any().to_string()));
+    };
+    edit.label(format!("Delete arrangement {}", arrangement.name));
+    let project = the_project(edit)?;
+    if project.active_arrangement == Some(arrangement.id) {
+        edit.update::<Project>(project.id, |project| project.active_arrangement = Some(next.id))?;
+    }
+    reply(edit.delete([arrangement.id])?)
+}
+
+/// Everything that could not live without an entity, itself included.
+pub fn subtree(view: &View, top: AnyId) -> Result<Vec<AnyEntity>, Refusal> {
+    let (mut found, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![top]);
+    while let Some(id) = open.pop() {
+        let Some(key) = view.locate(id)?.filter(|key| seen.insert(*key)) else { continue };
+        let Some(entity) = view.entity(&key)? else { continue };
+        open.extend(view.member_keys(id)?.iter().map(EntityKey::any_id));
+        for key in view.all_referrers(id)? {
+            let Some(other) = view.entity(&key)? else { continue };
+            let mut references = other.references().into_iter();
+            if references.any(|it| it.target == id && it.on_delete == OnDelete::Cascade) {
+                open.push(key.any_id());
+            }
+        }
+        found.push(entity);
+    }
+    found.sort_by_key(EntityKey::of);
+    Ok(found)
+}
+
+fn duplicate(edit: &mut Edit<'_, '_>, payload: &Duplicate) -> Reply {
+    let original: Arrangement = edit.get(payload.arrangement)?;
+    let originals = subtree(&edit.view()?, original.id.any())?;
+    let name = payload.name.clone().unwrap_or_else(|| format!("{} copy", original.name));
+    edit.label(format!("Duplicate arrangement {}", original.name));
+    let mut all = edit.all::<Arrangement>()?;
+    sort(&mut all);
+    let at = all.iter().position(|arrangement| arrangement.id == original.id);
+    let next = at.and_then(|at| all.get(at + 1)).map(|arrangement| arrangement.id.0);
+    let order = place_before(&mut all, next);
+    let copier = Copier::copy(edit, &originals, |_, _| true)?;
+    let copy = copier.of(original.id).ok_or_else(|| Refusal::internal("no copy"))?;
+    edit.update::<Arrangement>(copy, |copy| (copy.order, copy.name) = (order, name))?;
+    reply(Duplicated { arrangement: ArrangementId(copy.id), copies: copier.copies })
+}
+
+fn rename(edit: &mut Edit<'_, '_>, payload: &Rename) -> Reply {
+    let arrangement: Arrangement = edit.get(payload.arrangement)?;
+    edit.label(format!("Rename {} to {}", arrangement.name, payload.name));
+    edit.update::<Arrangement>(arrangement.id, |it| it.name.clone_from(&payload.name))?;
+    done()
+}
+
+fn update(edit: &mut Edit<'_, '_>, payload: &Update) -> Reply {
+    let arrangement: Arrangement = edit.get(payload.arrangement)?;
+    edit.label(format!("Change {}", arrangement.name));
+    edit.update::<Arrangement>(arrangement.id, |it| {
+        if let Some(notes) = &payload.notes {
+            it.notes.clone_from(notes);
+        }
+        payload.end.apply(&mut it.end);
+    })?;
+    done()
+}
+
+fn relocate(edit: &mut Edit<'_, '_>, payload: &Move) -> Reply {
+    let arrangement: Arrangement = edit.get(payload.arrangement)?;
+    if let Some(before) = payload.before {
+        edit.get::<Arrangement>(before)?;
+    }
+    edit.label(format!("Move {}", arrangement.name));
+    let mut others = siblings(edit, arrangement.id)?;
+    let order = place_before(&mut others, payload.before.map(|before| before.0));
+    edit.update::<Arrangement>(arrangement.id, |it| it.order = order)?;
+    done()
+}
+
+fn activate(edit: &mut Edit<'_, '_>, payload: &Activate) -> Reply {
+    let arrangement: Arrangement = edit.get(payload.arrangement)?;
+    edit.label(format!("Activate {}", arrangement.name));
+    let project = the_project(edit)?;
+    edit.update::<Project>(project.id, |it| it.active_arrangement = Some(arrangement.id))?;
+    done()
+}
+
+fn list(session: &Session) -> Reply {
+    let view = session.view()?;
+    let mut arrangements = view.all::<Arrangement>()?;
+    sort(&mut arrangements);
+    reply(Arrangements { arrangements, active: active_arrangement(&view).ok() })
+}
