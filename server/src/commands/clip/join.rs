@@ -43,7 +43,7 @@ pub fn join(edit: &mut Edit<'_, '_>, payload: &Merge) -> Reply {
     clips.sort_by_key(|clip| (clip.start, clip.id));
     clips.dedup_by_key(|clip| clip.id);
     edit.label(format!("Join {}", counted(clips.len(), "clip")));
-    let [first, rest @ ..] = &clips[..] else {
+    let Some((first, rest)) = clips.split_first().filter(|(_, rest)| !rest.is_empty()) else {
         return Err(Refusal::range("payload.clips", "two clips or more can be joined"));
     };
     for clip in rest {
