@@ -23,8 +23,9 @@ use self::{
 };
 use crate::{
     conflict,
+    node::Value,
     staging::Staging,
-    tree::{Changed, TreeError, diff3},
+    tree::{Changed, ThreeWay, TreeError, diff3},
     view::{ReadError, View},
 };
 
@@ -55,8 +56,8 @@ pub fn merge(
 ) -> Result<Vec<Conflict>, ReadError> {
     let ours = staging.base().clone();
     let mut settler = Settler::new(ours.clone(), bases, theirs.clone(), rules.deleted);
-    for key in changed_keys(bases, &ours, theirs)? {
-        merge_key(staging, &mut settler, bases, &ours, theirs, rules, &key)?;
+    for versions in changed(bases, &ours, theirs)? {
+        merge_key(staging, &mut settler, rules, versions)?;
     }
     settler.settle(staging)?;
     let mut conflicts = Vec::new();
@@ -70,47 +71,60 @@ pub fn merge(
     Ok(conflicts)
 }
 
-/// The keys on which theirs and ours differ and theirs changed something, in order.
-fn changed_keys(
-    bases: &[View],
-    ours: &View,
-    theirs: &View,
-) -> Result<BTreeSet<Vec<u8>>, TreeError> {
+/// One key and its value in every version.
+struct Versions {
+    key: Vec<u8>,
+    bases: Vec<Option<Value>>,
+    ours: Option<Value>,
+    theirs: Option<Value>,
+}
+
+/// What theirs changed, in key order; crosswise merged, whatever anybody changed.
+fn changed(bases: &[View], ours: &View, theirs: &View) -> Result<Vec<Versions>, TreeError> {
+    if let [base] = bases {
+        let items = diff3(base.state(), ours.state(), theirs.state());
+        let theirs =
+            items.filter(|item| item.as_ref().map_or(true, |item| item.changed != Changed::Ours));
+        let versions = theirs.map(|item| {
+            let ThreeWay { key, base, ours, theirs, .. } = item?;
+            Ok(Versions { key: key.to_vec(), bases: vec![base], ours, theirs })
+        });
+        return versions.collect();
+    }
     let mut keys = BTreeSet::new();
     for base in bases {
         for item in diff3(base.state(), ours.state(), theirs.state()) {
-            let item = item?;
-            if item.changed != Changed::Ours || bases.len() > 1 {
-                keys.insert(item.key.to_vec());
-            }
+            keys.insert(item?.key.to_vec());
         }
     }
-    Ok(keys)
+    let mut versions = Vec::with_capacity(keys.len());
+    for key in keys {
+        let of_bases = bases.iter().map(|base| base.state().get(&key));
+        versions.push(Versions {
+            bases: of_bases.collect::<Result<_, _>>()?,
+            ours: ours.state().get(&key)?,
+            theirs: theirs.state().get(&key)?,
+            key,
+        });
+    }
+    Ok(versions)
 }
 
 fn merge_key(
     staging: &mut Staging,
     settler: &mut Settler,
-    bases: &[View],
-    ours: &View,
-    theirs: &View,
     rules: &MergeRules,
-    key: &[u8],
+    versions: Versions,
 ) -> Result<(), ReadError> {
-    let our_value = ours.state().get(key)?;
-    let their_value = theirs.state().get(key)?;
-    let mut base_values = Vec::with_capacity(bases.len());
-    for base in bases {
-        base_values.push(base.state().get(key)?);
-    }
-    let base_values: Vec<Option<&[u8]>> = base_values.iter().map(Option::as_deref).collect();
-    let merged =
-        record::merge(&base_values, our_value.as_deref(), their_value.as_deref(), rules.deleted);
-    if merged.value.as_deref() != our_value.as_deref() {
-        staging.write(key.to_vec(), merged.value)?;
+    let Versions { key, bases, ours, theirs } = versions;
+    let bases: Vec<Option<&[u8]>> = bases.iter().map(Option::as_deref).collect();
+    let merged = record::merge(&bases, ours.as_deref(), theirs.as_deref(), rules.deleted);
+    if merged.value.as_deref() != ours.as_deref() {
+        let ours = ours.as_deref().map(<[u8]>::to_vec);
+        staging.write_over(key.clone(), ours, merged.value, None);
     }
     // A kind from the future is kept as one side has it; there is no entity to name.
-    let Ok(subject) = EntityKey::from_bytes(key) else { return Ok(()) };
+    let Ok(subject) = EntityKey::from_bytes(&key) else { return Ok(()) };
     for conflict in merged.conflicts {
         let is_deletion =
             matches!(conflict.cause, ConflictCause::DeletedByUs | ConflictCause::DeletedByThem);

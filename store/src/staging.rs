@@ -33,6 +33,19 @@ pub struct Staging {
 struct Touched {
     before: Option<Vec<u8>>,
     after: Option<Vec<u8>>,
+    /// What `after` says, where it came as an entity.
+    entity: Option<AnyEntity>,
+    /// What the index holds for the key at present; none is what `before` says.
+    indexed: Option<Option<AnyEntity>>,
+}
+
+impl Touched {
+    fn after_entity(&self) -> Option<AnyEntity> {
+        match &self.entity {
+            Some(entity) => Some(entity.clone()),
+            None => self.after.as_deref().and_then(readable),
+        }
+    }
 }
 
 /// A key, its value in the base and its value now.
@@ -104,7 +117,7 @@ impl Staging {
         if before.is_none() {
             self.view.owners().note(&key);
         }
-        self.write_over(key.to_bytes(), before, Some(bytes));
+        self.write_over(key.to_bytes(), before, Some(bytes), Some(entity.clone()));
         Ok(())
     }
 
@@ -118,16 +131,25 @@ impl Staging {
             true => None,
             false => self.base.state().get(&key)?.map(|value| value.to_vec()),
         };
-        self.write_over(key, before, value);
+        self.write_over(key, before, value, None);
         Ok(())
     }
 
     /// `before` counts only for a key that was not written yet: it is the value in the base then.
-    fn write_over(&mut self, key: Vec<u8>, before: Option<Vec<u8>>, value: Option<Vec<u8>>) {
-        self.pending.insert(key.clone(), value.clone());
+    pub(crate) fn write_over(
+        &mut self,
+        key: Vec<u8>,
+        before: Option<Vec<u8>>,
+        after: Option<Vec<u8>>,
+        entity: Option<AnyEntity>,
+    ) {
+        self.pending.insert(key.clone(), after.clone());
         match self.touched.get_mut(&key) {
-            Some(touched) => touched.after = value,
-            None => drop(self.touched.insert(key, Touched { before, after: value })),
+            Some(touched) => (touched.after, touched.entity) = (after, entity),
+            None => {
+                let touched = Touched { before, after, entity, indexed: None };
+                self.touched.insert(key, touched);
+            }
         }
     }
 
@@ -146,9 +168,15 @@ impl Staging {
         let mut index = IndexEdits::default();
         let mut edits = Vec::with_capacity(pending.len());
         for (key, value) in pending {
-            let before = self.view.state().get(&key)?;
-            let before = before.as_deref().and_then(readable);
-            index.change(before.as_ref(), value.as_deref().and_then(readable).as_ref());
+            if let Some(touched) = self.touched.get_mut(&key) {
+                let before = match touched.indexed.take() {
+                    Some(indexed) => indexed,
+                    None => touched.before.as_deref().and_then(readable),
+                };
+                let after = touched.after_entity();
+                index.change(before.as_ref(), after.as_ref());
+                touched.indexed = Some(after);
+            }
             edits.push(Edit { key, value });
         }
         let state = self.view.state().edit(&edits)?;
@@ -161,13 +189,17 @@ impl Staging {
     pub fn finish(mut self) -> Result<Staged, ReadError> {
         self.flush()?;
         let (mut edits, mut changes) = (Vec::new(), Vec::new());
-        for (key, Touched { before, after }) in self.touched {
+        for (key, touched) in self.touched {
+            let Touched { before, after, indexed, .. } = touched;
             if before == after {
                 continue;
             }
             // A key of a kind from the future has no entity to tell about.
             if let Ok(key) = EntityKey::from_bytes(&key) {
-                changes.push(change(key, before.as_deref(), after.as_deref()));
+                let entity = indexed.flatten();
+                let old = before.as_deref().map(readable);
+                let opaque = (after.is_some() && entity.is_none()) || old == Some(None);
+                changes.push(Change { key, before: old.flatten(), after: entity, opaque });
             }
             edits.push(Edit { key, value: after });
         }
