@@ -18,15 +18,18 @@ mod arrangement;
 mod automation;
 mod channel;
 mod clip;
+pub mod gesture;
 mod history;
 mod lane;
 mod node;
 mod note;
+pub mod parameter;
 mod project;
 mod routing;
 mod session;
 mod target;
 mod track;
+mod transport;
 mod version;
 
 use pulse_schemas::{
@@ -50,9 +53,11 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Automation(command) => automation::edit(edit, command),
         Command::Channel(command) => channel::edit(edit, command),
         Command::Clip(command) => clip::edit(edit, command),
+        Command::Gesture(command) => gesture::edit(edit, command),
         Command::Lane(command) => lane::edit(edit, command),
         Command::Node(command) => node::edit(edit, command),
         Command::Note(command) => note::edit(edit, command),
+        Command::Parameter(command) => parameter::edit(edit, command),
         Command::Project(command) => project::edit(edit, command),
         Command::Routing(command) => routing::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
@@ -70,10 +75,12 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
         Command::Clip(command) => clip::ask(session, command),
         Command::Node(command) => node::ask(session, command),
         Command::Note(command) => note::ask(session, command),
+        Command::Parameter(command) => parameter::ask(session, command),
         Command::Project(command) => project::ask(session, command),
         Command::Routing(command) => routing::ask(session, command),
         Command::Session(command) => session::ask(session, command),
         Command::Track(command) => track::ask(session, command),
+        Command::Transport(command) => transport::ask(session, command),
         Command::Version(command) => version::ask(session, command),
         other => Err(not_here(other.spec())),
     }
@@ -82,9 +89,12 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
 /// Does what is no edit: sessions, versions, transport, devices.
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
     match command {
+        Command::Gesture(command) => gesture::act(session, caller, command),
         Command::History(command) => history::act(session, caller, command),
+        Command::Parameter(command) => parameter::act(session, caller, command),
         Command::Project(command) => project::act(session, caller, command),
         Command::Session(command) => session::act(session, command),
+        Command::Transport(command) => transport::act(session, command),
         Command::Version(command) => version::act(session, caller, command),
         other => Err(not_here(other.spec())),
     }

@@ -17,6 +17,10 @@ pub mod serve;
 
 pub mod ipc;
 
+pub mod live;
+pub mod playback;
+pub mod transport;
+
 pub mod clock;
 pub mod config;
 pub mod metrics;

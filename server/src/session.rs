@@ -14,6 +14,7 @@ use pulse_schemas::{
     },
     entity::{AnyEntity, Conflict},
     error::{ErrorBody, ErrorCode},
+    frame::stream::StreamFrame,
     job::Job,
 };
 use pulse_store::{
@@ -27,6 +28,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     commands::{self, edit::Edit},
     config::Config,
+    live::{ControlStream, Gesture, Live},
     model::Published,
     recent::Recent,
     refusal::{Refusal, Reply},
@@ -85,6 +87,7 @@ pub struct Session {
     pub registry: Arc<Registry>,
     pub state: SessionState,
     pub open: Option<Open>,
+    pub live: Live,
     /// Events of the command that is being done.
     pub outbox: Vec<Published>,
     /// The last transaction of the command that is being done.
@@ -112,6 +115,7 @@ impl Session {
             registry: Arc::new(Registry::standard()),
             state: SessionState::Unloaded,
             open: None,
+            live: Live::default(),
             outbox: Vec::new(),
             ticket: None,
             warnings: Vec::new(),
@@ -233,9 +237,19 @@ impl Session {
         let registry = Arc::clone(&self.registry);
         let limit = usize::try_from(self.config.limits_batch).unwrap_or(usize::MAX);
         let now = meta.time;
-        let project = self.project_mut()?;
+        let Session { open, live, .. } = self;
+        let Some(Open { project, path }) = open else { return Err(self.nothing_open()) };
+        live.events.clear();
         let mut tx = project.begin(meta);
-        let mut edit = Edit { tx: &mut tx, registry: &registry, author: &caller.author, now };
+        let mut edit = Edit {
+            tx: &mut tx,
+            registry: &registry,
+            author: &caller.author,
+            caller,
+            live,
+            folder: path.as_deref(),
+            now,
+        };
         let mut reply = match command {
             Command::Project(pulse_schemas::command::project::Command::Batch(batch)) => {
                 run_batch(&mut edit, batch, limit)?
@@ -258,8 +272,19 @@ impl Session {
     ) -> Result<R, Refusal> {
         let registry = Arc::clone(&self.registry);
         let (author, now) = (meta.author.clone(), meta.time);
-        let mut tx = self.project_mut()?.begin(meta);
-        let mut edit = Edit { tx: &mut tx, registry: &registry, author: &author, now };
+        let caller = Caller { instance_id: meta.client.clone(), ..Caller::local(author.clone()) };
+        let Session { open, live, .. } = self;
+        let Some(Open { project, path }) = open else { return Err(self.nothing_open()) };
+        let mut tx = project.begin(meta);
+        let mut edit = Edit {
+            tx: &mut tx,
+            registry: &registry,
+            author: &author,
+            caller: &caller,
+            live,
+            folder: path.as_deref(),
+            now,
+        };
         let result = work(&mut edit)?;
         let committed = tx.commit()?;
         self.committed(committed);
@@ -283,6 +308,7 @@ impl Session {
             let remaining = conflicts.map_or(0, |conflicts| conflicts.len());
             self.publish("version", "conflictsChanged", json!({ "remaining": remaining }));
         }
+        self.outbox.append(&mut self.live.events);
         self.ticket = Some(committed.ticket);
     }
 
@@ -305,6 +331,66 @@ impl Session {
             json!({"state": self.state, "dirty": dirty, "project": project}),
         );
         Ok(())
+    }
+
+    /// Lets go of what a connection held. What it had moved becomes an edit: a
+    /// cable that is pulled must not undo a turn of a knob that everybody heard.
+    pub fn let_go(&mut self, caller: &Caller) -> Vec<Published> {
+        self.outbox.clear();
+        let own = |holder: &crate::live::Holder| holder.connection == caller.connection;
+        let gestures: Vec<Gesture> =
+            self.live.gestures.extract_if(.., |_, it| own(&it.holder)).map(|(_, it)| it).collect();
+        let streams: Vec<ControlStream> =
+            self.live.controls.extract_if(.., |_, it| own(&it.holder)).map(|(_, it)| it).collect();
+        self.live.meters.retain(|_, meter| meter.connection != caller.connection);
+        for open in self.live.editors.values_mut() {
+            open.remove(&caller.connection);
+        }
+        self.live.editors.retain(|_, open| !open.is_empty());
+        for gesture in gestures {
+            let meta = self.own_meta(caller, "Move a parameter");
+            let commit = |edit: &mut Edit<'_, '_>| {
+                commands::parameter::commit_gesture(edit, &gesture, false)
+            };
+            if let Err(Refusal(error)) = self.transact(meta, commit) {
+                tracing::warn!(%error.message, "a gesture of a client that left is lost");
+            }
+        }
+        for stream in streams {
+            if let Err(Refusal(error)) = self.commit_stream(caller, stream) {
+                tracing::warn!(%error.message, "a stream of a client that left is lost");
+            }
+        }
+        std::mem::take(&mut self.outbox)
+    }
+
+    /// Makes what a stream moved one edit.
+    pub fn commit_stream(&mut self, caller: &Caller, stream: ControlStream) -> Result<(), Refusal> {
+        if stream.moved.is_empty() {
+            return Ok(());
+        }
+        let meta = self.own_meta(caller, "Move parameters");
+        self.transact(meta, |edit| {
+            commands::gesture::commit_moved(edit, &stream.targets, stream.moved, false)
+        })
+    }
+
+    /// Takes in a binary frame of a gesture.
+    pub fn stream(&mut self, caller: &Caller, body: &[u8]) -> Result<Vec<Published>, Refusal> {
+        self.outbox.clear();
+        let frame = StreamFrame::read(body);
+        let frame = frame
+            .map_err(|error| Refusal::new(ErrorCode::FrameBinary, error.to_string()))?;
+        commands::gesture::frame(self, caller, &frame)?;
+        Ok(std::mem::take(&mut self.outbox))
+    }
+
+    fn own_meta(&self, caller: &Caller, label: &str) -> TxMeta {
+        TxMeta {
+            author: caller.author.clone(),
+            time: (self.clock)(),
+            ..TxMeta::new(label, caller.instance_id.clone())
+        }
     }
 
     /// Adds an event to the command that is being done.

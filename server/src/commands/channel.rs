@@ -9,7 +9,7 @@ use pulse_schemas::{
         },
         types::{Copied, Deleted},
     },
-    entity::{Channel, ChannelInput, ChannelKind, Connection, HardwareDirection, HardwareRole},
+    entity::{Channel, ChannelInput, ChannelKind, Connection, HardwareDirection, HardwareRole, ParameterRef},
     error::ErrorCode,
     id::{ArrangementId, ChannelId},
 };
@@ -17,6 +17,7 @@ use pulse_schemas::{
 use super::{
     edit::{Copier, Edit, active_arrangement, done, numbered, place_before, reply, sort},
     node,
+    parameter::put_value,
     target::shown,
     track,
 };
@@ -212,19 +213,26 @@ fn set_gain(edit: &mut Edit<'_, '_>, payload: &SetGain) -> Reply {
     let text = shown(target.desc("gainDb")?, payload.gain_db);
     let channel: Channel = edit.get(payload.channel)?;
     edit.label(format!("Gain of {} to {text}", channel.name));
-    edit.update::<Channel>(channel.id, |channel| channel.gain_db = payload.gain_db)?;
+    put(edit, channel.id, "gainDb", payload.gain_db)?;
     done()
 }
 
 fn set_pan(edit: &mut Edit<'_, '_>, payload: &SetPan) -> Reply {
     let channel: Channel = edit.get(payload.channel)?;
     edit.label(format!("Pan of {}", channel.name));
-    edit.update::<Channel>(channel.id, |channel| {
-        channel.pan = payload.pan.unwrap_or(channel.pan);
-        channel.pan_law = payload.law.unwrap_or(channel.pan_law);
-        channel.width = payload.width.unwrap_or(channel.width);
-    })?;
+    for (name, value) in [("pan", payload.pan), ("width", payload.width)] {
+        value.map_or(Ok(()), |value| put(edit, channel.id, name, value))?;
+    }
+    if let Some(law) = payload.law {
+        edit.update::<Channel>(channel.id, |channel| channel.pan_law = law)?;
+    }
     done()
+}
+
+/// Moves a fader as any parameter is moved, with its groups.
+fn put(edit: &mut Edit<'_, '_>, id: ChannelId, name: &str, value: f64) -> Result<(), Refusal> {
+    let parameter = ParameterRef { target: Some(id.any()), parameter: name.to_owned() };
+    put_value(edit, &parameter, value).map(drop)
 }
 
 fn set_mute(edit: &mut Edit<'_, '_>, payload: &SetMute) -> Reply {

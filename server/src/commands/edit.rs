@@ -1,6 +1,8 @@
 //! A transaction with what most edits need: look-ups that fail with a typed
 //! error, places in an order, defaults.
 
+use std::path::Path;
+
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
     command::{
@@ -15,13 +17,22 @@ use pulse_store::{tx::Tx, view::View};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::refusal::{Refusal, Reply};
+use crate::{
+    live::Live,
+    refusal::{Refusal, Reply},
+    session::Caller,
+};
 
 /// An edit in progress.
 pub struct Edit<'t, 'p> {
     pub tx: &'t mut Tx<'p>,
     pub registry: &'t Registry,
     pub author: &'t str,
+    pub caller: &'t Caller,
+    /// What is beside the project: gestures end in edits.
+    pub live: &'t mut Live,
+    /// The project's folder; none in memory.
+    pub folder: Option<&'t Path>,
     /// Milliseconds since 1970, as the command's log has it.
     pub now: i64,
 }

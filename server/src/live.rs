@@ -1,0 +1,128 @@
+//! What is true now and no part of the project: the transport, hands on knobs,
+//! open editors, devices. Nothing here is saved, undone or hashed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pulse_schemas::{
+    command::{cohort::CohortKind, metering::MeterKind},
+    entity::ParameterRef,
+    hash::Hash,
+    id::{AnyId, ChannelId, HardwareRoleId, MediaId},
+};
+
+use crate::{
+    model::Published,
+    playback::{Headless, Playback},
+    session::Caller,
+    transport::Transport,
+};
+
+pub struct Live {
+    pub transport: Transport,
+    pub playback: Box<dyn Playback>,
+    /// Parameters that are being moved, by gesture.
+    pub gestures: BTreeMap<u32, Gesture>,
+    /// Streams of controllers.
+    pub controls: BTreeMap<u32, ControlStream>,
+    pub meters: BTreeMap<u32, MeterStream>,
+    /// What users decided about cohorts.
+    pub overrides: BTreeMap<AnyId, CohortKind>,
+    /// Open editors and the connections that have them open.
+    pub editors: BTreeMap<AnyId, BTreeSet<u64>>,
+    /// The assignment that was told last.
+    pub cohorts: Option<Hash>,
+    /// Which device fills a role on this machine.
+    pub roles: BTreeMap<HardwareRoleId, (String, u16)>,
+    /// Media whose files were gone when somebody looked last.
+    pub missing: BTreeSet<MediaId>,
+    /// Where commands are written for a replay.
+    pub command_log: Option<std::fs::File>,
+    /// Events of an edit, until its transaction has taken effect.
+    pub events: Vec<Published>,
+    next_stream: u32,
+}
+
+/// A parameter in somebody's hand.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gesture {
+    pub holder: Holder,
+    pub parameter: ParameterRef,
+    pub before: f64,
+    pub value: f64,
+}
+
+/// Many parameters that one controller moves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlStream {
+    pub holder: Holder,
+    pub targets: Vec<ParameterRef>,
+    /// What was moved since the last commit, by index of the target.
+    pub moved: BTreeMap<usize, f64>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MeterStream {
+    pub connection: u64,
+    pub kind: MeterKind,
+    pub channels: Vec<ChannelId>,
+    /// Frames per second.
+    pub rate: u8,
+    pub bands: u16,
+}
+
+/// Who holds something: one connection of one client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub connection: u64,
+    pub instance: String,
+}
+
+impl Holder {
+    pub fn of(caller: &Caller) -> Holder {
+        Holder { connection: caller.connection, instance: caller.instance_id.clone() }
+    }
+}
+
+impl Default for Live {
+    fn default() -> Live {
+        Live {
+            transport: Transport::default(),
+            playback: Box::new(Headless::default()),
+            gestures: BTreeMap::new(),
+            controls: BTreeMap::new(),
+            meters: BTreeMap::new(),
+            overrides: BTreeMap::new(),
+            editors: BTreeMap::new(),
+            cohorts: None,
+            roles: BTreeMap::new(),
+            missing: BTreeSet::new(),
+            command_log: None,
+            events: Vec::new(),
+            next_stream: 1,
+        }
+    }
+}
+
+impl Live {
+    /// An id for a gesture or a stream; never given twice.
+    pub fn stream(&mut self) -> u32 {
+        let id = self.next_stream;
+        self.next_stream += 1;
+        id
+    }
+
+    pub fn publish(
+        &mut self,
+        domain: &'static str,
+        name: &'static str,
+        payload: serde_json::Value,
+    ) {
+        self.events.push(Published { domain, name, payload });
+    }
+
+    /// Whose hand a parameter is in.
+    pub fn holder_of(&self, parameter: &ParameterRef) -> Option<&Holder> {
+        let gesture = self.gestures.values().find(|it| it.parameter == *parameter);
+        gesture.map(|gesture| &gesture.holder)
+    }
+}

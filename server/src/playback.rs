@@ -1,0 +1,295 @@
+//! What plays the session: the audio engine, or a clock where there is none.
+//!
+//! The session drives it and asks it; it never calls back. So a session without
+//! audio hardware, in a test or on the command line, has a transport that moves
+//! like any other, and the engine is one more implementation.
+
+use std::time::Instant;
+
+use pulse_query::content::EngineParam;
+use pulse_schemas::{
+    command::{
+        diagnostics::{NodeFault, NodeLoad},
+        hardware::{AudioConfig, AudioDevice, MidiPort},
+        metering::ChannelLevel,
+        session::EngineState,
+    },
+    id::{ChannelId, TrackId},
+    time::Flicks,
+};
+
+/// The device that somebody would like.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    pub host: Option<String>,
+    pub device: Option<String>,
+    pub rate: Option<u32>,
+    pub block: Option<u32>,
+}
+
+/// How the engine has been doing.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Load {
+    /// Part of the time that there is: mean and worst of the last second.
+    pub mean: f64,
+    pub peak: f64,
+    pub xruns: u64,
+    pub nodes: u64,
+    pub faults: Vec<NodeFault>,
+    pub latency_frames: u32,
+}
+
+/// Plays what is open, from now on and until told otherwise.
+pub trait Playback: Send {
+    fn state(&self) -> EngineState;
+
+    /// Where the song is now.
+    fn position(&self) -> Flicks;
+
+    /// Moves on from `from`.
+    fn play(&mut self, from: Flicks);
+
+    /// Stands still; `keep_tails` for a pause, whose voices go on at the next play.
+    fn halt(&mut self, keep_tails: bool);
+
+    /// Jumps, playing or not.
+    fn seek(&mut self, to: Flicks);
+
+    /// Repeats a stretch whose end is reached, or none.
+    fn set_loop(&mut self, range: Option<(Flicks, Flicks)>);
+
+    fn set_metronome(&mut self, enabled: bool, gain_db: f64);
+
+    /// Notes off, tails cut.
+    fn panic(&mut self);
+
+    /// Holds a parameter at a value that is no edit yet; none lets go of it.
+    fn hold(&mut self, parameter: &EngineParam, value: Option<f64>);
+
+    /// A note played by hand; velocity 0 ends it.
+    fn note(&mut self, track: TrackId, channel: u8, pitch: u8, velocity: u16);
+
+    /// Levels of the channels that are metered.
+    fn levels(&self, channels: &[ChannelId]) -> Vec<ChannelLevel>;
+
+    /// Takes held peaks back; all when none is named.
+    fn reset_levels(&mut self, channels: &[ChannelId]);
+
+    fn load(&self) -> Load;
+
+    /// The most expensive nodes, the worst first.
+    fn node_loads(&self) -> Vec<NodeLoad>;
+
+    fn reset_counters(&mut self);
+
+    fn config(&self) -> AudioConfig;
+
+    fn devices(&self) -> (Vec<AudioDevice>, Vec<MidiPort>);
+
+    /// Changes the device. Where it can't, the null device runs and the reason
+    /// comes back.
+    fn configure(&mut self, wanted: &Wanted) -> Option<String>;
+
+    /// Opens or closes MIDI ports; the name of the first that isn't there fails.
+    fn set_midi(&mut self, ports: &[String], active: bool) -> Result<(), String>;
+}
+
+/// Flicks of one nanosecond are 0.7056: positions are counted from the start of
+/// play in whole nanoseconds, so that nothing adds up.
+const FLICKS_PER_SECOND: i128 = 705_600_000;
+const NANOS_PER_SECOND: i128 = 1_000_000_000;
+
+/// No sound: the song moves with the clock on the wall.
+pub struct Headless {
+    clock: Box<dyn Fn() -> u64 + Send>,
+    /// Where the song was, and when; it moves while this is set.
+    since: Option<u64>,
+    at: Flicks,
+    repeat: Option<(Flicks, Flicks)>,
+    rate: u32,
+    block: u32,
+}
+
+impl Default for Headless {
+    fn default() -> Headless {
+        let start = Instant::now();
+        let nanos = move || u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        Headless::over(nanos)
+    }
+}
+
+impl Headless {
+    /// Moves with a clock of nanoseconds.
+    pub fn over(clock: impl Fn() -> u64 + Send + 'static) -> Headless {
+        Headless {
+            clock: Box::new(clock),
+            since: None,
+            at: Flicks(0),
+            repeat: None,
+            rate: 48_000,
+            block: 512,
+        }
+    }
+
+    /// Starts counting again from `at`.
+    fn rebase(&mut self, at: Flicks) {
+        self.at = at;
+        if self.since.is_some() {
+            self.since = Some((self.clock)());
+        }
+    }
+
+    /// The song's position, folded into the loop once it has reached its end.
+    fn fold(&self, at: i128) -> i128 {
+        match self.repeat {
+            Some((start, end)) if self.at < end && at >= i128::from(end.0) && start < end => {
+                let (start, length) = (i128::from(start.0), i128::from(end.0 - start.0));
+                start + (at - start) % length
+            }
+            _ => at,
+        }
+    }
+}
+
+impl Playback for Headless {
+    fn state(&self) -> EngineState {
+        EngineState::Stopped
+    }
+
+    fn position(&self) -> Flicks {
+        let Some(since) = self.since else { return self.at };
+        let nanos = (self.clock)().saturating_sub(since);
+        let passed = i128::from(nanos) * FLICKS_PER_SECOND / NANOS_PER_SECOND;
+        let at = self.fold(i128::from(self.at.0) + passed);
+        Flicks(i64::try_from(at).unwrap_or(i64::MAX)).clamped()
+    }
+
+    fn play(&mut self, from: Flicks) {
+        self.since = Some((self.clock)());
+        self.at = from;
+    }
+
+    fn halt(&mut self, _keep_tails: bool) {
+        self.at = self.position();
+        self.since = None;
+    }
+
+    fn seek(&mut self, to: Flicks) {
+        self.rebase(to);
+    }
+
+    fn set_loop(&mut self, range: Option<(Flicks, Flicks)>) {
+        let at = self.position();
+        self.repeat = range;
+        self.rebase(at);
+    }
+
+    fn set_metronome(&mut self, _enabled: bool, _gain_db: f64) {}
+
+    fn panic(&mut self) {}
+
+    fn hold(&mut self, _parameter: &EngineParam, _value: Option<f64>) {}
+
+    fn note(&mut self, _track: TrackId, _channel: u8, _pitch: u8, _velocity: u16) {}
+
+    /// Nothing is metered where nothing sounds.
+    fn levels(&self, _channels: &[ChannelId]) -> Vec<ChannelLevel> {
+        Vec::new()
+    }
+
+    fn reset_levels(&mut self, _channels: &[ChannelId]) {}
+
+    fn load(&self) -> Load {
+        Load::default()
+    }
+
+    fn node_loads(&self) -> Vec<NodeLoad> {
+        Vec::new()
+    }
+
+    fn reset_counters(&mut self) {}
+
+    fn config(&self) -> AudioConfig {
+        AudioConfig {
+            host: "null".into(),
+            device: None,
+            rate: self.rate,
+            block: self.block,
+            inputs: 0,
+            outputs: 2,
+            latency_ms: 0.0,
+            running: false,
+            xruns: 0,
+        }
+    }
+
+    fn devices(&self) -> (Vec<AudioDevice>, Vec<MidiPort>) {
+        let null = AudioDevice {
+            id: "null:clock".into(),
+            name: "No sound".into(),
+            host: "null".into(),
+            inputs: 0,
+            outputs: 2,
+            rates: vec![44_100, 48_000, 88_200, 96_000, 176_400, 192_000],
+            block_min: Some(16),
+            block_max: Some(8_192),
+            default: true,
+            active: true,
+        };
+        (vec![null], Vec::new())
+    }
+
+    fn configure(&mut self, wanted: &Wanted) -> Option<String> {
+        self.rate = wanted.rate.unwrap_or(self.rate);
+        self.block = wanted.block.unwrap_or(self.block);
+        let host = wanted.host.as_deref().filter(|host| *host != "null");
+        let device = wanted.device.as_deref().filter(|device| *device != "null:clock");
+        let asked = host.or(device)?;
+        Some(format!("no audio engine is attached that could open `{asked}`"))
+    }
+
+    fn set_midi(&mut self, ports: &[String], _active: bool) -> Result<(), String> {
+        ports.first().map_or(Ok(()), |port| Err(port.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+
+    const SECOND: i64 = 705_600_000;
+
+    #[test]
+    fn the_clock_moves_the_song_and_the_loop_folds_it() {
+        let now = Arc::new(AtomicU64::new(0));
+        let clock = Arc::clone(&now);
+        let mut playback = Headless::over(move || clock.load(Ordering::Relaxed));
+        let pass = |seconds: u64| now.fetch_add(seconds * 1_000_000_000, Ordering::Relaxed);
+        playback.play(Flicks(SECOND));
+        pass(2);
+        assert_eq!(playback.position(), Flicks(3 * SECOND));
+        playback.set_loop(Some((Flicks(2 * SECOND), Flicks(4 * SECOND))));
+        pass(2);
+        assert_eq!(playback.position(), Flicks(3 * SECOND));
+        playback.seek(Flicks(9 * SECOND));
+        pass(1);
+        assert_eq!(playback.position(), Flicks(10 * SECOND), "behind the loop's end");
+        playback.halt(false);
+        pass(5);
+        assert_eq!(playback.position(), Flicks(10 * SECOND));
+    }
+
+    #[test]
+    fn only_the_null_device_is_there() {
+        let mut playback = Headless::default();
+        let jack = Wanted { host: Some("jack".into()), rate: Some(96_000), ..Wanted::default() };
+        assert!(playback.configure(&jack).is_some());
+        assert_eq!((playback.config().host.as_str(), playback.config().rate), ("null", 96_000));
+        assert!(playback.configure(&Wanted::default()).is_none());
+    }
+}
