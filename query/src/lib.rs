@@ -9,6 +9,8 @@ pub mod stored;
 
 pub mod routing;
 
+pub mod cohort;
+
 pub mod chain;
 
 pub mod graph;

@@ -18,6 +18,7 @@ mod arrangement;
 mod automation;
 mod channel;
 mod clip;
+pub mod cohort;
 pub mod gesture;
 mod history;
 mod lane;
@@ -26,10 +27,12 @@ mod note;
 pub mod parameter;
 mod project;
 mod routing;
+mod scene;
 mod session;
 mod target;
 mod track;
 mod transport;
+mod variant;
 mod version;
 
 use pulse_schemas::{
@@ -60,7 +63,9 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Parameter(command) => parameter::edit(edit, command),
         Command::Project(command) => project::edit(edit, command),
         Command::Routing(command) => routing::edit(edit, command),
+        Command::Scene(command) => scene::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
+        Command::Variant(command) => variant::edit(edit, command),
         Command::Version(command) => version::edit(edit, command),
         other => Err(not_here(other.spec())),
     }
@@ -73,14 +78,17 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
         Command::Automation(command) => automation::ask(session, command),
         Command::Channel(command) => channel::ask(session, command),
         Command::Clip(command) => clip::ask(session, command),
+        Command::Cohort(command) => cohort::ask(session, command),
         Command::Node(command) => node::ask(session, command),
         Command::Note(command) => note::ask(session, command),
         Command::Parameter(command) => parameter::ask(session, command),
         Command::Project(command) => project::ask(session, command),
         Command::Routing(command) => routing::ask(session, command),
+        Command::Scene(command) => scene::ask(session, command),
         Command::Session(command) => session::ask(session, command),
         Command::Track(command) => track::ask(session, command),
         Command::Transport(command) => transport::ask(session, command),
+        Command::Variant(command) => variant::ask(session, command),
         Command::Version(command) => version::ask(session, command),
         other => Err(not_here(other.spec())),
     }
@@ -89,6 +97,7 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
 /// Does what is no edit: sessions, versions, transport, devices.
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
     match command {
+        Command::Cohort(command) => cohort::act(session, caller, command),
         Command::Gesture(command) => gesture::act(session, caller, command),
         Command::History(command) => history::act(session, caller, command),
         Command::Parameter(command) => parameter::act(session, caller, command),

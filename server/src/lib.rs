@@ -27,5 +27,4 @@ pub mod metrics;
 mod recent;
 mod refusal;
 mod song;
-mod source;
 pub mod templates;

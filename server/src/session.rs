@@ -308,6 +308,11 @@ impl Session {
             let remaining = conflicts.map_or(0, |conflicts| conflicts.len());
             self.publish("version", "conflictsChanged", json!({ "remaining": remaining }));
         }
+        if committed.changes.list.iter().any(commands::cohort::concerns)
+            && let Err(Refusal(error)) = commands::cohort::tell(self)
+        {
+            tracing::warn!(%error.message, "the cohorts could not be assigned");
+        }
         self.outbox.append(&mut self.live.events);
         self.ticket = Some(committed.ticket);
     }
@@ -379,8 +384,8 @@ impl Session {
     pub fn stream(&mut self, caller: &Caller, body: &[u8]) -> Result<Vec<Published>, Refusal> {
         self.outbox.clear();
         let frame = StreamFrame::read(body);
-        let frame = frame
-            .map_err(|error| Refusal::new(ErrorCode::FrameBinary, error.to_string()))?;
+        let frame =
+            frame.map_err(|error| Refusal::new(ErrorCode::FrameBinary, error.to_string()))?;
         commands::gesture::frame(self, caller, &frame)?;
         Ok(std::mem::take(&mut self.outbox))
     }

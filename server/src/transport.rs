@@ -3,7 +3,7 @@
 //! Places are kept in ticks and handed to the playback in flicks, so that a
 //! transport that stands at bar 5 stands there after the tempo was changed.
 
-use pulse_query::{content::tempo_map, source::SourceExt};
+use pulse_query::{content::tempo_map, source::SourceExt, stored::Stored};
 use pulse_schemas::{
     command::{
         transport::{Place, PlayState, TransportState},
@@ -15,7 +15,7 @@ use pulse_schemas::{
 };
 use pulse_store::view::View;
 
-use crate::{playback::Playback, refusal::Refusal, source::Revision};
+use crate::{playback::Playback, refusal::Refusal};
 
 /// The tempo and the bars of an arrangement.
 pub struct SongTime {
@@ -25,14 +25,11 @@ pub struct SongTime {
 
 impl SongTime {
     pub fn of(view: &View, arrangement: ArrangementId) -> SongTime {
-        let source = Revision(view.clone());
+        let source = Stored::new(view.clone());
         let mut points = source.members_of::<SignaturePoint>(arrangement.0);
         points.sort_by_key(|point| (point.at, point.id));
         let marks: Vec<_> = points.iter().map(Into::into).collect();
-        SongTime {
-            tempo: tempo_map(&source, arrangement),
-            bars: SignatureMap::repaired(&marks).0,
-        }
+        SongTime { tempo: tempo_map(&source, arrangement), bars: SignatureMap::repaired(&marks).0 }
     }
 
     /// Where a place is; ticks before the start are refused.
@@ -54,7 +51,10 @@ impl SongTime {
             return Err(Refusal::range("payload", "name a place to go to"));
         };
         if at.0 < 0 {
-            return Err(Refusal::range("payload", "the song starts at 0; there is nothing before it"));
+            return Err(Refusal::range(
+                "payload",
+                "the song starts at 0; there is nothing before it",
+            ));
         }
         Ok(at.clamped())
     }

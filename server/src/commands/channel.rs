@@ -1,6 +1,9 @@
 //! Channels: made, placed, mixed, routed.
 
-use pulse_query::routing::{RoutingCycle, routing};
+use pulse_query::{
+    routing::{RoutingCycle, routing},
+    stored::Stored,
+};
 use pulse_schemas::{
     command::{
         channel::{
@@ -9,7 +12,10 @@ use pulse_schemas::{
         },
         types::{Copied, Deleted},
     },
-    entity::{Channel, ChannelInput, ChannelKind, Connection, HardwareDirection, HardwareRole, ParameterRef},
+    entity::{
+        Channel, ChannelInput, ChannelKind, Connection, HardwareDirection, HardwareRole,
+        ParameterRef,
+    },
     error::ErrorCode,
     id::{ArrangementId, ChannelId},
 };
@@ -24,7 +30,6 @@ use super::{
 use crate::{
     refusal::{Refusal, Reply},
     session::Session,
-    source::Revision,
 };
 
 /// Frames of delay that make a loop legal: the engine runs a loop in chunks no
@@ -116,7 +121,9 @@ pub fn check_route(
     if let Some(frames) = feedback {
         return check_feedback(frames);
     }
-    let routing = routing(&Revision(edit.view()?), from.arrangement);
+    let source = Stored::new(edit.view()?);
+    let routing = routing(&source, from.arrangement);
+    source.check()?;
     routing.would_loop(from.id, to).map_or(Ok(()), |cycle| Err(loops(&cycle)))
 }
 

@@ -175,8 +175,9 @@ fn play(session: &mut Session, payload: &Play) -> Reply {
         session.view()?.get(payload.track)?.ok_or_else(|| Refusal::not_found(payload.track))?;
     if track.track_kind != TrackKind::Instrument {
         let text = format!("{} plays no notes", track.name);
-        return Err(Refusal::new(ErrorCode::RoutingIncompatible, text)
-            .with("entity", track.id.to_string()));
+        return Err(
+            Refusal::new(ErrorCode::RoutingIncompatible, text).with("entity", track.id.to_string())
+        );
     }
     let Play { channel, pitch, velocity, .. } = *payload;
     session.live.playback.note(track.id, channel, pitch, velocity);

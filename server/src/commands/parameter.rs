@@ -10,7 +10,7 @@ use pulse_schemas::{
     command::{
         parameter::{
             AddModulation, BeginGesture, Command, CreateGroup, CreateLink, DeleteGroup, DeleteLink,
-            EndGesture, Get, GestureBegun, GestureEnded, GroupCreated, GroupMoved, LinkCreated,
+            EndGesture, GestureBegun, GestureEnded, Get, GroupCreated, GroupMoved, LinkCreated,
             ModulationAdded, MoveGroup, ParameterState, ParameterValue, RemoveModulation, Reset,
             SetValue, SetValues, UpdateGesture, UpdateGroup, UpdateLink, UpdateModulation,
             ValueSet, Values,
@@ -210,11 +210,7 @@ fn no_gesture(gesture: u32) -> Refusal {
 }
 
 /// The target of a parameter in a revision.
-fn target_in(
-    session: &Session,
-    view: &View,
-    parameter: &ParameterRef,
-) -> Result<Target, Refusal> {
+fn target_in(session: &Session, view: &View, parameter: &ParameterRef) -> Result<Target, Refusal> {
     let Some(id) = parameter.target else {
         return Err(Refusal::new(ErrorCode::PayloadInvalid, "name a target"));
     };
@@ -299,9 +295,11 @@ pub fn hold(session: &mut Session, parameter: &ParameterRef, value: Option<f64>)
 fn end_gesture(edit: &mut Edit<'_, '_>, payload: &EndGesture) -> Reply {
     let holder = Holder::of(edit.caller);
     let own = edit.live.gestures.get(&payload.gesture).is_some_and(|it| it.holder == holder);
-    let Some(ended) = edit.live.gestures.remove(&payload.gesture).filter(|_| own) else {
+    if !own {
         return Err(no_gesture(payload.gesture));
-    };
+    }
+    let ended = edit.live.gestures.remove(&payload.gesture);
+    let ended = ended.ok_or_else(|| no_gesture(payload.gesture))?;
     let (before, value) = (ended.before, ended.value);
     let value = if payload.cancel { before } else { value };
     commit_gesture(edit, &ended, payload.cancel)?;
@@ -414,8 +412,9 @@ fn create_link(edit: &mut Edit<'_, '_>, payload: &CreateLink) -> Reply {
     }
     if let Some(other) = links.iter().find(|link| link.target == payload.target) {
         let text = format!("`{}` follows another parameter already", payload.target.parameter);
-        return Err(Refusal::new(ErrorCode::EntityInUse, text)
-            .with("users", vec![other.id.to_string()]));
+        return Err(
+            Refusal::new(ErrorCode::EntityInUse, text).with("users", vec![other.id.to_string()])
+        );
     }
     let (leader, follower) = (label(&source.entity), label(&target.entity));
     edit.label(format!("Link {follower} to {leader}"));
@@ -452,8 +451,9 @@ fn add_modulation(edit: &mut Edit<'_, '_>, payload: &AddModulation) -> Reply {
     let kind: Option<&Descriptor> = edit.registry.get(&from.node_kind).map(|it| it.descriptor);
     if kind.is_some_and(|kind| usize::from(payload.port) >= kind.controls.len()) {
         let text = format!("{} has no control output {}", from.node_kind, payload.port);
-        return Err(Refusal::new(ErrorCode::RoutingIncompatible, text)
-            .with("entity", from.id.to_string()));
+        return Err(
+            Refusal::new(ErrorCode::RoutingIncompatible, text).with("entity", from.id.to_string())
+        );
     }
     let target = edit.parameter(&payload.to)?;
     if target.desc(&payload.to.parameter)?.is_some_and(|desc| !desc.automatable) {
@@ -497,9 +497,9 @@ fn get(session: &Session, payload: &Get) -> Reply {
     let target = Target::of(entity, &session.registry)?;
     let envelopes = view.referring::<AutomationEnvelope>(payload.target)?;
     let automated = |name: &str| {
-        envelopes.iter().any(|it| {
-            it.enabled && it.target == Some(payload.target) && it.parameter == name
-        })
+        envelopes
+            .iter()
+            .any(|it| it.enabled && it.target == Some(payload.target) && it.parameter == name)
     };
     for name in &payload.parameters {
         target.desc(name)?;
@@ -618,7 +618,11 @@ mod tests {
         project.refused("parameter.createLink", link(&b, &a), "entity.cycle");
         project.refused("parameter.createLink", link(&a, &b), "entity.inUse");
         project.ok("parameter.updateLink", json!({"link": made, "scale": -1}));
-        project.refused("parameter.updateLink", json!({"link": made, "scale": 99}), "entity.invalid");
+        project.refused(
+            "parameter.updateLink",
+            json!({"link": made, "scale": 99}),
+            "entity.invalid",
+        );
         project.ok("parameter.deleteLink", json!({"link": made}));
     }
 

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pulse_query::routing::{RouteKind as Kind, Routing, routing};
+use pulse_query::{
+    routing::{RouteKind as Kind, Routing, routing},
+    stored::Stored,
+};
 use pulse_schemas::{
     command::{
         routing::{
@@ -28,7 +31,6 @@ use super::{
 use crate::{
     refusal::{Refusal, Reply},
     session::Session,
-    source::Revision,
 };
 
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
@@ -260,7 +262,9 @@ fn graph(session: &Session, payload: &Graph) -> Reply {
         Some(arrangement) => arrangement,
         None => active_arrangement(&view)?,
     };
-    let routing = routing(&Revision(view.clone()), arrangement);
+    let source = Stored::new(view.clone());
+    let routing = routing(&source, arrangement);
+    source.check()?;
     let mut edges = Vec::new();
     for route in &routing.routes {
         let sidechain = view.get::<SidechainRoute>(route.by).ok().flatten();
@@ -330,7 +334,7 @@ fn check(session: &Session, payload: &Check) -> Reply {
     let view = session.view()?;
     let from: Channel = view.get(payload.from)?.ok_or_else(|| Refusal::not_found(payload.from))?;
     let to: Channel = view.get(payload.to)?.ok_or_else(|| Refusal::not_found(payload.to))?;
-    let cycle = routing(&Revision(view), from.arrangement).would_loop(from.id, to.id);
+    let cycle = routing(&Stored::new(view), from.arrangement).would_loop(from.id, to.id);
     let legal = cycle.is_none() && from.arrangement == to.arrangement;
     reply(Checked { legal, cycle: cycle.map(|cycle| cycle.path).unwrap_or_default() })
 }

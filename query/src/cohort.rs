@@ -1,0 +1,290 @@
+//! Who must be computed live and who may be rendered ahead of time, and why.
+//!
+//! Live is what answers somebody now: an armed or monitored track, an open
+//! editor, what a user forced, and all that hears one of these. Feeding a live
+//! channel makes nothing live: a live node reads what was rendered ahead. So
+//! arming one track leaves every track that only feeds the master ahead.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use pulse_schemas::{
+    entity::{Channel, DspNode, Monitor, ProcessingPolicy, Track},
+    graph::Cohort,
+    hash::Hash,
+    id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
+};
+
+use crate::{
+    routing::{Routing, routing},
+    source::{Source, SourceExt},
+};
+
+/// What no project holds: open editors, and what users decided for this session.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Seeds {
+    /// Tracks, channels and nodes with an open editor.
+    pub editors: BTreeSet<AnyId>,
+    /// Tracks, channels and nodes that somebody put into a cohort.
+    pub forced: BTreeMap<AnyId, Cohort>,
+}
+
+/// Why a channel is where it is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reason {
+    Forced,
+    /// The track's own policy.
+    Policy,
+    Armed,
+    Monitored,
+    EditorOpen,
+    /// It hears this one, which is live.
+    After(ChannelId),
+    /// Nobody needs it at once.
+    NotNeeded,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Reason::Forced => f.write_str("forced"),
+            Reason::Policy => f.write_str("set on the track"),
+            Reason::Armed => f.write_str("armed"),
+            Reason::Monitored => f.write_str("monitored"),
+            Reason::EditorOpen => f.write_str("editor open"),
+            Reason::After(channel) => write!(f, "after {channel}"),
+            Reason::NotNeeded => f.write_str("nobody needs it at once"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Member {
+    pub cohort: Cohort,
+    pub reason: Reason,
+}
+
+/// Every channel and node of an arrangement with its cohort.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Cohorts {
+    pub channels: BTreeMap<ChannelId, Member>,
+    /// The channel that each node runs in; it shares the channel's cohort.
+    pub nodes: BTreeMap<NodeId, ChannelId>,
+}
+
+impl Cohorts {
+    pub fn of_node(&self, node: NodeId) -> Option<Member> {
+        self.channels.get(self.nodes.get(&node)?).copied()
+    }
+
+    /// The reasons from a channel back to the seed that made it live.
+    pub fn chain(&self, channel: ChannelId) -> Vec<(ChannelId, Reason)> {
+        let mut chain = Vec::new();
+        let mut at = Some(channel);
+        while let Some(here) = at {
+            let Some(member) = self.channels.get(&here) else { break };
+            chain.push((here, member.reason));
+            at = match member.reason {
+                Reason::After(before) => Some(before),
+                _ => None,
+            };
+        }
+        chain
+    }
+
+    pub fn count(&self, cohort: Cohort) -> usize {
+        self.channels.values().filter(|member| member.cohort == cohort).count()
+    }
+
+    /// The same when nobody changed sides.
+    pub fn hash(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("pulse cohorts v1");
+        for (channel, member) in &self.channels {
+            hasher.update(&channel.0.to_bytes());
+            hasher.update(&[u8::from(member.cohort == Cohort::Live)]);
+        }
+        for (node, channel) in &self.nodes {
+            hasher.update(&node.0.to_bytes());
+            hasher.update(&channel.0.to_bytes());
+        }
+        hasher.finalize().into()
+    }
+}
+
+/// The channel that an entity sounds through.
+pub fn channel_of(source: &dyn Source, id: AnyId) -> Option<ChannelId> {
+    match id.kind {
+        EntityKind::Channel => Some(ChannelId(id.id)),
+        EntityKind::Track => source.channel_of(TrackId(id.id)).map(|channel| channel.id),
+        EntityKind::DspNode => source.get::<DspNode>(id.id).map(|node| node.channel),
+        _ => None,
+    }
+}
+
+/// Assigns every channel of an arrangement.
+pub fn cohorts(source: &dyn Source, arrangement: ArrangementId, seeds: &Seeds) -> Cohorts {
+    let routing = routing(source, arrangement);
+    let editors: BTreeSet<ChannelId> =
+        seeds.editors.iter().filter_map(|id| channel_of(source, *id)).collect();
+    let forced: BTreeMap<ChannelId, Cohort> = seeds
+        .forced
+        .iter()
+        .filter_map(|(id, cohort)| Some((channel_of(source, *id)?, *cohort)))
+        .collect();
+    let mut found = Cohorts::default();
+    for channel in &routing.channels {
+        let member = own(source, channel, forced.get(&channel.id), &editors);
+        found.channels.insert(channel.id, member);
+        let nodes = source.referring::<DspNode>(channel.id);
+        found.nodes.extend(nodes.into_iter().map(|node| (node.id, channel.id)));
+    }
+    close(&routing, &mut found);
+    found
+}
+
+/// What a channel would be if nothing fed it.
+fn own(
+    source: &dyn Source,
+    channel: &Channel,
+    forced: Option<&Cohort>,
+    editors: &BTreeSet<ChannelId>,
+) -> Member {
+    let live = |reason| Member { cohort: Cohort::Live, reason };
+    let ahead = |reason| Member { cohort: Cohort::Anticipative, reason };
+    if let Some(cohort) = forced {
+        return Member { cohort: *cohort, reason: Reason::Forced };
+    }
+    let track = channel.track.and_then(|track| source.get::<Track>(track.0));
+    match track.as_ref().map(|track| track.policy) {
+        Some(ProcessingPolicy::Live) => return live(Reason::Policy),
+        Some(ProcessingPolicy::Anticipative) => return ahead(Reason::Policy),
+        Some(ProcessingPolicy::Auto) | None => {}
+    }
+    if track.as_ref().is_some_and(|track| track.armed) {
+        live(Reason::Armed)
+    } else if track.as_ref().is_some_and(|track| track.monitor == Monitor::On) {
+        live(Reason::Monitored)
+    } else if editors.contains(&channel.id) {
+        live(Reason::EditorOpen)
+    } else {
+        ahead(Reason::NotNeeded)
+    }
+}
+
+/// What hears something live is live, whatever anybody wants: its input does not
+/// exist ahead of time.
+fn close(routing: &Routing, found: &mut Cohorts) {
+    let forward = routing.forward(|_| true);
+    let mut queue: VecDeque<ChannelId> = found
+        .channels
+        .iter()
+        .filter(|(_, member)| member.cohort == Cohort::Live)
+        .map(|(id, _)| *id)
+        .collect();
+    while let Some(at) = queue.pop_front() {
+        for next in forward.get(&at).into_iter().flatten() {
+            let Some(member) = found.channels.get_mut(next) else { continue };
+            if member.cohort != Cohort::Live {
+                *member = Member { cohort: Cohort::Live, reason: Reason::After(at) };
+                queue.push_back(*next);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Entities;
+    use pulse_schemas::id::{ActorId, EntityId};
+
+    fn arrangement() -> ArrangementId {
+        ArrangementId(EntityId::derive(ActorId(1), 0, 0))
+    }
+
+    fn id(kind: u64, number: u32) -> EntityId {
+        EntityId::derive(ActorId(1), kind, number)
+    }
+
+    fn channel(number: u32) -> ChannelId {
+        ChannelId(id(1, number))
+    }
+
+    fn track(number: u32) -> TrackId {
+        TrackId(id(2, number))
+    }
+
+    /// Channel 0 is the master; tracks 1 and 2 feed it, 3 feeds it through bus 4.
+    fn project(change: impl Fn(u32, &mut Track)) -> Entities {
+        let mut entities = Entities::default();
+        let put = |entities: &mut Entities, number: u32, output: Option<u32>, of: Option<u32>| {
+            entities.put(Channel {
+                id: channel(number),
+                arrangement: arrangement(),
+                track: of.map(track),
+                output: output.map(channel),
+                ..Channel::default()
+            });
+        };
+        put(&mut entities, 0, None, None);
+        put(&mut entities, 4, Some(0), None);
+        for (number, output) in [(1, 0), (2, 0), (3, 4)] {
+            put(&mut entities, number, Some(output), Some(number));
+            let mut made =
+                Track { id: track(number), arrangement: arrangement(), ..Track::default() };
+            change(number, &mut made);
+            entities.put(made);
+        }
+        entities
+    }
+
+    fn live(entities: &Entities, seeds: &Seeds) -> Vec<u32> {
+        let cohorts = cohorts(entities, arrangement(), seeds);
+        let is_live = |number: &u32| cohorts.channels[&channel(*number)].cohort == Cohort::Live;
+        (0..5).filter(is_live).collect()
+    }
+
+    #[test]
+    fn arming_one_track_makes_only_what_hears_it_live() {
+        let check = |armed: u32, expect: &[u32]| {
+            let entities = project(|number, track| track.armed = number == armed);
+            assert_eq!(live(&entities, &Seeds::default()), expect);
+        };
+        check(9, &[]);
+        check(1, &[0, 1]);
+        check(3, &[0, 3, 4]);
+    }
+
+    #[test]
+    fn users_decide_about_seeds_and_not_about_what_follows() {
+        let entities = project(|number, track| track.armed = number == 3);
+        let force = |id: AnyId, cohort| Seeds {
+            forced: BTreeMap::from([(id, cohort)]),
+            ..Seeds::default()
+        };
+        let ahead = Cohort::Anticipative;
+        assert_eq!(live(&entities, &force(track(3).any(), ahead)), &[] as &[u32]);
+        assert_eq!(live(&entities, &force(channel(4).any(), ahead)), [0, 3, 4]);
+        assert_eq!(live(&entities, &force(channel(2).any(), Cohort::Live)), [0, 2, 3, 4]);
+    }
+
+    #[test]
+    fn the_reasons_lead_back_to_the_seed() {
+        let entities = project(|_, _| {});
+        let seeds = Seeds { editors: BTreeSet::from([track(3).any()]), ..Seeds::default() };
+        let cohorts = cohorts(&entities, arrangement(), &seeds);
+        let reasons: Vec<Reason> =
+            cohorts.chain(channel(0)).into_iter().map(|(_, reason)| reason).collect();
+        let expect = [Reason::After(channel(4)), Reason::After(channel(3)), Reason::EditorOpen];
+        assert_eq!(reasons, expect);
+    }
+
+    #[test]
+    fn the_hash_follows_the_assignment() {
+        let hash = |armed: u32| {
+            let entities = project(|number, track| track.armed = number == armed);
+            cohorts(&entities, arrangement(), &Seeds::default()).hash()
+        };
+        assert_eq!(hash(8), hash(9));
+        assert_ne!(hash(1), hash(2));
+    }
+}

@@ -1,0 +1,237 @@
+//! Cohorts: who is rendered live and who ahead of time, and why.
+
+use std::collections::BTreeSet;
+
+use pulse_query::{
+    cohort::{self, Cohorts, Member, Seeds},
+    stored::Stored,
+};
+use pulse_schemas::{
+    command::cohort::{
+        CohortKind, CohortMember, Cohorts as List, Command, Explain, Explained, SetEditorOpen,
+        SetOverride,
+    },
+    entity::{AnyEntity, Channel},
+    error::ErrorCode,
+    graph::Cohort,
+    id::{AnyId, ChannelId, EntityKind},
+};
+use pulse_store::{changes::Change, view::View};
+use serde_json::json;
+
+use super::edit::{active_arrangement, done, reply};
+use crate::{
+    refusal::{Refusal, Reply},
+    session::{Caller, Session},
+};
+
+pub fn ask(session: &Session, command: &Command) -> Reply {
+    match command {
+        Command::List(_) => list(session),
+        Command::Explain(payload) => explain(session, payload),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    match command {
+        Command::SetOverride(payload) => set_override(session, payload),
+        Command::SetEditorOpen(payload) => set_editor_open(session, caller, payload),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+/// The assignment as it is now.
+pub fn assign(session: &Session) -> Result<Cohorts, Refusal> {
+    let view = session.view()?;
+    let arrangement = active_arrangement(&view)?;
+    let forced = session.live.overrides.iter().map(|(id, kind)| (*id, engine_cohort(*kind)));
+    let seeds =
+        Seeds { editors: session.live.editors.keys().copied().collect(), forced: forced.collect() };
+    let source = Stored::new(view);
+    let found = cohort::cohorts(&source, arrangement, &seeds);
+    source.check()?;
+    Ok(found)
+}
+
+fn engine_cohort(kind: CohortKind) -> Cohort {
+    match kind {
+        CohortKind::Live => Cohort::Live,
+        CohortKind::Anticipative => Cohort::Anticipative,
+    }
+}
+
+fn wire_cohort(cohort: Cohort) -> CohortKind {
+    match cohort {
+        Cohort::Live => CohortKind::Live,
+        Cohort::Anticipative => CohortKind::Anticipative,
+    }
+}
+
+/// Whether a change may move anything to the other side: a fader doesn't.
+pub fn concerns(change: &Change) -> bool {
+    match (&change.before, &change.after) {
+        (Some(AnyEntity::Track(a)), Some(AnyEntity::Track(b))) => {
+            (a.armed, a.monitor, a.policy) != (b.armed, b.monitor, b.policy)
+        }
+        (Some(AnyEntity::Channel(a)), Some(AnyEntity::Channel(b))) => {
+            (&a.input, a.output) != (&b.input, b.output)
+        }
+        (Some(AnyEntity::Send(a)), Some(AnyEntity::Send(b))) => (a.from, a.to) != (b.from, b.to),
+        (Some(AnyEntity::DspNode(a)), Some(AnyEntity::DspNode(b))) => a.channel != b.channel,
+        _ => matches!(
+            change.key.kind,
+            EntityKind::Channel
+                | EntityKind::DspNode
+                | EntityKind::Project
+                | EntityKind::Send
+                | EntityKind::SidechainRoute
+                | EntityKind::Track
+        ),
+    }
+}
+
+/// Tells everybody if the assignment is another one than the last that was told.
+pub fn tell(session: &mut Session) -> Result<(), Refusal> {
+    let found = assign(session)?;
+    let hash = found.hash();
+    if session.live.cohorts != Some(hash) {
+        session.live.cohorts = Some(hash);
+        let (live, ahead) = (found.count(Cohort::Live), found.count(Cohort::Anticipative));
+        let payload = json!({"hash": hash, "live": live, "anticipative": ahead});
+        session.publish("cohort", "changed", payload);
+    }
+    Ok(())
+}
+
+/// The channel that a track, a channel or a node sounds through.
+fn channel(view: &View, target: AnyId) -> Result<ChannelId, Refusal> {
+    if !view.contains(target)? {
+        return Err(Refusal::not_found(target));
+    }
+    cohort::channel_of(&Stored::new(view.clone()), target).ok_or_else(|| {
+        let text = format!("{target} makes no sound of its own; name a track or a node that does");
+        Refusal::new(ErrorCode::EntityWrongKind, text).with("entity", target.to_string())
+    })
+}
+
+fn set_override(session: &mut Session, payload: &SetOverride) -> Reply {
+    channel(&session.view()?, payload.target)?;
+    match payload.cohort {
+        Some(kind) => drop(session.live.overrides.insert(payload.target, kind)),
+        None => drop(session.live.overrides.remove(&payload.target)),
+    }
+    tell(session)?;
+    done()
+}
+
+fn set_editor_open(session: &mut Session, caller: &Caller, payload: &SetEditorOpen) -> Reply {
+    let target = payload.target;
+    if payload.open {
+        channel(&session.view()?, target)?;
+        session.live.editors.entry(target).or_default().insert(caller.connection);
+    } else if let Some(open) = session.live.editors.get_mut(&target) {
+        // Another client may still have it open.
+        open.remove(&caller.connection);
+        if open.is_empty() {
+            session.live.editors.remove(&target);
+        }
+    }
+    tell(session)?;
+    done()
+}
+
+fn list(session: &Session) -> Reply {
+    let found = assign(session)?;
+    let shown = |id: AnyId, member: &Member| CohortMember {
+        id,
+        cohort: wire_cohort(member.cohort),
+        reason: member.reason.to_string(),
+        ahead_ms: None,
+    };
+    let channels = found.channels.iter().map(|(id, member)| shown(id.any(), member));
+    let nodes = found.nodes.iter().filter_map(|(id, channel)| {
+        found.channels.get(channel).map(|member| shown(id.any(), member))
+    });
+    reply(List { members: channels.chain(nodes).collect(), hash: found.hash() })
+}
+
+fn explain(session: &Session, payload: &Explain) -> Reply {
+    let view = session.view()?;
+    let channel = channel(&view, payload.target)?;
+    let found = assign(session)?;
+    let Some(member) = found.channels.get(&channel) else {
+        let text = "it belongs to an arrangement that doesn't play";
+        return Err(Refusal::new(ErrorCode::EntityNotFound, text)
+            .with("entity", payload.target.to_string()));
+    };
+    let mut seen = BTreeSet::new();
+    let mut reasons = Vec::new();
+    for (id, reason) in found.chain(channel) {
+        if seen.insert(id) {
+            let name = view.get::<Channel>(id)?.map_or_else(|| id.to_string(), |it| it.name);
+            reasons.push(format!("{name}: {reason}"));
+        }
+    }
+    reply(Explained { cohort: wire_cohort(member.cohort), reasons })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::commands::testing::{Project, id};
+
+    #[test]
+    fn arming_makes_a_track_and_the_master_live_and_says_why() {
+        let mut project = Project::new();
+        let bass = project.ok("track.create", json!({"name": "Bass"}));
+        let keys = project.ok("track.create", json!({"name": "Keys", "nodes": ["pulse.eq"]}));
+        project.ok("track.setFlags", json!({"tracks": [bass["track"]], "armed": true}));
+        let explain =
+            |project: &mut Project, target| project.ok("cohort.explain", json!({"target": target}));
+        let told = explain(&mut project, bass["track"].clone());
+        assert_eq!((&told["cohort"], &told["reasons"]), (&json!("live"), &json!(["Bass: armed"])));
+        let told = explain(&mut project, keys["nodes"][0].clone());
+        assert_eq!(told["cohort"], "anticipative");
+        let master = project.ok("channel.list", json!({}))["channels"][0]["id"].clone();
+        let told = explain(&mut project, master);
+        assert_eq!(told["reasons"][1], "Bass: armed");
+    }
+
+    #[test]
+    fn everybody_is_told_when_somebody_changes_sides_and_only_then() {
+        let mut project = Project::new();
+        let keys = project.ok("track.create", json!({"name": "Keys"}));
+        let mut told = |name: &str, payload: serde_json::Value| {
+            let (domain, name) = name.split_once('.').unwrap();
+            let command = pulse_schemas::command::decode(domain, name, &payload).unwrap().value;
+            let caller = crate::session::Caller::local("Ada");
+            let done = project.session.execute(&caller, &command, None);
+            done.reply.unwrap();
+            done.events.iter().any(|it| (it.domain, it.name) == ("cohort", "changed"))
+        };
+        assert!(told("track.setFlags", json!({"tracks": [keys["track"]], "armed": true})));
+        assert!(!told("channel.setGain", json!({"channel": keys["channel"], "gainDb": -3})));
+        assert!(!told("track.setFlags", json!({"tracks": [keys["track"]], "mute": true})));
+    }
+
+    #[test]
+    fn overrides_and_editors_count_until_they_are_taken_back() {
+        let mut project = Project::new();
+        let keys = project.ok("track.create", json!({"name": "Keys"}));
+        let hash = |project: &mut Project| project.ok("cohort.list", json!({}))["hash"].clone();
+        let before = hash(&mut project);
+        let set = |cohort| json!({"target": keys["track"], "cohort": cohort});
+        project.ok("cohort.setOverride", set(json!("live")));
+        assert_ne!(hash(&mut project), before);
+        project.ok("cohort.setOverride", set(json!(null)));
+        assert_eq!(hash(&mut project), before);
+        project.ok("cohort.setEditorOpen", json!({"target": keys["track"], "open": true}));
+        assert_ne!(hash(&mut project), before);
+        project.ok("cohort.setEditorOpen", json!({"target": keys["track"], "open": false}));
+        assert_eq!(hash(&mut project), before);
+        let nobody = json!({"target": id("trk", 9), "cohort": "live"});
+        project.refused("cohort.setOverride", nobody, "entity.notFound");
+    }
+}
