@@ -372,6 +372,7 @@ impl Repo {
                 .map_err(|Malformed| RepoError::DamagedRow { seq })?;
             rows.push(Arc::new(row));
         }
+        check_no_gap(&rows, until.min(first_pending))?;
         let inside = |row: &&Arc<HistoryRow>| (from..until).contains(&row.seq);
         rows.extend(self.pending.iter().filter(inside).cloned());
         Ok(rows)
@@ -435,6 +436,15 @@ impl Drop for Repo {
         if !self.abandoned {
             drop(self.start_checkpoint());
         }
+    }
+}
+
+/// Pruning takes rows from the start only: one that is missing behind another is damage.
+fn check_no_gap(rows: &[Arc<HistoryRow>], until: u64) -> Result<(), RepoError> {
+    let next = rows.iter().map(|row| row.seq).skip(1).chain([until]);
+    match rows.iter().zip(next).find(|(row, next)| row.seq + 1 != *next) {
+        Some((row, _)) => Err(RepoError::DamagedRow { seq: row.seq + 1 }),
+        None => Ok(()),
     }
 }
 
