@@ -33,6 +33,7 @@ mod tests {
     use super::*;
     use crate::param::Curve;
 
+    #[allow(clippy::disallowed_methods)]
     fn page(name: &str) -> String {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(name);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -11,6 +11,7 @@ use crate::{
 const FRAMES: usize = 512;
 const BLOCKS: usize = 200;
 
+#[allow(clippy::disallowed_methods)]
 fn nanoseconds(mut run: impl FnMut()) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..5 {
