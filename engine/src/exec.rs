@@ -9,6 +9,7 @@
 mod adopt;
 mod batch;
 mod delay;
+mod live;
 mod memory;
 mod node;
 mod ops;

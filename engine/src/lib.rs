@@ -3,6 +3,7 @@
 pub mod analysis;
 pub mod buffer;
 pub mod decode;
+pub mod device;
 pub mod dither;
 pub mod dsp;
 pub mod event;
@@ -21,6 +22,7 @@ pub mod render;
 pub mod resample;
 #[cfg(test)]
 pub mod rig;
+pub mod rt;
 pub mod simd;
 pub mod state;
 pub mod stretch;

@@ -1,0 +1,249 @@
+//! Devices through cpal: ALSA always, JACK with the feature `jack`.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use cpal::{
+    BufferSize, Device, ErrorKind, FromSample, HostId, SampleFormat, SizedSample, Stream,
+    StreamConfig, SupportedStreamConfigRange,
+    traits::{DeviceTrait, HostTrait, StreamTrait},
+};
+
+use super::{DeviceConfig, DeviceEntry, DeviceError, Home, Host, Seat};
+use crate::rt::callback::Callback;
+
+/// Frames that are converted at once for devices that don't take floats.
+const CONVERTED: usize = 1_024;
+
+/// A playing stream. Dropping it closes the device and sends the callback home.
+pub struct CpalDevice {
+    _stream: Stream,
+    pub name: String,
+}
+
+/// What the keeper wants to know of a stream.
+#[derive(Clone)]
+pub(crate) struct Signals {
+    pub xruns: Arc<AtomicU64>,
+    /// Calls of the callback: a device that stops calling has been lost.
+    pub calls: Arc<AtomicU64>,
+    pub lost: Arc<dyn Fn(String) + Send + Sync>,
+}
+
+fn host_id(host: Host) -> Result<HostId, DeviceError> {
+    match host {
+        Host::Alsa => Ok(HostId::Alsa),
+        #[cfg(feature = "jack")]
+        Host::Jack => Ok(HostId::Jack),
+        host => Err(DeviceError::HostMissing { host }),
+    }
+}
+
+fn open_host(host: Host) -> Result<cpal::Host, DeviceError> {
+    cpal::host_from_id(host_id(host)?)
+        .map_err(|error| DeviceError::HostUnavailable { host, reason: error.to_string() })
+}
+
+fn name_of(device: &Device) -> String {
+    device.id().map_or_else(|_| device.to_string(), |id| id.id().to_owned())
+}
+
+/// Devices that play, of every host that answers.
+pub fn list() -> Vec<DeviceEntry> {
+    [Host::Alsa, Host::Jack].into_iter().flat_map(list_host).collect()
+}
+
+fn list_host(host: Host) -> Vec<DeviceEntry> {
+    let Ok(opened) = open_host(host) else { return vec![] };
+    let default = opened.default_output_device().map(|device| name_of(&device));
+    let Ok(devices) = opened.output_devices() else { return vec![] };
+    devices
+        .map(|device| {
+            let name = name_of(&device);
+            let formats: Vec<_> =
+                device.supported_output_configs().map(Iterator::collect).unwrap_or_default();
+            DeviceEntry {
+                host,
+                default: default.as_ref() == Some(&name),
+                rates: rates(&formats),
+                channels: formats.iter().map(|format| format.channels()).max().unwrap_or(0),
+                name,
+            }
+        })
+        .collect()
+}
+
+fn rates(formats: &[SupportedStreamConfigRange]) -> Option<(u32, u32)> {
+    let lowest = formats.iter().map(|format| format.min_sample_rate()).min()?;
+    let highest = formats.iter().map(|format| format.max_sample_rate()).max()?;
+    Some((lowest, highest))
+}
+
+/// The device that a configuration means.
+fn find(config: &DeviceConfig) -> Result<Device, DeviceError> {
+    let host = config.host;
+    let opened = open_host(host)?;
+    let Some(name) = &config.name else {
+        return opened.default_output_device().ok_or(DeviceError::NoDefault { host });
+    };
+    let unavailable =
+        |error: cpal::Error| DeviceError::HostUnavailable { host, reason: error.to_string() };
+    let mut devices = opened.devices().map_err(unavailable)?;
+    devices
+        .find(|device| name_of(device) == *name || device.to_string() == *name)
+        .ok_or_else(|| DeviceError::NotFound { host, name: name.clone() })
+}
+
+/// Whether the device could be opened now, without opening it.
+pub(crate) fn probe(config: &DeviceConfig) -> Result<(), DeviceError> {
+    let device = find(config)?;
+    choose(&device, config).map(|_| ())
+}
+
+/// The format that is nearest to what we make: floats, the wanted channels.
+fn choose(
+    device: &Device,
+    config: &DeviceConfig,
+) -> Result<(StreamConfig, SampleFormat), DeviceError> {
+    let refused = |reason: String| DeviceError::Format {
+        device: name_of(device),
+        rate: config.sample_rate,
+        channels: config.channels,
+        reason,
+    };
+    let formats: Vec<_> =
+        device.supported_output_configs().map_err(|error| refused(error.to_string()))?.collect();
+    let rank = |format: &SupportedStreamConfigRange| {
+        let missing = config.channels.saturating_sub(format.channels());
+        let surplus = format.channels().saturating_sub(config.channels);
+        (missing, surplus, format_rank(format.sample_format()))
+    };
+    let fitting = formats.iter().filter(|format| {
+        format.contains_rate(config.sample_rate) && format_rank(format.sample_format()).is_some()
+    });
+    let Some(best) = fitting.min_by_key(|format| rank(format)) else {
+        let reason = match rates(&formats) {
+            Some((low, high)) => format!("it takes {low} to {high} Hz; choose a rate of those"),
+            None => "it plays nothing".to_owned(),
+        };
+        return Err(refused(reason));
+    };
+    // A JACK server alone decides about its period.
+    let buffer_size = match config.buffer_frames {
+        Some(frames) if config.host != Host::Jack => BufferSize::Fixed(frames),
+        _ => BufferSize::Default,
+    };
+    let stream =
+        StreamConfig { channels: best.channels(), sample_rate: config.sample_rate, buffer_size };
+    Ok((stream, best.sample_format()))
+}
+
+fn format_rank(format: SampleFormat) -> Option<u8> {
+    match format {
+        SampleFormat::F32 => Some(0),
+        SampleFormat::F64 => Some(1),
+        SampleFormat::I32 => Some(2),
+        SampleFormat::I16 => Some(3),
+        SampleFormat::U16 => Some(4),
+        _ => None,
+    }
+}
+
+impl CpalDevice {
+    pub(crate) fn open(
+        config: &DeviceConfig,
+        callback: Box<Callback>,
+        home: Home,
+        signals: &Signals,
+    ) -> Result<CpalDevice, DeviceError> {
+        // From here on a failure sends the callback home.
+        let seat = Seat::new(callback, home);
+        let device = find(config)?;
+        let name = name_of(&device);
+        let (stream_config, format) = choose(&device, config)?;
+        let build = match format {
+            SampleFormat::F64 => build::<f64>,
+            SampleFormat::I32 => build::<i32>,
+            SampleFormat::I16 => build::<i16>,
+            SampleFormat::U16 => build::<u16>,
+            _ => build_floats,
+        };
+        let failed = |error: cpal::Error| refusal(&name, config, &error);
+        let stream = build(&device, stream_config, seat, signals.clone()).map_err(failed)?;
+        stream.play().map_err(failed)?;
+        Ok(CpalDevice { _stream: stream, name })
+    }
+}
+
+fn refusal(device: &str, config: &DeviceConfig, error: &cpal::Error) -> DeviceError {
+    let (device, reason) = (device.to_owned(), error.to_string());
+    match error.kind() {
+        ErrorKind::UnsupportedConfig | ErrorKind::InvalidInput => DeviceError::Format {
+            device,
+            rate: config.sample_rate,
+            channels: config.channels,
+            reason,
+        },
+        ErrorKind::DeviceBusy => DeviceError::Busy { device, reason },
+        ErrorKind::HostUnavailable => DeviceError::HostUnavailable { host: config.host, reason },
+        _ => DeviceError::Failed { device, reason },
+    }
+}
+
+fn build_floats(
+    device: &Device,
+    config: StreamConfig,
+    mut seat: Seat,
+    signals: Signals,
+) -> Result<Stream, cpal::Error> {
+    let channels = usize::from(config.channels);
+    let calls = signals.calls.clone();
+    device.build_output_stream(
+        config,
+        move |out: &mut [f32], _: &cpal::OutputCallbackInfo| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            seat.run(&[], out, channels);
+        },
+        move |error| watch(&signals, &error),
+        None,
+    )
+}
+
+fn build<T: SizedSample + FromSample<f32>>(
+    device: &Device,
+    config: StreamConfig,
+    mut seat: Seat,
+    signals: Signals,
+) -> Result<Stream, cpal::Error> {
+    let channels = usize::from(config.channels);
+    let calls = signals.calls.clone();
+    let mut floats = vec![0.0f32; CONVERTED * channels];
+    device.build_output_stream(
+        config,
+        move |out: &mut [T], _: &cpal::OutputCallbackInfo| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            for piece in out.chunks_mut(CONVERTED * channels) {
+                let floats = &mut floats[..piece.len()];
+                seat.run(&[], floats, channels);
+                for (sample, float) in piece.iter_mut().zip(floats) {
+                    *sample = T::from_sample(float.clamp(-1.0, 1.0));
+                }
+            }
+        },
+        move |error| watch(&signals, &error),
+        None,
+    )
+}
+
+/// On whatever thread the host likes.
+fn watch(signals: &Signals, error: &cpal::Error) {
+    match error.kind() {
+        ErrorKind::Xrun => {
+            signals.xruns.fetch_add(1, Ordering::Relaxed);
+        }
+        ErrorKind::DeviceChanged | ErrorKind::RealtimeDenied => {}
+        _ => (signals.lost)(error.to_string()),
+    }
+}

@@ -1,0 +1,386 @@
+//! The audio thread's whole world: what a device calls for the next frames.
+//!
+//! Parcels are taken at the start of a call, transport acts cut it at their very
+//! frame, notes and parameters go to their nodes with a frame and cut only
+//! those. Whatever is replaced is given back, never freed here.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use rtrb::Consumer;
+
+use super::{
+    events::{Act, Message, Waiting},
+    feedback::Writer,
+    handoff::{Parcel, Program, Receiver},
+    log::{self, What},
+    metronome::Metronome,
+    quiet::quietly,
+    song::Song,
+    transport::{Jump, Mode, Transport},
+};
+use crate::{
+    event::EventBody,
+    exec::{Block, Executor},
+};
+
+/// How long pause and panic take to fall silent.
+const FADE_SECONDS: f64 = 0.005;
+
+/// What a callback is made of.
+pub(crate) struct Parts {
+    pub rate: u32,
+    pub max_block: usize,
+    pub receiver: Receiver,
+    pub queues: Vec<Consumer<Message>>,
+    pub feedback: Writer,
+    pub log: log::Writer,
+    pub song: Arc<Song>,
+    pub xruns: Arc<AtomicU64>,
+}
+
+/// What happens once a fade has ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AfterFade {
+    Pause,
+    Silence,
+}
+
+/// One engine on its audio thread. Owned by one device at a time.
+pub struct Callback {
+    parts: Parts,
+    program: Option<Box<Program>>,
+    transport: Transport,
+    waiting: Waiting,
+    metronome: Metronome,
+    clock: u64,
+    gain: f32,
+    gain_step: f32,
+    after_fade: Option<AfterFade>,
+    mix: [Vec<f32>; 2],
+}
+
+impl Callback {
+    pub(crate) fn new(parts: Parts) -> Callback {
+        super::quiet::install();
+        let mix = || vec![0.0; parts.max_block];
+        Callback {
+            program: None,
+            transport: Transport::default(),
+            waiting: Waiting::default(),
+            metronome: Metronome::new(parts.rate),
+            clock: 0,
+            gain: 1.0,
+            gain_step: (1.0 / (FADE_SECONDS * f64::from(parts.rate))) as f32,
+            after_fade: None,
+            mix: [mix(), mix()],
+            parts,
+        }
+    }
+
+    /// Fills an interleaved buffer with the next frames. `inputs` has a slice per
+    /// channel of the device, as long as the buffer has frames, or none at all.
+    /// Always called on the real-time thread.
+    pub fn run(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize) {
+        let began = Instant::now();
+        let frames = out.len() / channels.max(1);
+        let ended = quietly(|| {
+            catch_unwind(AssertUnwindSafe(|| self.render(inputs, out, channels.max(1), frames)))
+        });
+        if ended.is_err() {
+            out.fill(0.0);
+            self.parts.log.note(self.clock, What::Panicked);
+        }
+        self.parts.feedback.worked(frames as u64, began.elapsed().as_secs_f64());
+        self.report();
+    }
+
+    /// The device says that it was late. Real-time safe.
+    pub fn xrun(&self) {
+        self.parts.xruns.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn render(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize, frames: usize) {
+        self.take_parcels();
+        self.take_messages();
+        let mut at = 0;
+        while at < frames {
+            self.transport_acts();
+            let part = self.part(frames - at);
+            let mut cut: [&[f32]; 32] = [&[]; 32];
+            let heard = inputs.len().min(32);
+            for (cut, input) in cut.iter_mut().zip(&inputs[..heard]) {
+                *cut = input.get(at..at + part).unwrap_or(&[]);
+            }
+            self.step(part, &cut[..heard]);
+            interleave(&self.mix, part, &mut out[at * channels..(at + part) * channels], channels);
+            at += part;
+        }
+    }
+
+    fn take_parcels(&mut self) {
+        while let Some(parcel) = self.parts.receiver.receive() {
+            let old = match parcel {
+                Parcel::Program(program) => self.take_program(program),
+                Parcel::Material(mut material) => {
+                    if let Some(program) = &mut self.program {
+                        program.executor.swap_material(&mut material);
+                    }
+                    Parcel::Material(material)
+                }
+                Parcel::Song(song) => Parcel::Song(std::mem::replace(&mut self.parts.song, song)),
+                Parcel::Empty => Parcel::Empty,
+            };
+            self.parts.receiver.give_back(old);
+        }
+    }
+
+    fn take_program(&mut self, mut program: Box<Program>) -> Parcel {
+        if let Some(old) = &mut self.program {
+            report_faults(&mut old.executor, &mut self.parts.feedback);
+            program.executor.adopt(&mut old.executor);
+        }
+        self.parts.feedback.restart(program.executor.plan().outputs.len());
+        match self.program.replace(program) {
+            Some(old) => Parcel::Program(old),
+            None => Parcel::Empty,
+        }
+    }
+
+    fn take_messages(&mut self) {
+        for queue in &mut self.parts.queues {
+            while let Ok(message) = queue.pop() {
+                self.waiting.push(message);
+            }
+        }
+        let count = self.waiting.take_lost();
+        if count > 0 {
+            self.parts.log.note(self.clock, What::MessagesLost { count });
+        }
+    }
+
+    /// Does every transport act that is due.
+    fn transport_acts(&mut self) {
+        while let Some(act) = self.waiting.pop_transport(self.clock) {
+            self.do_act(act);
+        }
+    }
+
+    fn do_act(&mut self, act: Act) {
+        match act {
+            Act::Play(start) => {
+                if self.after_fade == Some(AfterFade::Pause) {
+                    self.after_fade = None;
+                }
+                let jump = self.transport.play(start, &self.parts.song);
+                self.follow(jump);
+            }
+            Act::Stop => {
+                let jump = self.transport.stop();
+                self.follow(jump);
+            }
+            Act::Pause if self.transport.mode() == Mode::Playing => {
+                self.after_fade = Some(AfterFade::Pause);
+            }
+            Act::Pause => self.transport.pause(),
+            Act::Seek(to) => {
+                let jump = self.transport.seek(to);
+                self.follow(jump);
+            }
+            Act::Loop(range) => self.transport.set_loop(range),
+            Act::Punch(range) => self.transport.set_punch(range),
+            Act::Metronome { on, gain } => {
+                (self.metronome.on, self.metronome.gain) = (on, gain);
+            }
+            Act::Panic => self.after_fade = Some(AfterFade::Silence),
+            Act::Event { .. } | Act::Param { .. } | Act::Bypass { .. } => {}
+        }
+    }
+
+    fn follow(&mut self, jump: Jump) {
+        let Some(program) = &mut self.program else { return };
+        program.executor.jump(jump.by);
+        if jump.release {
+            program.executor.tell_players(EventBody::AllNotesOff, self.transport.frame());
+        }
+    }
+
+    /// Frames that can be run without looking up.
+    fn part(&self, left: usize) -> usize {
+        let mut part = left.min(self.parts.max_block) as u64;
+        part = part.min(self.transport.span());
+        if let Some(at) = self.waiting.next_transport() {
+            part = part.min(at - self.clock);
+        }
+        if self.after_fade.is_some() && self.gain > 0.0 {
+            part = part.min(libm::ceilf(self.gain / self.gain_step) as u64);
+        }
+        part.max(1) as usize
+    }
+
+    /// Runs frames in which the transport goes straight on.
+    fn step(&mut self, frames: usize, inputs: &[&[f32]]) {
+        self.mix.iter_mut().for_each(|side| side[..frames].fill(0.0));
+        if self.transport.mode() != Mode::Paused {
+            self.node_acts(frames);
+            self.play(frames, inputs);
+            self.click(frames);
+        }
+        self.fade(frames);
+        self.clock += frames as u64;
+        let jump = self.transport.advance(frames as u64);
+        self.follow(jump);
+        if self.gain <= 0.0 {
+            self.end_fade();
+        }
+    }
+
+    /// Notes and parameters of the coming frames.
+    fn node_acts(&mut self, frames: usize) {
+        let (clock, frame) = (self.clock, self.transport.frame());
+        let (program, log) = (&mut self.program, &mut self.parts.log);
+        self.waiting.take(
+            clock + frames as u64,
+            |act| !act.is_transport(),
+            |message| {
+                let Some(program) = program.as_mut() else { return };
+                let at = frame + message.at.saturating_sub(clock) as i64;
+                if let Err(what) = tell(&mut program.executor, message.act, at) {
+                    log.note(clock, what);
+                }
+            },
+        );
+    }
+
+    fn play(&mut self, frames: usize, inputs: &[&[f32]]) {
+        let Some(program) = &mut self.program else { return };
+        let song = &*self.parts.song;
+        let now = self.transport.now(song);
+        let block = Block::live(self.transport.frame(), frames, &now, inputs);
+        match &mut program.crew {
+            Some(crew) => program.executor.process_with(crew, &block),
+            None => program.executor.process(&block),
+        }
+        for output in 0..program.executor.plan().outputs.len() {
+            let [left, right] = program.executor.output_pair(output);
+            self.parts.feedback.level(output, [&left[..frames], &right[..frames]]);
+        }
+        if let Some(master) = program.master {
+            let sides = program.executor.output_pair(master);
+            for (mix, side) in self.mix.iter_mut().zip(sides) {
+                mix[..frames].copy_from_slice(&side[..frames]);
+            }
+        }
+        if program.executor.has_new_faults() {
+            report_faults(&mut program.executor, &mut self.parts.feedback);
+        }
+    }
+
+    fn click(&mut self, frames: usize) {
+        let [left, right] = &mut self.mix;
+        let out = [&mut left[..frames], &mut right[..frames]];
+        let (song, place) = (&*self.parts.song, self.transport.song_frame());
+        match (self.transport.mode(), self.transport.counted()) {
+            (_, Some(counted)) => self.metronome.count(song, place, counted, out),
+            (Mode::Playing, _) => self.metronome.play(song, place, out),
+            _ => self.metronome.rest(out),
+        }
+    }
+
+    /// Applies the gain that pause and panic move, then shows the sum.
+    fn fade(&mut self, frames: usize) {
+        let down = self.after_fade.is_some() || self.transport.mode() == Mode::Paused;
+        let step = if down { -self.gain_step } else { self.gain_step };
+        let [left, right] = &mut self.mix;
+        if down || self.gain < 1.0 {
+            for (left, right) in left[..frames].iter_mut().zip(&mut right[..frames]) {
+                self.gain = (self.gain + step).clamp(0.0, 1.0);
+                *left *= self.gain;
+                *right *= self.gain;
+            }
+        }
+        self.parts.feedback.master(&left[..frames], &right[..frames]);
+    }
+
+    fn end_fade(&mut self) {
+        match self.after_fade.take() {
+            Some(AfterFade::Pause) => self.transport.pause(),
+            Some(AfterFade::Silence) => {
+                if let Some(program) = &mut self.program {
+                    program.executor.reset();
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn report(&mut self) {
+        let (transport, clock) = (&self.transport, self.clock);
+        let serial = self.program.as_ref().map_or(0, |program| program.serial);
+        let xruns = self.parts.xruns.load(Ordering::Relaxed);
+        self.parts.feedback.send(|snapshot| {
+            snapshot.serial = serial;
+            snapshot.clock = clock;
+            snapshot.mode = transport.mode();
+            snapshot.recording = transport.recording();
+            snapshot.song_frame = transport.song_frame();
+            snapshot.xruns = xruns;
+        });
+    }
+}
+
+/// Real-time safe.
+fn tell(executor: &mut Executor, act: Act, frame: i64) -> Result<(), What> {
+    let (Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. }) = act else {
+        return Ok(());
+    };
+    let index = executor.plan().find(node).ok_or(What::NodeUnknown)?;
+    let fits = match act {
+        Act::Event { event, .. } => executor.send_event(index, frame, event),
+        Act::Param { param, value, .. } => executor.set_param(index, param, value, frame),
+        Act::Bypass { on, .. } => {
+            executor.set_bypass(index, on);
+            true
+        }
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(What::NodeFull) }
+}
+
+/// Real-time safe.
+fn report_faults(executor: &mut Executor, feedback: &mut Writer) {
+    let mut failed = [0u32; 64];
+    let mut count = 0;
+    executor.new_faults(|node| {
+        if count < failed.len() {
+            failed[count] = node;
+            count += 1;
+        }
+    });
+    for &node in &failed[..count] {
+        let key = executor.plan().nodes[node as usize].key;
+        feedback.fault(key, executor.has_panicked(node).unwrap_or(false));
+    }
+}
+
+/// A single channel hears the mean of both sides; more than two stay silent.
+fn interleave(mix: &[Vec<f32>; 2], frames: usize, out: &mut [f32], channels: usize) {
+    let clean = |sample: f32| if sample.is_finite() { sample } else { 0.0 };
+    let sides = mix[0][..frames].iter().zip(&mix[1][..frames]);
+    for (frame, (&left, &right)) in out.chunks_exact_mut(channels).zip(sides) {
+        match frame {
+            [only] => *only = clean((left + right) * 0.5),
+            [first, second, rest @ ..] => {
+                (*first, *second) = (clean(left), clean(right));
+                rest.fill(0.0);
+            }
+            [] => {}
+        }
+    }
+}

@@ -1,0 +1,441 @@
+//! The engine as the rest of the program has it: loads projects, turns knobs,
+//! presses play and reads meters, from any thread but the audio thread.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use pulse_schemas::{
+    graph::{GraphSpec, NodeKey, OutputKind},
+    hash::Hash,
+};
+use rtrb::{Producer, RingBuffer};
+
+use super::{
+    callback::{Callback, Parts},
+    events::{self, Act, Message},
+    feedback::{self, Feedback},
+    handoff::{self, Parcel, Program},
+    log,
+    params::{self, ParamError},
+    retire::Collector,
+    song::Song,
+    transport::{Range, Start},
+};
+use crate::{
+    device::{self, DeviceConfig, DeviceError, DeviceState, keeper::Keeper},
+    event::{Event, EventBody},
+    exec::{Executor, FaultReport},
+    material::{Material, MediaResolver, Slices},
+    parallel::Crew,
+    plan::{CompileError, Compiler, Plan},
+    registry::Registry,
+};
+
+/// How long a parcel may wait for the audio thread to take earlier ones.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone)]
+pub struct Config {
+    pub device: DeviceConfig,
+    pub registry: Registry,
+    /// The longest run of frames between two looks at what changed.
+    pub max_block: usize,
+    /// Cores that play, the device's own thread among them.
+    pub threads: usize,
+}
+
+impl Config {
+    pub fn new(device: DeviceConfig) -> Config {
+        Config { device, registry: Registry::standard(), max_block: 512, threads: 1 }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    #[error(transparent)]
+    Param(#[from] ParamError),
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error("the audio thread takes nothing; stop the engine and start it again")]
+    Stuck,
+    #[error("too many messages at once; send fewer")]
+    Crowded,
+    #[error("nothing is loaded; load a project first")]
+    NothingLoaded,
+    #[error("a thread could not be started: {reason}; free some memory")]
+    Thread { reason: String },
+}
+
+/// What was loaded last: the plan that runs as soon as parcels have arrived.
+struct Loaded {
+    plan: Arc<Plan>,
+    material: Arc<Material>,
+    slices: Slices,
+    spec: Hash,
+}
+
+/// Everything that only one thread at a time may touch.
+struct Control {
+    compiler: Compiler,
+    sender: handoff::Sender,
+    messages: Producer<Message>,
+    feedback: feedback::Reader,
+    log: log::Reader,
+    loaded: Option<Loaded>,
+    serial: u64,
+    outputs: BTreeMap<u64, Arc<[OutputKind]>>,
+    threads: usize,
+    last: Feedback,
+}
+
+/// A running engine. Dropping it stops the sound and every thread.
+pub struct Engine {
+    control: Mutex<Control>,
+    midi: Mutex<Option<Producer<Message>>>,
+    xruns: Arc<AtomicU64>,
+    rate: u32,
+    // Before the collector, so that what the callback held is freed there.
+    keeper: Option<Keeper>,
+    collector: Collector,
+}
+
+/// Drives an engine by hand, for tests and for measuring: as many frames as it
+/// is told, at once.
+pub struct ManualClock {
+    callback: Box<Callback>,
+    buffer: Vec<f32>,
+}
+
+impl ManualClock {
+    /// The next frames, interleaved in stereo.
+    pub fn run(&mut self, frames: usize) -> &[f32] {
+        self.run_with(frames, &[])
+    }
+
+    /// The same, hearing inputs.
+    pub fn run_with(&mut self, frames: usize, inputs: &[&[f32]]) -> &[f32] {
+        self.buffer.resize(frames * 2, 0.0);
+        self.callback.run(inputs, &mut self.buffer, 2);
+        &self.buffer
+    }
+}
+
+impl Engine {
+    /// Starts with a device. Where it can't be had this fails; where it goes
+    /// away later the null device takes over until it is back.
+    pub fn start(config: Config) -> Result<Engine, EngineError> {
+        let device = config.device.clone();
+        let (mut engine, callback) = Engine::assemble(config)?;
+        engine.keeper = Some(Keeper::start(device, callback)?);
+        Ok(engine)
+    }
+
+    /// Starts without a device.
+    pub fn manual(config: Config) -> Result<(Engine, ManualClock), EngineError> {
+        let frames = config.max_block.max(8_192);
+        let (engine, callback) = Engine::assemble(config)?;
+        let buffer = Vec::with_capacity(frames * 2);
+        Ok((engine, ManualClock { callback, buffer }))
+    }
+
+    fn assemble(config: Config) -> Result<(Engine, Box<Callback>), EngineError> {
+        let rate = config.device.sample_rate;
+        let compiler = Compiler::new(config.registry, rate, config.max_block)?;
+        let compiler = compiler.parallel(config.threads > 1);
+        let (sender, receiver, returns) = handoff::channel();
+        let (messages, queue) = RingBuffer::new(events::CAPACITY);
+        let (midi, midi_queue) = RingBuffer::new(events::CAPACITY);
+        let (writer, reader) = feedback::channel(rate);
+        let (log_writer, log_reader) = log::channel();
+        let xruns = Arc::new(AtomicU64::new(0));
+        let callback = Callback::new(Parts {
+            rate,
+            max_block: config.max_block,
+            receiver,
+            queues: vec![queue, midi_queue],
+            feedback: writer,
+            log: log_writer,
+            song: Arc::new(Song::plain(rate)),
+            xruns: xruns.clone(),
+        });
+        let collector = Collector::start(returns)
+            .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
+        let control = Control {
+            compiler,
+            sender,
+            messages,
+            feedback: reader,
+            log: log_reader,
+            loaded: None,
+            serial: 0,
+            outputs: BTreeMap::new(),
+            threads: config.threads.max(1),
+            last: Feedback::default(),
+        };
+        let engine = Engine {
+            control: Mutex::new(control),
+            midi: Mutex::new(Some(midi)),
+            xruns,
+            rate,
+            keeper: None,
+            collector,
+        };
+        Ok((engine, Box::new(callback)))
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn sample_rate(&self) -> u32 {
+        self.rate
+    }
+
+    /// Makes a graph and its content sound. Where the graph is the one that
+    /// plays, only what changed of the content is bound; state is kept of every
+    /// node that both plans have.
+    pub fn load(
+        &self,
+        spec: &GraphSpec,
+        slices: Slices,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        let mut control = self.control();
+        let hash = spec.hash();
+        match control.loaded.take() {
+            Some(loaded) if loaded.spec == hash => control.rebind(loaded, slices, media),
+            loaded => control.recompile(spec, hash, loaded, slices, media),
+        }
+    }
+
+    /// New content for the graph that plays.
+    pub fn update(&self, slices: Slices, media: &dyn MediaResolver) -> Result<(), EngineError> {
+        let mut control = self.control();
+        let loaded = control.loaded.take().ok_or(EngineError::NothingLoaded)?;
+        control.rebind(loaded, slices, media)
+    }
+
+    pub fn set_song(&self, song: Song) -> Result<(), EngineError> {
+        self.control().send(Parcel::Song(Arc::new(song)))
+    }
+
+    /// Turns a knob, by the id of the parameter, in native units.
+    pub fn set_param(&self, node: NodeKey, param: &str, value: f64) -> Result<(), EngineError> {
+        let mut control = self.control();
+        let loaded = control.loaded.as_ref().ok_or(EngineError::NothingLoaded)?;
+        let act = params::resolve(&loaded.plan, node, param, value)?;
+        control.act(0, act)
+    }
+
+    pub fn set_bypass(&self, node: NodeKey, on: bool) -> Result<(), EngineError> {
+        self.act(Act::Bypass { node, on })
+    }
+
+    /// Sends a note or any other event to a node, as soon as possible. `id` is
+    /// the identity that note-on and note-off share.
+    pub fn send_event(&self, node: NodeKey, id: u128, body: EventBody) -> Result<(), EngineError> {
+        self.act(Act::Event { node, event: Event { offset: 0, id, body } })
+    }
+
+    pub fn play(&self, start: Start) -> Result<(), EngineError> {
+        self.act(Act::Play(start))
+    }
+
+    pub fn stop(&self) -> Result<(), EngineError> {
+        self.act(Act::Stop)
+    }
+
+    pub fn pause(&self) -> Result<(), EngineError> {
+        self.act(Act::Pause)
+    }
+
+    /// To a frame of the song.
+    pub fn seek(&self, to: i64) -> Result<(), EngineError> {
+        self.act(Act::Seek(to))
+    }
+
+    pub fn set_loop(&self, range: Option<Range>) -> Result<(), EngineError> {
+        self.act(Act::Loop(range))
+    }
+
+    pub fn set_punch(&self, range: Option<Range>) -> Result<(), EngineError> {
+        self.act(Act::Punch(range))
+    }
+
+    pub fn set_metronome(&self, on: bool, gain: f32) -> Result<(), EngineError> {
+        self.act(Act::Metronome { on, gain })
+    }
+
+    pub fn panic(&self) -> Result<(), EngineError> {
+        self.act(Act::Panic)
+    }
+
+    pub fn act(&self, act: Act) -> Result<(), EngineError> {
+        self.control().act(0, act)
+    }
+
+    /// Does something at a frame of the device's clock, see [`Feedback::clock`].
+    pub fn act_at(&self, clock: u64, act: Act) -> Result<(), EngineError> {
+        self.control().act(clock, act)
+    }
+
+    /// The ring of a MIDI input, which sends without waiting for anyone. There
+    /// is one; who asks second gets none.
+    pub fn midi_queue(&self) -> Option<Producer<Message>> {
+        self.midi.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What sounds now. Peaks are the highest since the last call.
+    pub fn feedback(&self) -> Feedback {
+        let mut control = self.control();
+        let control = &mut *control;
+        let outputs = &control.outputs;
+        if let Some(latest) = control.feedback.latest(|serial| outputs.get(&serial).cloned()) {
+            control.last = latest;
+        }
+        let mut feedback = control.last.clone();
+        feedback.xruns =
+            self.xruns.load(Ordering::Relaxed) + self.keeper.as_ref().map_or(0, Keeper::xruns);
+        control.last.faults.clear();
+        feedback
+    }
+
+    /// Magnitudes of the master from 0 Hz to half the rate.
+    pub fn spectrum(&self, out: &mut Vec<f32>) {
+        self.control().feedback.spectrum(out);
+    }
+
+    /// What the audio thread noted since the last call.
+    pub fn notes(&self) -> Vec<log::Note> {
+        self.control().log.drain()
+    }
+
+    /// What failed nodes of plans that are gone had to say.
+    pub fn retired_faults(&self) -> Vec<FaultReport> {
+        self.collector.take_faults()
+    }
+
+    /// What plays, and how it fares; None where frames are asked for by hand.
+    pub fn device(&self) -> Option<DeviceState> {
+        self.keeper.as_ref().map(Keeper::state)
+    }
+
+    /// Goes to another device without a gap in anything but sound.
+    pub fn open_device(&self, device: DeviceConfig) -> Result<(), EngineError> {
+        match &self.keeper {
+            Some(keeper) => Ok(keeper.open(device)?),
+            None => Err(EngineError::Device(DeviceError::Closed)),
+        }
+    }
+
+    /// Every device of every host of this build.
+    pub fn devices() -> Vec<device::DeviceEntry> {
+        device::list()
+    }
+}
+
+impl Control {
+    fn act(&mut self, at: u64, act: Act) -> Result<(), EngineError> {
+        self.messages.push(Message { at, act }).map_err(|_| EngineError::Crowded)
+    }
+
+    /// Waits, shortly, while the audio thread is busy with earlier parcels.
+    fn send(&mut self, mut parcel: Parcel) -> Result<(), EngineError> {
+        let began = Instant::now();
+        loop {
+            match self.sender.send(parcel) {
+                Ok(()) => return Ok(()),
+                Err(_) if began.elapsed() > PATIENCE => return Err(EngineError::Stuck),
+                Err(refused) => parcel = refused,
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn rebind(
+        &mut self,
+        mut loaded: Loaded,
+        slices: Slices,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        let changed = changed(&loaded.slices, &slices);
+        let result = if changed.is_empty() {
+            Ok(())
+        } else {
+            let material = loaded.material.rebind(&loaded.plan, &changed, &slices, media);
+            loaded.material = Arc::new(material);
+            self.send(Parcel::Material(loaded.material.clone()))
+        };
+        loaded.slices = slices;
+        self.loaded = Some(loaded);
+        result
+    }
+
+    fn recompile(
+        &mut self,
+        spec: &GraphSpec,
+        hash: Hash,
+        running: Option<Loaded>,
+        slices: Slices,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        let plan = match self.compiler.compile(spec) {
+            Ok(plan) => Arc::new(plan),
+            Err(error) => {
+                // What plays goes on playing.
+                self.loaded = running;
+                return Err(error.into());
+            }
+        };
+        let material = Arc::new(Material::bind(&plan, &slices, media));
+        let executor = match &running {
+            Some(loaded) => Executor::successor(plan.clone(), material.clone(), &loaded.plan),
+            None => Executor::new(plan.clone(), material.clone()),
+        };
+        let crew =
+            (self.threads > 1 && plan.tasks.len() > 1).then(|| Crew::new(&plan, self.threads));
+        let kinds: Arc<[OutputKind]> = plan.outputs.iter().map(|output| output.kind).collect();
+        let master = kinds.iter().position(|kind| *kind == OutputKind::Master);
+        self.serial += 1;
+        self.outputs.insert(self.serial, kinds);
+        while self.outputs.len() > handoff::CAPACITY {
+            self.outputs.pop_first();
+        }
+        let program = Program { serial: self.serial, executor, crew, master };
+        let sent = self.send(Parcel::Program(Box::new(program)));
+        self.loaded = match sent {
+            Ok(()) => Some(Loaded { plan, material, slices, spec: hash }),
+            Err(_) => running,
+        };
+        sent
+    }
+}
+
+/// Nodes whose content differs.
+fn changed(old: &Slices, new: &Slices) -> Vec<NodeKey> {
+    let mut nodes = BTreeSet::new();
+    differences(&old.params.0, &new.params.0, &mut nodes);
+    differences(&old.automation.0, &new.automation.0, &mut nodes);
+    differences(&old.events.0, &new.events.0, &mut nodes);
+    differences(&old.clips.0, &new.clips.0, &mut nodes);
+    differences(&old.zones.0, &new.zones.0, &mut nodes);
+    nodes.into_iter().collect()
+}
+
+fn differences<T: PartialEq>(
+    old: &BTreeMap<NodeKey, T>,
+    new: &BTreeMap<NodeKey, T>,
+    nodes: &mut BTreeSet<NodeKey>,
+) {
+    let gone = old.keys().filter(|key| !new.contains_key(key));
+    let other = new.iter().filter(|(key, value)| old.get(key) != Some(value));
+    nodes.extend(gone.chain(other.map(|(key, _)| key)));
+}
