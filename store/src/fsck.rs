@@ -230,6 +230,11 @@ fn check_rows(
         }
         rows.push(row);
     }
+    let first = rows.first().map_or(head.seq + 1, |row| row.seq);
+    if head.rows_from > 0 && head.rows_from < first {
+        let (from, until) = (head.rows_from, first - 1);
+        report.findings.push(Finding::RowsMissing { from, until });
+    }
     if let Some(last) = rows.last() {
         if last.seq < head.seq {
             let (from, until) = (last.seq + 1, head.seq);

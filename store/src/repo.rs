@@ -117,6 +117,8 @@ pub struct Repo {
     recovered: Recovered,
     lock: Option<lock::Lock>,
     abandoned: bool,
+    /// The first history row that was not pruned; 0 if nobody noted it.
+    rows_from: u64,
     /// Nodes written since the last collection, and how many that one kept.
     nodes_written: u64,
     nodes_live: u64,
@@ -321,6 +323,7 @@ impl Repo {
 
     fn send_checkpoint(&mut self, drop_rows_below: Option<u64>) -> Result<(), RepoError> {
         self.check_writable()?;
+        self.rows_from = self.rows_from.max(drop_rows_below.unwrap_or(0));
         let keeper = self.keeper.as_ref().ok_or_else(|| self.read_only())?;
         let mut pins = std::mem::take(&mut self.kept);
         pins.extend([self.head.clone(), self.meta.clone()]);
@@ -341,7 +344,7 @@ impl Repo {
     fn encoded_head(&self) -> Vec<u8> {
         let (root, meta) = (self.head.root(), self.meta.root());
         let (store_id, seq) = (self.store_id, self.seq);
-        Head { store_id, root, meta, seq, journal_ready: true }.encode()
+        Head { store_id, root, meta, seq, journal_ready: true, rows_from: self.rows_from }.encode()
     }
 
     /// Rows which the backend has are read from there.
@@ -372,10 +375,28 @@ impl Repo {
                 .map_err(|Malformed| RepoError::DamagedRow { seq })?;
             rows.push(Arc::new(row));
         }
-        check_no_gap(&rows, until.min(first_pending))?;
+        self.check_no_gap(&rows, from, until.min(first_pending))?;
         let inside = |row: &&Arc<HistoryRow>| (from..until).contains(&row.seq);
         rows.extend(self.pending.iter().filter(inside).cloned());
         Ok(rows)
+    }
+
+    /// Pruning takes rows below `rows_from` only: any other that is missing is damage.
+    fn check_no_gap(
+        &self,
+        rows: &[Arc<HistoryRow>],
+        from: u64,
+        until: u64,
+    ) -> Result<(), RepoError> {
+        let noted = (self.rows_from > 0).then(|| from.max(self.rows_from));
+        let Some(mut expected) = noted.or_else(|| Some(rows.first()?.seq)) else { return Ok(()) };
+        for row in rows.iter().filter(|row| row.seq >= self.rows_from) {
+            if row.seq != expected {
+                break;
+            }
+            expected += 1;
+        }
+        if expected < until { Err(RepoError::DamagedRow { seq: expected }) } else { Ok(()) }
     }
 
     /// One transaction.
@@ -436,15 +457,6 @@ impl Drop for Repo {
         if !self.abandoned {
             drop(self.start_checkpoint());
         }
-    }
-}
-
-/// Pruning takes rows from the start only: one that is missing behind another is damage.
-fn check_no_gap(rows: &[Arc<HistoryRow>], until: u64) -> Result<(), RepoError> {
-    let next = rows.iter().map(|row| row.seq).skip(1).chain([until]);
-    match rows.iter().zip(next).find(|(row, next)| row.seq + 1 != *next) {
-        Some((row, _)) => Err(RepoError::DamagedRow { seq: row.seq + 1 }),
-        None => Ok(()),
     }
 }
 

@@ -22,6 +22,9 @@ pub struct Head {
     pub seq: u64,
     /// The journal was created: from now on its absence is damage.
     pub journal_ready: bool,
+    /// The first history row that was not pruned: with it, rows that are gone are told from rows
+    /// that were let go. 0 in heads written before this was noted.
+    pub rows_from: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +50,7 @@ impl Head {
         bytes.extend_from_slice(&self.meta.0);
         bytes.extend_from_slice(&self.seq.to_le_bytes());
         bytes.push(u8::from(self.journal_ready));
+        bytes.extend_from_slice(&self.rows_from.to_le_bytes());
         let check = check_sum(&[&bytes]);
         bytes.extend_from_slice(&check);
         bytes
@@ -69,6 +73,10 @@ impl Head {
             meta: Hash(reader.array()?),
             seq: u64::from_le_bytes(reader.array()?),
             journal_ready: reader.byte()? != 0,
+            rows_from: match reader.rest().len() {
+                0 => 0,
+                _ => u64::from_le_bytes(reader.array()?),
+            },
         };
         if reader.rest().is_empty() { Ok(head) } else { Err(HeadError::Damaged) }
     }

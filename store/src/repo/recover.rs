@@ -108,6 +108,7 @@ impl Repo {
             recovered,
             lock: None,
             abandoned: false,
+            rows_from: head.rows_from,
             nodes_written: 0,
             nodes_live: 0,
         })
@@ -124,7 +125,7 @@ fn read_head(path: &Path, backend: &dyn BackingStore) -> Result<Option<Head>, Op
 
 fn first_head(backend: &dyn BackingStore, store_id: &[u8; 16]) -> Result<Head, OpenError> {
     let (root, store_id) = (empty_root(), *store_id);
-    let head = Head { store_id, root, meta: root, seq: 0, journal_ready: false };
+    let head = Head { store_id, root, meta: root, seq: 0, journal_ready: false, rows_from: 1 };
     write_head(backend, &head)?;
     Ok(head)
 }
