@@ -13,7 +13,7 @@ use pulse_schemas::{
 use crate::{
     base64,
     history::Action,
-    project::{CareError, Project},
+    project::Project,
     refs::{ArrangementVersion, Branch, Commit, CommitId, Merging, RefEdits, RefsError, Tag},
     repo::RepoError,
     rev::{Rev, RevBase},
@@ -61,8 +61,6 @@ pub enum VersionError {
     Tree(#[from] TreeError),
     #[error(transparent)]
     Read(#[from] ReadError),
-    #[error("collecting what nothing needs failed: {0}")]
-    Care(#[from] Box<CareError>),
 }
 
 const NAME_RULE: &str = "1 to 200 characters, no spaces, no `~ : @ ^ \\`, no leading `-`";
@@ -181,8 +179,10 @@ impl Project {
         if !withheld.is_empty() {
             self.restore_withheld()?;
         }
-        self.renew_stamp()?;
-        self.gc_when_due().map_err(Box::new)?;
+        // The commit is made. What fails from here on fails again, and is reported, when somebody
+        // asks for it.
+        drop(self.renew_stamp());
+        drop(self.gc_when_due());
         Ok(tip)
     }
 

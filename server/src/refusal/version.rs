@@ -48,7 +48,7 @@ impl From<VersionError> for Refusal {
             VersionError::BadName { .. } => ErrorCode::VersionName,
             VersionError::BranchOpen { .. } => ErrorCode::VersionCurrent,
             VersionError::NothingToCommit => ErrorCode::VersionNothing,
-            VersionError::CommitMissing { .. } | VersionError::Care(_) => ErrorCode::ProjectCorrupt,
+            VersionError::CommitMissing { .. } => ErrorCode::ProjectCorrupt,
             VersionError::Refs(error) => return error.into(),
             VersionError::Tx(error) => return error.into(),
             VersionError::Repo(error) => return error.into(),
