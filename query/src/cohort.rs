@@ -120,50 +120,97 @@ pub fn channel_of(source: &dyn Source, id: AnyId) -> Option<ChannelId> {
     }
 }
 
+/// What of a track decides about its cohort.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Gesture {
+    pub armed: bool,
+    pub monitor: Monitor,
+    pub policy: ProcessingPolicy,
+}
+
+impl Gesture {
+    pub fn of(track: &Track) -> Gesture {
+        Gesture { armed: track.armed, monitor: track.monitor, policy: track.policy }
+    }
+
+    /// Whether it can move a channel: a track at rest decides nothing.
+    pub fn matters(&self) -> bool {
+        self.armed || self.monitor == Monitor::On || self.policy != ProcessingPolicy::Auto
+    }
+}
+
+/// The tracks of an arrangement that decide anything.
+pub fn gestures(source: &dyn Source, arrangement: ArrangementId) -> BTreeMap<TrackId, Gesture> {
+    let tracks = source.referring::<Track>(arrangement);
+    let gestures = tracks.iter().map(|track| (track.id, Gesture::of(track)));
+    gestures.filter(|(_, gesture)| gesture.matters()).collect()
+}
+
+/// The channel that each node of a routing runs in.
+pub fn places(source: &dyn Source, routing: &Routing) -> BTreeMap<NodeId, ChannelId> {
+    let of_channel = |channel: &Channel| {
+        let nodes = source.referring::<DspNode>(channel.id).into_iter();
+        let id = channel.id;
+        nodes.filter(move |node| node.channel == id).map(move |node| (node.id, id))
+    };
+    routing.channels.iter().flat_map(of_channel).collect()
+}
+
 /// Assigns every channel of an arrangement.
 pub fn cohorts(source: &dyn Source, arrangement: ArrangementId, seeds: &Seeds) -> Cohorts {
     let routing = routing(source, arrangement);
+    let nodes = places(source, &routing);
+    assign(&routing, nodes, &gestures(source, arrangement), seeds)
+}
+
+/// Assigns the channels of a routing from parts that change apart.
+pub fn assign(
+    routing: &Routing,
+    nodes: BTreeMap<NodeId, ChannelId>,
+    gestures: &BTreeMap<TrackId, Gesture>,
+    seeds: &Seeds,
+) -> Cohorts {
+    let of_track: BTreeMap<TrackId, ChannelId> =
+        routing.channels.iter().filter_map(|channel| Some((channel.track?, channel.id))).collect();
+    let channel_of = |id: AnyId| match id.kind {
+        EntityKind::Channel => Some(ChannelId(id.id)),
+        EntityKind::Track => of_track.get(&TrackId(id.id)).copied(),
+        EntityKind::DspNode => nodes.get(&NodeId(id.id)).copied(),
+        _ => None,
+    };
     let editors: BTreeSet<ChannelId> =
-        seeds.editors.iter().filter_map(|id| channel_of(source, *id)).collect();
-    let forced: BTreeMap<ChannelId, Cohort> = seeds
-        .forced
-        .iter()
-        .filter_map(|(id, cohort)| Some((channel_of(source, *id)?, *cohort)))
-        .collect();
+        seeds.editors.iter().filter_map(|id| channel_of(*id)).collect();
+    let forced: BTreeMap<ChannelId, Cohort> =
+        seeds.forced.iter().filter_map(|(id, cohort)| Some((channel_of(*id)?, *cohort))).collect();
     let mut found = Cohorts::default();
     for channel in &routing.channels {
-        let member = own(source, channel, forced.get(&channel.id), &editors);
+        let gesture = channel.track.and_then(|track| gestures.get(&track)).copied();
+        let open = editors.contains(&channel.id);
+        let member = own(gesture.unwrap_or_default(), forced.get(&channel.id), open);
         found.channels.insert(channel.id, member);
-        let nodes = source.referring::<DspNode>(channel.id);
-        found.nodes.extend(nodes.into_iter().map(|node| (node.id, channel.id)));
     }
-    close(&routing, &mut found);
+    found.nodes = nodes;
+    close(routing, &mut found);
     found
 }
 
 /// What a channel would be if nothing fed it.
-fn own(
-    source: &dyn Source,
-    channel: &Channel,
-    forced: Option<&Cohort>,
-    editors: &BTreeSet<ChannelId>,
-) -> Member {
+fn own(gesture: Gesture, forced: Option<&Cohort>, editor_open: bool) -> Member {
     let live = |reason| Member { cohort: Cohort::Live, reason };
     let ahead = |reason| Member { cohort: Cohort::Anticipative, reason };
     if let Some(cohort) = forced {
         return Member { cohort: *cohort, reason: Reason::Forced };
     }
-    let track = channel.track.and_then(|track| source.get::<Track>(track.0));
-    match track.as_ref().map(|track| track.policy) {
-        Some(ProcessingPolicy::Live) => return live(Reason::Policy),
-        Some(ProcessingPolicy::Anticipative) => return ahead(Reason::Policy),
-        Some(ProcessingPolicy::Auto) | None => {}
+    match gesture.policy {
+        ProcessingPolicy::Live => return live(Reason::Policy),
+        ProcessingPolicy::Anticipative => return ahead(Reason::Policy),
+        ProcessingPolicy::Auto => {}
     }
-    if track.as_ref().is_some_and(|track| track.armed) {
+    if gesture.armed {
         live(Reason::Armed)
-    } else if track.as_ref().is_some_and(|track| track.monitor == Monitor::On) {
+    } else if gesture.monitor == Monitor::On {
         live(Reason::Monitored)
-    } else if editors.contains(&channel.id) {
+    } else if editor_open {
         live(Reason::EditorOpen)
     } else {
         ahead(Reason::NotNeeded)

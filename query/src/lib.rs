@@ -11,6 +11,9 @@ pub mod routing;
 
 pub mod cohort;
 
+pub mod ambient;
+pub mod availability;
+
 pub mod chain;
 
 pub mod graph;
@@ -19,3 +22,5 @@ pub mod content;
 pub mod timeline;
 
 pub mod render;
+
+pub mod view;
