@@ -8,6 +8,7 @@ mod output;
 mod render;
 mod serve;
 mod versions;
+mod view;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -213,6 +214,19 @@ enum Command {
         /// The payload; `{}` when absent.
         payload: Option<String>,
     },
+    /// Show the project: arrangement, mixer, track, clip, automation, routing, cohorts, media,
+    /// history, branches, diff, timeline.
+    #[command(after_help = "Examples:\n  pulse view arrangement\n  pulse view mixer\n  \
+                      pulse view routing --format dot | dot -Tsvg > routing.svg\n  \
+                      pulse view track trk_…\n  \
+                      pulse view arrangement '{\"rev\": \"main~1\", \"window\": {\"rows\": 8}}'")]
+    View {
+        name: String,
+        /// `{"subject": ID, "window": {…}, "rev": REV}`, or only the id of the subject.
+        query: Option<String>,
+        #[arg(long, default_value = "text")]
+        format: view::Format,
+    },
     /// The contract: every command with schema and example.
     #[command(
         after_help = "Examples:\n  pulse schema --format md | less\n  pulse schema --format ts > pulse.d.ts"
@@ -330,6 +344,9 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Revert { rev, only } => versions::apply(&place, output, "revert", rev, &only),
         Command::Pick { rev, only } => versions::apply(&place, output, "pick", rev, &only),
         Command::Do { name, payload } => edit::run(&place, output, &name, payload),
+        Command::View { name, query, format } => {
+            view::view(&place, output, &name, query.as_deref(), format)
+        }
         Command::Schema { format } => edit::schema(output, format),
         Command::Serve { socket, tcp, config, set } => {
             serve::serve(&place, output, socket, tcp, config, &set)

@@ -34,6 +34,7 @@ mod track;
 mod transport;
 mod variant;
 mod version;
+pub mod view;
 
 use pulse_schemas::{
     command::{Command, CommandSpec, Domain},
@@ -105,6 +106,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::Session(command) => session::act(session, command),
         Command::Transport(command) => transport::act(session, command),
         Command::Version(command) => version::act(session, caller, command),
+        Command::View(command) => view::act(session, caller, command),
         other => Err(not_here(other.spec())),
     }
 }
@@ -126,7 +128,7 @@ pub fn whole(
 /// Questions that read something in first: what can be undone is known only
 /// once somebody asks.
 pub fn loads(command: &Command) -> bool {
-    command.spec().domain == Domain::History
+    matches!(command.spec().domain, Domain::History | Domain::View)
 }
 
 /// An edit that can't share a transaction.

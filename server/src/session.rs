@@ -6,6 +6,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
+use pulse_query::ambient::Ambient;
 use pulse_schemas::{
     command::{
         Command,
@@ -85,6 +86,8 @@ impl Open {
 pub struct Session {
     pub config: Arc<Config>,
     pub registry: Arc<Registry>,
+    /// What is true now and stands in no project.
+    pub ambient: Ambient,
     pub state: SessionState,
     pub open: Option<Open>,
     pub live: Live,
@@ -113,6 +116,7 @@ impl Session {
         Session {
             config,
             registry: Arc::new(Registry::standard()),
+            ambient: Ambient::default(),
             state: SessionState::Unloaded,
             open: None,
             live: Live::default(),
