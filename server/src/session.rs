@@ -6,7 +6,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
-use pulse_query::ambient::Ambient;
 use pulse_schemas::{
     command::{
         Command,
@@ -86,8 +85,6 @@ impl Open {
 pub struct Session {
     pub config: Arc<Config>,
     pub registry: Arc<Registry>,
-    /// What is true now and stands in no project.
-    pub ambient: Ambient,
     pub state: SessionState,
     pub open: Option<Open>,
     pub live: Live,
@@ -116,7 +113,6 @@ impl Session {
         Session {
             config,
             registry: Arc::new(Registry::standard()),
-            ambient: Ambient::default(),
             state: SessionState::Unloaded,
             open: None,
             live: Live::default(),

@@ -45,13 +45,16 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
 pub fn assign(session: &Session) -> Result<Cohorts, Refusal> {
     let view = session.view()?;
     let arrangement = active_arrangement(&view)?;
-    let forced = session.live.overrides.iter().map(|(id, kind)| (*id, engine_cohort(*kind)));
-    let seeds =
-        Seeds { editors: session.live.editors.keys().copied().collect(), forced: forced.collect() };
     let source = Stored::new(view);
-    let found = cohort::cohorts(&source, arrangement, &seeds);
+    let found = cohort::cohorts(&source, arrangement, &seeds(session));
     source.check()?;
     Ok(found)
+}
+
+/// What users decided and which editors are open.
+pub fn seeds(session: &Session) -> Seeds {
+    let forced = session.live.overrides.iter().map(|(id, kind)| (*id, engine_cohort(*kind)));
+    Seeds { editors: session.live.editors.keys().copied().collect(), forced: forced.collect() }
 }
 
 fn engine_cohort(kind: CohortKind) -> Cohort {

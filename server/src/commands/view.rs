@@ -2,6 +2,7 @@
 //! from nothing, of the history from the store.
 
 use pulse_query::{
+    ambient::Ambient,
     stored::Stored,
     view::{self, Ctx, Sheet, ViewError, scratch},
 };
@@ -12,6 +13,7 @@ use pulse_schemas::{
         version,
         view::{Command, Got, ViewList, ViewName, ViewQuery, ViewState, Window},
     },
+    entity::Availability,
     error::ErrorCode,
     hash::Hash,
 };
@@ -94,10 +96,17 @@ fn from_scratch(
     window: &Window,
 ) -> Result<Sheet, Refusal> {
     let source = Stored::new(view);
-    let ctx = Ctx { source: &source, registry: &session.registry, ambient: &session.ambient };
+    let ambient = ambient(session);
+    let ctx = Ctx { source: &source, registry: &session.registry, ambient: &ambient };
     let sheet = scratch::sheet(&ctx, query.view, query.subject, window);
     source.check()?;
     Ok(sheet?)
+}
+
+/// What is true now and stands in no project.
+pub fn ambient(session: &Session) -> Ambient {
+    let missing = session.live.missing.iter().map(|media| (*media, Availability::Missing));
+    Ambient { seeds: super::cohort::seeds(session), media: missing.collect() }
 }
 
 fn page(window: &Window) -> Page {
