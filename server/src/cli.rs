@@ -3,6 +3,7 @@
 
 mod access;
 mod care;
+mod demo;
 mod edit;
 mod output;
 mod render;
@@ -65,6 +66,12 @@ pub enum SchemaFormat {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// The whole story in one command: a song, branches, a merge, sound.
+    #[command(after_help = "Examples:\n  pulse demo\n  pulse demo /tmp/demo\n\nIt ends with WAV files in Renders/ of the folder.")]
+    Demo {
+        /// `pulse-demo` here when absent; a demo that is there is replaced.
+        dir: Option<PathBuf>,
+    },
     /// Make a project in a new folder.
     #[command(
         after_help = "Examples:\n  pulse new morning\n  pulse new big --template stress:200x50"
@@ -317,6 +324,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
     let place =
         access::Place { project: cli.project, author: cli.author.unwrap_or_else(default_author) };
     match cli.command {
+        Command::Demo { dir } => demo::demo(&place, output, dir),
         Command::New { dir, template } => edit::new(&place, output, &dir, &template),
         Command::Status => versions::status(&place, output),
         Command::Log { rev, count } => versions::log(&place, output, rev, count),

@@ -390,7 +390,7 @@ fn duck(edit: &mut Edit<'_, '_>, part: &Created, drums: &Created) -> Result<(), 
 
 fn master(edit: &mut Edit<'_, '_>, arrangement: ArrangementId) -> Result<(), Refusal> {
     if let Some(master) = edit.master(arrangement)? {
-        node(edit, master.id, "pulse.limiter", &[("ceiling", -1.0), ("input", 2.0)])?;
+        node(edit, master.id, "pulse.limiter", &[("ceiling", -1.0), ("input", 6.0)])?;
     }
     Ok(())
 }

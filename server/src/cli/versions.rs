@@ -130,7 +130,7 @@ pub fn diff(
 }
 
 /// A list of differences, one line an entity.
-fn changes(output: &Output, reply: &Value) -> String {
+pub fn changes(output: &Output, reply: &Value) -> String {
     let all = list(reply, "changes");
     if all.is_empty() {
         return "no differences\n".to_owned();
