@@ -67,7 +67,9 @@ pub enum SchemaFormat {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// The whole story in one command: a song, branches, a merge, sound.
-    #[command(after_help = "Examples:\n  pulse demo\n  pulse demo /tmp/demo\n\nIt ends with WAV files in Renders/ of the folder.")]
+    #[command(
+        after_help = "Examples:\n  pulse demo\n  pulse demo /tmp/demo\n\nIt ends with WAV files in Renders/ of the folder."
+    )]
     Demo {
         /// `pulse-demo` here when absent; a demo that is there is replaced.
         dir: Option<PathBuf>,

@@ -26,6 +26,7 @@ mod node;
 mod note;
 pub mod parameter;
 mod project;
+mod rendering;
 mod routing;
 mod scene;
 mod session;
@@ -63,6 +64,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Note(command) => note::edit(edit, command),
         Command::Parameter(command) => parameter::edit(edit, command),
         Command::Project(command) => project::edit(edit, command),
+        Command::Rendering(command) => rendering::edit(edit, command),
         Command::Routing(command) => routing::edit(edit, command),
         Command::Scene(command) => scene::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
@@ -84,6 +86,7 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
         Command::Note(command) => note::ask(session, command),
         Command::Parameter(command) => parameter::ask(session, command),
         Command::Project(command) => project::ask(session, command),
+        Command::Rendering(command) => rendering::ask(session, command),
         Command::Routing(command) => routing::ask(session, command),
         Command::Scene(command) => scene::ask(session, command),
         Command::Session(command) => session::ask(session, command),
@@ -103,6 +106,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::History(command) => history::act(session, caller, command),
         Command::Parameter(command) => parameter::act(session, caller, command),
         Command::Project(command) => project::act(session, caller, command),
+        Command::Rendering(command) => rendering::act(session, caller, command),
         Command::Session(command) => session::act(session, command),
         Command::Transport(command) => transport::act(session, command),
         Command::Version(command) => version::act(session, caller, command),

@@ -178,7 +178,15 @@ impl Handler for Host {
         tracing::debug!(client = client.number, "client left");
     }
 
-    fn tick(&mut self, _: &Hub) {}
+    fn tick(&mut self, hub: &Hub) {
+        if !self.session.has_jobs() {
+            return;
+        }
+        self.session.collect_jobs();
+        for event in std::mem::take(&mut self.session.outbox) {
+            hub.publish(event.domain, event.name, event.payload, None);
+        }
+    }
 
     fn stop(&mut self, hub: &Hub) {
         let event = Published {
@@ -187,6 +195,7 @@ impl Handler for Host {
             payload: json!({"reason": "Pulse is shutting down"}),
         };
         hub.publish(event.domain, event.name, event.payload, None);
+        self.session.stop_jobs();
         if let Some(open) = self.session.open.take()
             && let Err(error) = open.project.close()
         {

@@ -5,6 +5,8 @@ pub mod session;
 
 pub mod commands;
 
+pub mod renders;
+
 pub mod rendering;
 
 pub mod model;

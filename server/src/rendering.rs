@@ -26,7 +26,7 @@ use pulse_query::{
     content::tempo_map,
     graph::Scope,
     render::{self, Options, RenderError, Report, Song},
-    source::SourceExt,
+    source::{Source, SourceExt},
     stored::Stored,
 };
 use pulse_schemas::{
@@ -34,7 +34,7 @@ use pulse_schemas::{
     error::ErrorCode,
     graph::OutputKind,
     hash::Hash,
-    id::{AnyId, ArrangementId, ChannelId},
+    id::{AnyId, ArrangementId, ChannelId, TrackId},
     time::Ticks,
 };
 use pulse_store::{
@@ -67,6 +67,8 @@ pub enum RenderingError {
     Loudness(#[from] LoudnessError),
     #[error("there is no arrangement to render; make one with `arrangement.create`")]
     NoArrangement,
+    #[error("{track} has no channel, so it makes no sound of its own to render")]
+    NoChannel { track: TrackId },
     #[error("the range to render is empty: it ends at frame {end} and starts at {start}")]
     Empty { start: i64, end: i64 },
 }
@@ -308,9 +310,19 @@ impl<'a> Renderer<'a> {
         path: impl Fn(OutputKind, &BTreeMap<ChannelId, String>) -> Option<PathBuf>,
         watch: &Watch,
     ) -> Result<Outcome, RenderingError> {
-        let began = Instant::now();
         let song = self.song(request, scope)?;
-        let range = self.range(request, &song)?;
+        self.song_to_files(request, &song, path, watch)
+    }
+
+    fn song_to_files(
+        &self,
+        request: &Request,
+        song: &Song,
+        path: impl Fn(OutputKind, &BTreeMap<ChannelId, String>) -> Option<PathBuf>,
+        watch: &Watch,
+    ) -> Result<Outcome, RenderingError> {
+        let began = Instant::now();
+        let range = self.range(request, song)?;
         let names = self.channel_names();
         // A fixed end is kept to the frame; an open one gives silence away.
         let trim_from = if request.to.is_some() { i64::MAX } else { song.end() };
@@ -321,7 +333,7 @@ impl<'a> Renderer<'a> {
                 None => None,
             });
         }
-        let options = self.options(request, &song, watch);
+        let options = self.options(request, song, watch);
         let mut failed = None;
         watch.set(0, range.end - range.start);
         let report =
@@ -358,6 +370,28 @@ impl<'a> Renderer<'a> {
             (kind == OutputKind::Master).then(|| path.to_owned())
         };
         self.to_files(request, &Scope::mix(), only_mix, watch)
+    }
+
+    /// One track alone in one file, heard through `see`: the revision with
+    /// whatever the caller takes away from it.
+    pub fn alone(
+        &self,
+        request: &Request,
+        track: TrackId,
+        path: &Path,
+        watch: &Watch,
+        see: impl for<'s> Fn(&'s dyn Source, ChannelId) -> Box<dyn Source + 's>,
+    ) -> Result<Outcome, RenderingError> {
+        let channel = self.stored.channel_of(track).ok_or(RenderingError::NoChannel { track })?;
+        let seen = see(&self.stored, channel.id);
+        let arrangement = channel.arrangement;
+        let scope = Scope::channel(channel.id);
+        let rate = self.rate(request);
+        let song = Song::derive(&*seen, self.registry, arrangement, rate, &scope)?;
+        let only = |kind, _: &BTreeMap<ChannelId, String>| {
+            matches!(kind, OutputKind::Stem(_)).then(|| path.to_owned())
+        };
+        self.song_to_files(request, &song, only, watch)
     }
 
     /// One file a channel, beside the mix where a path is given for it.

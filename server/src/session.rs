@@ -32,6 +32,7 @@ use crate::{
     model::Published,
     recent::Recent,
     refusal::{Refusal, Reply},
+    renders::Renders,
 };
 
 /// Who asks.
@@ -96,6 +97,7 @@ pub struct Session {
     pub warnings: Vec<Warning>,
     /// Work that goes on in the background, as its owner reports it.
     pub jobs: Vec<Job>,
+    pub renders: Renders,
     pub engine: EngineState,
     /// Set while an audio engine is attached.
     pub restart_engine: Option<RestartEngine>,
@@ -120,6 +122,7 @@ impl Session {
             ticket: None,
             warnings: Vec::new(),
             jobs: Vec::new(),
+            renders: Renders::default(),
             engine: EngineState::Stopped,
             restart_engine: None,
             clients: 0,

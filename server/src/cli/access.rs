@@ -127,9 +127,9 @@ impl Access {
 
     /// Closes a local project cleanly; what was acknowledged is safe either way.
     pub fn finish(self) -> Result<(), Failure> {
-        if let Access::Local { session, .. } = self
-            && let Some(open) = session.open
-        {
+        if let Access::Local { mut session, .. } = self {
+            session.wait_for_jobs();
+            let Some(open) = session.open else { return Ok(()) };
             open.project.close().map_err(|error| Failure::from(Refusal::from(error)))?;
         }
         Ok(())

@@ -97,10 +97,9 @@ impl<'a> Demo<'a> {
         std::fs::create_dir_all(&sound).map_err(|error| io(&error, &sound))?;
         std::fs::write(dir.join(MARK), "").map_err(|error| io(&error, &dir))?;
         let config = Config::default();
-        let cache = open_cache(Some(&dir), config.render_cache_bytes)
-            .map_err(|error| Refusal::from(RenderingError::from(
-                pulse_query::render::RenderError::from(error),
-            )))?;
+        let cache = open_cache(Some(&dir), config.render_cache_bytes).map_err(|error| {
+            Refusal::from(RenderingError::from(pulse_query::render::RenderError::from(error)))
+        })?;
         let mut session = Session::over(Arc::new(config), project);
         let meta =
             TxMeta { author: place.author.clone(), time, ..TxMeta::new("Write the song", "cli") };
@@ -189,9 +188,8 @@ impl<'a> Demo<'a> {
         let view = self.session.view()?;
         let renderer = Renderer::new(view, &self.registry, Some(&self.dir), &self.cache);
         let path = self.sound.join(format!("{name}.wav"));
-        let outcome = renderer
-            .mix(&Request::default(), &path, &Watch::default())
-            .map_err(Refusal::from)?;
+        let outcome =
+            renderer.mix(&Request::default(), &path, &Watch::default()).map_err(Refusal::from)?;
         self.say(&format!("  {} ", path.display()));
         self.say(&numbers(&outcome));
         self.fact("render", outcome.json());

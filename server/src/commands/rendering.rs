@@ -1,0 +1,411 @@
+//! Renders as jobs: started here, done on a thread, told about by events.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use pulse_engine::file::Depth;
+use pulse_query::source::Source;
+use pulse_schemas::{
+    command::{
+        rendering::{
+            AudibleDiff, CacheInfoReply, Cleared, Command, CompareAudio, Freeze, RenderSettings,
+            SampleFormat, Stems, Unfreeze,
+        },
+        types::Rev as WireRev,
+    },
+    entity::{AudioFormat, Channel, Lifecycle, MediaItem, MediaOrigin, MediaStorage, Track},
+    id::{ChannelId, MediaId, TrackId},
+};
+use pulse_store::{cache::CacheStore, project::MEDIA_DIR, rev::Rev, tx::TxMeta, view::View};
+use serde_json::{Value, json};
+
+use super::edit::{Edit, done, reply};
+use crate::{
+    refusal::{Refusal, Reply},
+    rendering::{Outcome, Renderer, Request, Watch, audible_diff},
+    renders::Finish,
+    session::{Caller, Session},
+};
+
+pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
+    match command {
+        Command::Unfreeze(payload) => unfreeze(edit, payload),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+pub fn ask(session: &Session, command: &Command) -> Reply {
+    match command {
+        Command::Progress(payload) => {
+            let job = session.job(payload.job)?;
+            let part =
+                |name: &str| job.result.as_ref().and_then(|result| result.get(name)).cloned();
+            Ok(json!({
+                "job": job,
+                "report": part("report"),
+                "audible": part("audible").unwrap_or_else(|| json!([])),
+            }))
+        }
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    match command {
+        Command::Render(payload) => {
+            let request = request(&payload.settings, payload.arrangement)?;
+            let path = PathBuf::from(&payload.path);
+            let label = format!("Render {}", payload.path);
+            let task = Task::of(session, payload.rev.as_ref())?;
+            let job = session.start_job("rendering.render", label, &caller.instance_id, {
+                move |watch| {
+                    let renderer = task.renderer();
+                    report(renderer.mix(&request, &path, watch)?)
+                }
+            })?;
+            Ok(json!({ "job": job }))
+        }
+        Command::Stems(payload) => stems(session, caller, payload),
+        Command::Freeze(payload) => freeze(session, caller, payload),
+        Command::AudibleDiff(payload) => listen(session, caller, payload),
+        Command::CompareAudio(payload) => compare(session, caller, payload),
+        Command::Cancel(payload) => {
+            session.cancel_job(payload.job)?;
+            done()
+        }
+        Command::CacheInfo(_) => {
+            let stats = session.render_cache()?.stats();
+            reply(CacheInfoReply {
+                bytes: stats.content_bytes,
+                limit: stats.limit_bytes,
+                segments: stats.objects,
+                hits: stats.content_hits,
+                misses: stats.content_misses,
+            })
+        }
+        Command::ClearCache(_) => {
+            let cache = session.render_cache()?;
+            let bytes = cache.stats().content_bytes;
+            cache.clear().map_err(Refusal::internal)?;
+            reply(Cleared { bytes })
+        }
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+/// What a thread needs to render a revision.
+struct Task {
+    view: View,
+    registry: Arc<pulse_engine::registry::Registry>,
+    folder: Option<PathBuf>,
+    cache: Arc<dyn CacheStore>,
+}
+
+impl Task {
+    fn of(session: &mut Session, rev: Option<&WireRev>) -> Result<Task, Refusal> {
+        let view = match rev {
+            None => session.view()?,
+            Some(rev) => {
+                let rev = Rev::parse(&rev.0).map_err(|error| {
+                    Refusal::new(
+                        pulse_schemas::error::ErrorCode::VersionNotFound,
+                        error.to_string(),
+                    )
+                })?;
+                session.project()?.view_at(&rev)?
+            }
+        };
+        Ok(Task {
+            view,
+            registry: Arc::clone(&session.registry),
+            folder: session.open.as_ref().and_then(|open| open.path.clone()),
+            cache: session.render_cache()?,
+        })
+    }
+
+    fn renderer(&self) -> Renderer<'_> {
+        Renderer::new(self.view.clone(), &self.registry, self.folder.as_deref(), &*self.cache)
+    }
+}
+
+fn request(
+    settings: &RenderSettings,
+    arrangement: Option<pulse_schemas::id::ArrangementId>,
+) -> Result<Request, Refusal> {
+    let defaults = Request::default();
+    Ok(Request {
+        arrangement,
+        rate: settings.rate,
+        depth: match settings.format {
+            SampleFormat::Int16 => Depth::Int16,
+            SampleFormat::Int24 => Depth::Int24,
+            SampleFormat::Float32 => Depth::Float32,
+        },
+        from: settings.range.map(|range| range.start),
+        to: settings.range.map(|range| range.end),
+        tail: settings.tail.map_or(defaults.tail, |tail| tail.as_seconds()),
+        threads: settings.threads.map_or(defaults.threads, usize::from),
+        use_cache: !settings.no_cache,
+        verify: if settings.verify { 1.0 } else { 0.0 },
+    })
+}
+
+/// The result of a job that made files.
+fn report(outcome: Outcome) -> Result<Finish, Refusal> {
+    let value = json!({ "report": wire(&outcome) });
+    Ok(Box::new(move |_| Ok(value)))
+}
+
+fn wire(outcome: &Outcome) -> Value {
+    let finite = |value: f64| Some(value).filter(|value| value.is_finite());
+    let file = |file: &crate::rendering::Rendered| {
+        json!({
+            "path": file.path,
+            "source": file.source,
+            "media": null,
+            "peakDb": finite(file.loudness.true_peak_dbtp),
+            "loudnessLufs": finite(file.loudness.integrated_lufs),
+        })
+    };
+    json!({
+        "files": outcome.files.iter().map(file).collect::<Vec<_>>(),
+        "frames": outcome.frames,
+        "rate": outcome.rate,
+        "pcmHash": outcome.files.first().map(|file| file.pcm_hash).unwrap_or_default(),
+        "wallMs": outcome.wall_ms,
+        "xRealtime": outcome.x_realtime(),
+        "segments": {
+            "total": outcome.report.total,
+            "hit": outcome.report.hit,
+            "rendered": outcome.report.rendered,
+        },
+    })
+}
+
+fn stems(session: &mut Session, caller: &Caller, payload: &Stems) -> Reply {
+    if payload.pre_fader {
+        let text = "stems before the fader are not rendered yet; leave `preFader` out";
+        return Err(Refusal::new(pulse_schemas::error::ErrorCode::RenderImpossible, text)
+            .with("reason", "preFader"));
+    }
+    let request = request(&payload.settings, payload.arrangement)?;
+    let (folder, channels) = (PathBuf::from(&payload.folder), payload.channels.clone());
+    let label = format!("Render stems to {}", payload.folder);
+    let task = Task::of(session, payload.rev.as_ref())?;
+    let job = session.start_job("rendering.stems", label, &caller.instance_id, move |watch| {
+        report(task.renderer().stems(&request, &folder, &channels, None, watch)?)
+    })?;
+    Ok(json!({ "job": job }))
+}
+
+fn listen(session: &mut Session, caller: &Caller, payload: &AudibleDiff) -> Reply {
+    let request = request(&payload.settings, None)?;
+    let folder = PathBuf::from(&payload.folder);
+    let from = payload.from.clone().unwrap_or_else(|| WireRev("@~1".into()));
+    let (a, b) = (Task::of(session, Some(&from))?, Task::of(session, payload.to.as_ref())?);
+    let label = "Listen to the difference".to_owned();
+    let job =
+        session.start_job("rendering.audibleDiff", label, &caller.instance_id, move |watch| {
+            difference(&a, &b, &request, Some(&folder), watch)
+        })?;
+    Ok(json!({ "job": job }))
+}
+
+fn compare(session: &mut Session, caller: &Caller, payload: &CompareAudio) -> Reply {
+    let from = payload.from.clone().unwrap_or_else(|| WireRev("@~1".into()));
+    let (a, b) = (Task::of(session, Some(&from))?, Task::of(session, payload.to.as_ref())?);
+    let label = "Compare two revisions by ear".to_owned();
+    let job =
+        session.start_job("rendering.compareAudio", label, &caller.instance_id, move |watch| {
+            difference(&a, &b, &Request::default(), None, watch)
+        })?;
+    Ok(json!({ "job": job }))
+}
+
+fn difference(
+    a: &Task,
+    b: &Task,
+    request: &Request,
+    folder: Option<&Path>,
+    watch: &Watch,
+) -> Result<Finish, Refusal> {
+    let found = audible_diff(&a.renderer(), &b.renderer(), request, folder, watch)?;
+    let rate = found.outcome.rate;
+    let flicks = |frame: i64| pulse_schemas::time::Flicks::of_frame(frame, rate);
+    let audible: Vec<Value> = found
+        .differences
+        .iter()
+        .map(|it| {
+            let told = it.json(rate);
+            json!({
+                "start": flicks(it.start),
+                "end": flicks(it.end),
+                "channel": null,
+                "peakDb": told["peak_db"],
+            })
+        })
+        .collect();
+    let value = json!({"report": wire(&found.outcome), "audible": audible});
+    Ok(Box::new(move |_| Ok(value)))
+}
+
+/// A revision in which a track sounds as its frozen render has to: before the
+/// fader, whatever is muted or soloed.
+struct Bare<'a> {
+    inner: &'a dyn Source,
+    channel: ChannelId,
+}
+
+impl Bare<'_> {
+    fn bare(&self, entity: pulse_schemas::entity::AnyEntity) -> pulse_schemas::entity::AnyEntity {
+        use pulse_schemas::entity::{AnyEntity, PanLaw};
+        match entity {
+            AnyEntity::Track(track) => Track { mute: false, solo: false, ..track }.into(),
+            AnyEntity::Channel(channel) if channel.id == self.channel => Channel {
+                gain_db: 0.0,
+                pan: 0.0,
+                width: 1.0,
+                mute: false,
+                invert_left: false,
+                invert_right: false,
+                pan_law: PanLaw::Balance,
+                ..channel
+            }
+            .into(),
+            other => other,
+        }
+    }
+}
+
+impl Source for Bare<'_> {
+    fn entity(
+        &self,
+        key: pulse_schemas::record::EntityKey,
+    ) -> Option<pulse_schemas::entity::AnyEntity> {
+        self.inner.entity(key).map(|entity| self.bare(entity))
+    }
+
+    fn of_kind(
+        &self,
+        kind: pulse_schemas::id::EntityKind,
+    ) -> Vec<pulse_schemas::entity::AnyEntity> {
+        self.inner.of_kind(kind).into_iter().map(|entity| self.bare(entity)).collect()
+    }
+
+    fn members(
+        &self,
+        kind: pulse_schemas::id::EntityKind,
+        owner: pulse_schemas::id::EntityId,
+    ) -> Vec<pulse_schemas::entity::AnyEntity> {
+        self.inner.members(kind, owner).into_iter().map(|entity| self.bare(entity)).collect()
+    }
+
+    fn referrers(
+        &self,
+        kind: pulse_schemas::id::EntityKind,
+        target: pulse_schemas::id::AnyId,
+    ) -> Vec<pulse_schemas::entity::AnyEntity> {
+        self.inner.referrers(kind, target).into_iter().map(|entity| self.bare(entity)).collect()
+    }
+}
+
+fn freeze(session: &mut Session, caller: &Caller, payload: &Freeze) -> Reply {
+    let task = Task::of(session, None)?;
+    let Some(folder) = task.folder.clone() else {
+        let text = "a project in memory has nowhere to keep a frozen track";
+        return Err(Refusal::new(pulse_schemas::error::ErrorCode::RenderImpossible, text)
+            .with("reason", "no folder"));
+    };
+    for track in &payload.tracks {
+        task.view.get::<Track>(*track)?.ok_or_else(|| Refusal::not_found(*track))?;
+    }
+    let tracks = payload.tracks.clone();
+    let author = caller.author.clone();
+    let client = caller.instance_id.clone();
+    let label = format!("Freeze {} tracks", tracks.len());
+    let job = session.start_job("rendering.freeze", label, &caller.instance_id, move |watch| {
+        let mut frozen = Vec::new();
+        for track in &tracks {
+            frozen.push(render_frozen(&task, &folder, *track, watch)?);
+        }
+        Ok(Box::new(move |session: &mut Session| adopt(session, frozen, author, client)))
+    })?;
+    Ok(json!({ "job": job }))
+}
+
+/// A frozen render on its way into the project.
+struct Frozen {
+    track: TrackId,
+    item: MediaItem,
+}
+
+fn render_frozen(
+    task: &Task,
+    folder: &Path,
+    track: TrackId,
+    watch: &Watch,
+) -> Result<Frozen, Refusal> {
+    let renderer = task.renderer();
+    let request = Request { depth: Depth::Float32, ..Request::default() };
+    let name = format!("Frozen/{}.wav", track.any());
+    let path = folder.join(MEDIA_DIR).join(&name);
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(Refusal::internal)?;
+    }
+    let outcome = renderer.alone(&request, track, &path, watch, |source, channel| {
+        Box::new(Bare { inner: source, channel })
+    })?;
+    let file = std::fs::File::open(&path).map_err(Refusal::internal)?;
+    let mut decoder = pulse_engine::decode::Decoder::open(Box::new(file), Some("wav"))
+        .map_err(Refusal::internal)?;
+    let content = decoder.content_id().map_err(Refusal::internal)?;
+    let item = MediaItem {
+        name: format!("Frozen {}", track.any()),
+        origin: MediaOrigin::Generated,
+        storage: MediaStorage { path: name, ..MediaStorage::default() },
+        format: AudioFormat {
+            container: "wav".into(),
+            sample_rate: outcome.rate,
+            channels: 2,
+            bits: 32,
+            float: true,
+            frames: outcome.frames,
+        },
+        lifecycle: Lifecycle::Final,
+        content: Some(content),
+        lineage: vec![track.any()],
+        ..MediaItem::default()
+    };
+    Ok(Frozen { track, item })
+}
+
+/// Puts frozen renders in the place of their tracks, as one edit.
+fn adopt(
+    session: &mut Session,
+    frozen: Vec<Frozen>,
+    author: String,
+    client: String,
+) -> Result<Value, Refusal> {
+    let time = (session.clock)();
+    let label = format!("Freeze {} tracks", frozen.len());
+    let meta = TxMeta { author, time, ..TxMeta::new(label, client) };
+    session.transact(meta, |edit| {
+        for Frozen { track, item } in frozen {
+            let id = MediaId(edit.id());
+            edit.put(MediaItem { id, ..item })?;
+            edit.update::<Track>(track, |track| track.frozen = Some(id))?;
+        }
+        Ok(())
+    })?;
+    Ok(json!({}))
+}
+
+fn unfreeze(edit: &mut Edit<'_, '_>, payload: &Unfreeze) -> Reply {
+    for track in &payload.tracks {
+        edit.update::<Track>(*track, |track| track.frozen = None)?;
+    }
+    edit.label(format!("Unfreeze {} tracks", payload.tracks.len()));
+    done()
+}
