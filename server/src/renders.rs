@@ -15,7 +15,7 @@ use pulse_schemas::{
     error::ErrorCode,
     job::{Job, JobId, JobState},
 };
-use pulse_store::cache::DiskCache;
+use pulse_store::cache::{CacheStats, CacheStore, DiskCache};
 use serde_json::{Value, json};
 
 use crate::{
@@ -59,6 +59,17 @@ impl Session {
         let cache = Arc::new(cache);
         self.renders.cache = Some(Arc::clone(&cache));
         Ok(cache)
+    }
+
+    /// What the cache holds, whether it is in use yet or not.
+    pub fn render_cache_stats(&self) -> Result<CacheStats, Refusal> {
+        if let Some(cache) = &self.renders.cache {
+            return Ok(cache.stats());
+        }
+        let path = self.open.as_ref().and_then(|open| open.path.as_deref());
+        let cache = open_cache(path, self.config.render_cache_bytes)
+            .map_err(|error| RenderingError::from(pulse_query::render::RenderError::from(error)))?;
+        Ok(cache.stats())
     }
 
     /// Starts work on a thread of its own.

@@ -48,6 +48,16 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
                 "audible": part("audible").unwrap_or_else(|| json!([])),
             }))
         }
+        Command::CacheInfo(_) => {
+            let stats = session.render_cache_stats()?;
+            reply(CacheInfoReply {
+                bytes: stats.content_bytes,
+                limit: stats.limit_bytes,
+                segments: stats.objects,
+                hits: stats.content_hits,
+                misses: stats.content_misses,
+            })
+        }
         other => Err(super::not_here(other.spec())),
     }
 }
@@ -74,16 +84,6 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::Cancel(payload) => {
             session.cancel_job(payload.job)?;
             done()
-        }
-        Command::CacheInfo(_) => {
-            let stats = session.render_cache()?.stats();
-            reply(CacheInfoReply {
-                bytes: stats.content_bytes,
-                limit: stats.limit_bytes,
-                segments: stats.objects,
-                hits: stats.content_hits,
-                misses: stats.content_misses,
-            })
         }
         Command::ClearCache(_) => {
             let cache = session.render_cache()?;
