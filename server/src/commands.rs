@@ -22,6 +22,7 @@ pub mod cohort;
 pub mod gesture;
 mod history;
 mod lane;
+mod metadata;
 mod node;
 mod note;
 pub mod parameter;
@@ -31,6 +32,7 @@ mod routing;
 mod scene;
 mod session;
 mod target;
+mod timebase;
 mod track;
 mod transport;
 mod variant;
@@ -60,6 +62,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Clip(command) => clip::edit(edit, command),
         Command::Gesture(command) => gesture::edit(edit, command),
         Command::Lane(command) => lane::edit(edit, command),
+        Command::Metadata(command) => metadata::edit(edit, command),
         Command::Node(command) => node::edit(edit, command),
         Command::Note(command) => note::edit(edit, command),
         Command::Parameter(command) => parameter::edit(edit, command),
@@ -67,6 +70,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Rendering(command) => rendering::edit(edit, command),
         Command::Routing(command) => routing::edit(edit, command),
         Command::Scene(command) => scene::edit(edit, command),
+        Command::Timebase(command) => timebase::edit(edit, command),
         Command::Track(command) => track::edit(edit, command),
         Command::Variant(command) => variant::edit(edit, command),
         Command::Version(command) => version::edit(edit, command),
@@ -82,6 +86,7 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
         Command::Channel(command) => channel::ask(session, command),
         Command::Clip(command) => clip::ask(session, command),
         Command::Cohort(command) => cohort::ask(session, command),
+        Command::Metadata(command) => metadata::ask(session, command),
         Command::Node(command) => node::ask(session, command),
         Command::Note(command) => note::ask(session, command),
         Command::Parameter(command) => parameter::ask(session, command),
@@ -90,6 +95,7 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
         Command::Routing(command) => routing::ask(session, command),
         Command::Scene(command) => scene::ask(session, command),
         Command::Session(command) => session::ask(session, command),
+        Command::Timebase(command) => timebase::ask(session, command),
         Command::Track(command) => track::ask(session, command),
         Command::Transport(command) => transport::ask(session, command),
         Command::Variant(command) => variant::ask(session, command),

@@ -161,3 +161,42 @@ fn list(session: &Session) -> Reply {
     sort(&mut arrangements);
     reply(Arrangements { arrangements, active: active_arrangement(&view).ok() })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::commands::desk::{BAR, Desk};
+
+    #[test]
+    fn arrangements_come_change_and_go() {
+        let mut desk = Desk::new();
+        let first = desk.run("arrangement.list", json!({}))["active"].clone();
+        desk.fail("arrangement.delete", json!({"arrangement": first}), "entity.inUse");
+        let made = desk.edit("arrangement.create", json!({"name": "Radio edit"}));
+        assert!(made["master"].is_string());
+        let second = made["arrangement"].clone();
+        desk.edit("arrangement.rename", json!({"arrangement": second, "name": "Short"}));
+        assert_eq!(desk.label(), "Rename Radio edit to Short");
+        desk.edit("arrangement.update", json!({"arrangement": second, "end": BAR}));
+        desk.edit("arrangement.move", json!({"arrangement": second, "before": first}));
+        desk.edit("arrangement.activate", json!({"arrangement": second}));
+        let list = desk.run("arrangement.list", json!({}));
+        assert_eq!((&list["active"], &list["arrangements"][0]["id"]), (&second, &second));
+        desk.edit("arrangement.delete", json!({"arrangement": second}));
+        assert_eq!(desk.run("arrangement.list", json!({}))["active"], first);
+    }
+
+    #[test]
+    fn a_copied_arrangement_leads_to_its_own_channels() {
+        let mut desk = Desk::new();
+        let (track, lane) = desk.midi_track();
+        desk.clip(&lane, 0, BAR, &[0]);
+        let first = desk.run("arrangement.list", json!({}))["active"].clone();
+        let reply = desk.edit("arrangement.duplicate", json!({"arrangement": first}));
+        let copies = reply["copies"].as_array().unwrap().clone();
+        let copy = copies.iter().find(|of| of["original"] == track).unwrap()["copy"].clone();
+        assert_eq!(desk.get(&copy)["arrangement"], reply["arrangement"]);
+        assert!(copies.iter().all(|of| of["original"] != of["copy"]));
+    }
+}
