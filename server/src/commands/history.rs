@@ -234,3 +234,65 @@ fn show(session: &mut Session, payload: &Show) -> Reply {
     let changes = describe(&before, &after, &Default::default())?;
     reply(EntryShown { entry: entry(row), changes })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::commands::desk::{BAR, Desk};
+
+    #[test]
+    fn steps_are_told_and_stop_where_there_are_no_more() {
+        let mut desk = Desk::new();
+        desk.fail("history.undo", json!({}), "history.empty");
+        let begin = desk.root();
+        let (_, lane) = desk.midi_track();
+        let clip = desk.clip(&lane, 0, BAR, &[0]);
+        let end = desk.root();
+        let undone = desk.run("history.undo", json!({"count": 9}))["undone"].clone();
+        assert_eq!(undone.as_array().unwrap().len(), 2);
+        assert_eq!(undone[0]["label"], "Create a clip");
+        assert_eq!(desk.root(), begin);
+        assert!(desk.events.contains(&"history.changed".to_owned()));
+        desk.run("history.redo", json!({"count": 2}));
+        assert_eq!(desk.root(), end);
+        assert_eq!(desk.get(&clip)["id"], clip);
+        desk.fail("history.redo", json!({}), "history.empty");
+    }
+
+    #[test]
+    fn contexts_are_undone_apart() {
+        let mut desk = Desk::new();
+        let (track, lane) = desk.midi_track();
+        desk.run("track.setFlags", json!({"tracks": [track], "mute": true}));
+        let clip = desk.clip(&lane, 0, BAR, &[]);
+        let state = desk.run("history.state", json!({}));
+        assert_eq!(state["undoIn"]["mixer"]["label"], "Mute Keys");
+        desk.run("history.undo", json!({"context": "mixer"}));
+        assert_eq!(desk.get(&track)["mute"], false);
+        assert_eq!(desk.get(&clip)["id"], clip);
+    }
+
+    #[test]
+    fn entries_are_listed_shown_and_jumped_to() {
+        let mut desk = Desk::new();
+        let (_, lane) = desk.midi_track();
+        let clip = desk.clip(&lane, 0, BAR, &[]);
+        let then = desk.root();
+        desk.run("clip.update", json!({"clips": [clip], "mute": true}));
+        let all = desk.run("history.list", json!({}))["entries"].clone();
+        assert_eq!(
+            (&all[0]["label"], &all[0]["command"]),
+            (&json!("Mute a clip"), &json!("clip.update"))
+        );
+        let touching = desk.run("history.list", json!({"entity": clip}))["entries"].clone();
+        assert_eq!(touching.as_array().unwrap().len(), 2);
+        let page = desk.run("history.list", json!({"page": {"offset": 1, "limit": 1}}));
+        assert_eq!((&page["entries"][0]["entry"], &page["more"]), (&all[1]["entry"], &json!(true)));
+        let shown = desk.run("history.show", json!({"entry": all[0]["entry"]}));
+        assert_eq!(shown["changes"][0]["fields"][0]["field"], "mute");
+        desk.run("history.jump", json!({"entry": all[1]["entry"]}));
+        assert_eq!(desk.root(), then);
+        desk.fail("history.show", json!({"entry": 9_999}), "history.notFound");
+    }
+}

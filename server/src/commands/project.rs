@@ -100,3 +100,6 @@ fn update(edit: &mut Edit<'_, '_>, payload: &Update) -> Reply {
     })?;
     done()
 }
+
+#[cfg(test)]
+mod tests;

@@ -230,3 +230,6 @@ pub fn save(session: &mut Session, message: &str, meta: TxMeta) -> Result<(Hash,
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

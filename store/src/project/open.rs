@@ -147,8 +147,15 @@ impl Project {
             stamp: Stamp::none(),
         };
         project.load_stamp();
-        if !options.read_only {
-            project.after_open(options.draft)?;
+        if options.read_only {
+            return Ok(project);
+        }
+        if let Err(error) = project.after_open(options.draft) {
+            // A question leaves everything as it was, so that it is asked again.
+            if matches!(error, OpenError::DraftLeft { .. }) {
+                project.abandon();
+            }
+            return Err(error);
         }
         Ok(project)
     }

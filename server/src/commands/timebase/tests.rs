@@ -99,7 +99,8 @@ fn a_section_moves_with_all_that_is_in_it() {
     let sections = desk.run("metadata.list", json!({}))["sections"].clone();
     let payload = json!({"section": sections[1]["id"], "before": sections[0]["id"]});
     desk.edit("metadata.moveSection", payload);
-    assert_eq!(tempos(&mut desk), [(0.0, 90.0), (8.0, 120.0)]);
+    // What comes after both keeps the tempo that it had.
+    assert_eq!(tempos(&mut desk), [(0.0, 90.0), (8.0, 120.0), (16.0, 90.0)]);
     assert_eq!(marker(&mut desk), 0);
     let clips = desk.run("clip.list", json!({"lane": lane}));
     assert_eq!(desk.beats(&clips["clips"][0]["id"]), [2.0]);
