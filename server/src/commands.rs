@@ -19,10 +19,15 @@ mod automation;
 mod channel;
 mod clip;
 pub mod cohort;
+mod debug;
+mod diagnostics;
 pub mod gesture;
+mod hardware;
 mod history;
 mod lane;
+pub mod media;
 mod metadata;
+mod metering;
 mod node;
 mod note;
 pub mod parameter;
@@ -34,7 +39,7 @@ mod session;
 mod target;
 mod timebase;
 mod track;
-mod transport;
+pub mod transport;
 mod variant;
 mod version;
 pub mod view;
@@ -62,6 +67,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Clip(command) => clip::edit(edit, command),
         Command::Gesture(command) => gesture::edit(edit, command),
         Command::Lane(command) => lane::edit(edit, command),
+        Command::Media(command) => media::edit(edit, command),
         Command::Metadata(command) => metadata::edit(edit, command),
         Command::Node(command) => node::edit(edit, command),
         Command::Note(command) => note::edit(edit, command),
@@ -86,7 +92,12 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
         Command::Channel(command) => channel::ask(session, command),
         Command::Clip(command) => clip::ask(session, command),
         Command::Cohort(command) => cohort::ask(session, command),
+        Command::Debug(command) => debug::ask(session, command),
+        Command::Diagnostics(command) => diagnostics::ask(session, command),
+        Command::Hardware(command) => hardware::ask(session, command),
+        Command::Media(command) => media::ask(session, command),
         Command::Metadata(command) => metadata::ask(session, command),
+        Command::Metering(command) => metering::ask(session, command),
         Command::Node(command) => node::ask(session, command),
         Command::Note(command) => note::ask(session, command),
         Command::Parameter(command) => parameter::ask(session, command),
@@ -108,8 +119,13 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
     match command {
         Command::Cohort(command) => cohort::act(session, caller, command),
+        Command::Debug(command) => debug::act(session, command),
+        Command::Diagnostics(command) => diagnostics::act(session, command),
         Command::Gesture(command) => gesture::act(session, caller, command),
+        Command::Hardware(command) => hardware::act(session, command),
         Command::History(command) => history::act(session, caller, command),
+        Command::Media(command) => media::act(session, command),
+        Command::Metering(command) => metering::act(session, caller, command),
         Command::Parameter(command) => parameter::act(session, caller, command),
         Command::Project(command) => project::act(session, caller, command),
         Command::Rendering(command) => rendering::act(session, caller, command),

@@ -146,6 +146,12 @@ fn caller(client: &Client) -> Caller {
     }
 }
 
+fn publish(hub: &Hub, events: Vec<Published>, by: Option<&Client>) {
+    for event in events {
+        hub.publish(event.domain, event.name, event.payload, by.map(Client::cause));
+    }
+}
+
 impl Handler for Host {
     fn handle(&mut self, request: &Request, hub: &Hub) -> Outcome {
         if let Command::Client(command) = &request.command {
@@ -170,21 +176,25 @@ impl Handler for Host {
         Outcome { reply: done.reply, events: done.events, durable }
     }
 
-    fn stream(&mut self, client: &Client, body: &[u8], _: &Hub) {
-        tracing::debug!(client = client.number, bytes = body.len(), "a stream nobody opened");
+    fn stream(&mut self, client: &Client, body: &[u8], hub: &Hub) {
+        match self.session.stream(&caller(client), body) {
+            Ok(events) => publish(hub, events, Some(client)),
+            Err(Refusal(error)) => {
+                tracing::debug!(client = client.number, %error.message, "a frame is left out");
+            }
+        }
     }
 
-    fn left(&mut self, client: &Client, _: &Hub) {
-        tracing::debug!(client = client.number, "client left");
+    fn left(&mut self, client: &Client, hub: &Hub) {
+        let events = self.session.let_go(&caller(client));
+        publish(hub, events, Some(client));
     }
 
     fn tick(&mut self, hub: &Hub) {
-        if !self.session.has_jobs() {
-            return;
-        }
-        self.session.collect_jobs();
-        for event in std::mem::take(&mut self.session.outbox) {
-            hub.publish(event.domain, event.name, event.payload, None);
+        publish(hub, self.session.tick(), None);
+        if self.session.has_jobs() {
+            self.session.collect_jobs();
+            publish(hub, std::mem::take(&mut self.session.outbox), None);
         }
     }
 

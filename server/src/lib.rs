@@ -20,6 +20,7 @@ pub mod serve;
 pub mod ipc;
 
 pub mod live;
+pub mod log;
 pub mod playback;
 pub mod transport;
 

@@ -39,6 +39,8 @@ pub struct Live {
     pub command_log: Option<std::fs::File>,
     /// Events of an edit, until its transaction has taken effect.
     pub events: Vec<Published>,
+    /// When the transport was told last.
+    pub told: Option<std::time::Instant>,
     next_stream: u32,
 }
 
@@ -98,6 +100,7 @@ impl Default for Live {
             missing: BTreeSet::new(),
             command_log: None,
             events: Vec::new(),
+            told: None,
             next_stream: 1,
         }
     }

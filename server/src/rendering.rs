@@ -5,7 +5,7 @@
 
 mod diff;
 mod files;
-mod media;
+pub mod media;
 
 use std::{
     collections::BTreeMap,

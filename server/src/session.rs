@@ -3,7 +3,7 @@
 //! It knows no sockets and no threads, so that the command line can run it in
 //! its own process and a test can run it without either.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{io::Write, path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
@@ -89,6 +89,8 @@ pub struct Session {
     pub state: SessionState,
     pub open: Option<Open>,
     pub live: Live,
+    /// When the process began to serve it.
+    pub started: std::time::Instant,
     /// Events of the command that is being done.
     pub outbox: Vec<Published>,
     /// The last transaction of the command that is being done.
@@ -118,6 +120,7 @@ impl Session {
             state: SessionState::Unloaded,
             open: None,
             live: Live::default(),
+            started: std::time::Instant::now(),
             outbox: Vec::new(),
             ticket: None,
             warnings: Vec::new(),
@@ -162,6 +165,7 @@ impl Session {
         });
         match reply {
             Ok(reply) => {
+                self.log_command(caller, command);
                 if !spec.read_only() {
                     let (domain, name) = (spec.domain.name(), spec.name);
                     self.outbox.insert(0, Published { domain, name, payload: reply.clone() });
@@ -174,6 +178,43 @@ impl Session {
             }
             Err(Refusal(error)) => Done { reply: Err(error), events: Vec::new(), ticket: None },
         }
+    }
+
+    /// Writes a command that was done and did something, for a replay. A log
+    /// that can't be written ends with a warning instead of a gap.
+    fn log_command(&mut self, caller: &Caller, command: &Command) {
+        let spec = command.spec();
+        let of_log = (spec.domain.name(), spec.name) == ("debug", "logCommands");
+        let Some(log) = &mut self.live.command_log else { return };
+        if spec.read_only() || of_log {
+            return;
+        }
+        let line = json!({
+            "time": (self.clock)(),
+            "author": caller.author,
+            "client": caller.instance_id,
+            "domain": spec.domain.name(),
+            "name": spec.name,
+            "payload": command.payload().unwrap_or_default(),
+        });
+        if let Err(error) = writeln!(log, "{line}") {
+            tracing::warn!(%error, "the log of commands ends here");
+            self.live.command_log = None;
+        }
+    }
+
+    /// Called many times a second: what moves by itself. The transport is told
+    /// about thirty times a second while it plays.
+    pub fn tick(&mut self) -> Vec<Published> {
+        const EVERY: std::time::Duration = std::time::Duration::from_millis(33);
+        let due = self.live.told.is_none_or(|told| told.elapsed() >= EVERY);
+        if !due || !self.live.transport.is_moving() {
+            return Vec::new();
+        }
+        self.live.told = Some(std::time::Instant::now());
+        let Ok(state) = commands::transport::state(self) else { return Vec::new() };
+        let payload = json!({ "state": state });
+        vec![Published { domain: "transport", name: "state", payload }]
     }
 
     fn check_revision(&self, expected: Option<u64>) -> Result<(), Refusal> {

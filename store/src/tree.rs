@@ -214,6 +214,10 @@ impl TreeStore {
         read(&self.dirty).len()
     }
 
+    pub fn cached_nodes(&self) -> usize {
+        self.cache.len()
+    }
+
     /// Forgets every cached node, so that reads see what the source holds: for `fsck`.
     pub fn drop_cache(&self) {
         self.cache.clear();

@@ -6,7 +6,6 @@
 
 /// `*` is the whole domain.
 const PENDING: &[(&str, &str)] = &[
-    ("gesture", "*"),
     ("job", "*"),
     ("kit", "*"),
     ("library", "*"),

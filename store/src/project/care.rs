@@ -67,6 +67,12 @@ impl Project {
         Ok(Cleaned { nodes, bytes_before, bytes_after })
     }
 
+    /// What [`Project::gc`] would remove; removes nothing.
+    pub fn gc_preview(&mut self) -> Result<Swept, CareError> {
+        let roots = self.live_roots()?;
+        Ok(self.repo.gc_preview(&roots)?)
+    }
+
     /// Collects when so much was written since the last time that it pays off; called by commits.
     pub(crate) fn gc_when_due(&mut self) -> Result<(), CareError> {
         if self.repo.gc_due() { self.gc().map(drop) } else { Ok(()) }

@@ -27,6 +27,28 @@ impl Repo {
         Ok(swept)
     }
 
+    /// What [`Repo::gc`] would drop and keep; drops nothing.
+    pub fn gc_preview(&mut self, live_roots: &[Hash]) -> Result<Swept, RepoError> {
+        self.checkpoint()?;
+        let marks = self.mark(live_roots)?;
+        let Some(keeper) = &mut self.keeper else {
+            return Err(RepoError::ReadOnly { file: self.path.clone() });
+        };
+        let seen = keeper.run(move |backend| {
+            let mut seen = Swept::default();
+            backend.visit_nodes(&mut |hash, bytes| {
+                if marks.contains(&hash) {
+                    seen.kept += 1;
+                } else {
+                    seen.nodes += 1;
+                    seen.bytes += bytes.len() as u64;
+                }
+            })?;
+            Ok(seen)
+        });
+        Ok(seen.map_err(RepoError::Failed)?.unwrap_or_default())
+    }
+
     /// Whether so many nodes were written since the last collection that another one pays off.
     pub fn gc_due(&self) -> bool {
         self.nodes_written > self.nodes_live.max(GC_FLOOR)

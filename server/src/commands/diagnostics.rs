@@ -1,0 +1,305 @@
+//! Diagnostics: how Pulse is doing.
+
+use std::{collections::BTreeMap, path::Path};
+
+use pulse_schemas::{
+    command::{
+        diagnostics::{
+            Check, CheckReply, CollectGarbage, Collected, Command, Diagnosis, DiagnosticsReport,
+            EngineReport, Finding, NodeLoadList, NodeLoads, StoreReport,
+        },
+        session::Severity,
+    },
+    entity::{MediaItem, OnDelete},
+    error::ErrorCode,
+    record::EntityKey,
+};
+use pulse_store::{project::CareError, repo::layout::JOURNAL_FILE, view::View};
+
+use super::edit::{done, reply};
+use crate::{
+    metrics::{self, Gauges},
+    refusal::{Refusal, Reply},
+    rendering::media::path_of,
+    session::{Open, Session},
+};
+
+pub fn ask(session: &Session, command: &Command) -> Reply {
+    match command {
+        Command::Report(_) => report(session),
+        Command::NodeLoads(payload) => node_loads(session, payload),
+        Command::Doctor(_) => doctor(session),
+        Command::Check(payload) => check(session, payload),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+pub fn act(session: &mut Session, command: &Command) -> Reply {
+    match command {
+        Command::CollectGarbage(payload) => collect_garbage(session, payload),
+        Command::ResetCounters(_) => {
+            session.live.playback.reset_counters();
+            done()
+        }
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+/// Pages of memory in use, from the system; none where it doesn't say.
+fn memory() -> Option<u64> {
+    const PAGE: u64 = 4_096;
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    text.split_whitespace().nth(1)?.parse::<u64>().ok().map(|pages| pages * PAGE)
+}
+
+/// Counters and gauges by name, without the buckets of histograms.
+fn counters(page: &str) -> BTreeMap<String, f64> {
+    let plain = page.lines().filter(|line| !line.starts_with('#') && !line.contains('{'));
+    plain
+        .filter_map(|line| {
+            let (name, value) = line.split_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        })
+        .collect()
+}
+
+fn engine(session: &Session) -> EngineReport {
+    let load = session.live.playback.load();
+    EngineReport {
+        state: session.live.playback.state(),
+        load: load.mean,
+        load_peak: load.peak,
+        xruns: load.xruns,
+        nodes: load.nodes,
+        faults: load.faults,
+        latency_frames: load.latency_frames,
+    }
+}
+
+fn store(open: &Open) -> Result<StoreReport, Refusal> {
+    let repo = open.project.repo();
+    let journal = repo.path().join(JOURNAL_FILE);
+    Ok(StoreReport {
+        entities: open.project.view().len(),
+        bytes: repo.size()?,
+        journal_bytes: std::fs::metadata(journal).map_or(0, |data| data.len()),
+        journal_rows: repo.seq(),
+        nodes_cached: repo.tree().cached_nodes() as u64,
+    })
+}
+
+fn report(session: &Session) -> Reply {
+    let gauges = Gauges {
+        clients: session.clients as usize,
+        engine_load: session.live.playback.load().mean,
+        revision: session.open.as_ref().map_or(0, |open| open.project.seq()),
+        ..Gauges::default()
+    };
+    reply(DiagnosticsReport {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        uptime_ms: u64::try_from(session.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        memory_bytes: memory(),
+        engine: engine(session),
+        store: session.open.as_ref().map(store).transpose()?,
+        clients: session.clients,
+        // A command that is being done waits no more, and this one is the only one.
+        queued_commands: 0,
+        metrics: counters(&metrics::page(&gauges)),
+    })
+}
+
+fn node_loads(session: &Session, payload: &NodeLoads) -> Reply {
+    let mut loads = session.live.playback.node_loads();
+    loads.truncate(payload.limit.map_or(usize::MAX, |limit| limit as usize));
+    reply(NodeLoadList { loads })
+}
+
+fn finding(severity: Severity, subject: &str, message: String, hint: Option<&str>) -> Finding {
+    Finding { severity, subject: subject.to_owned(), message, hint: hint.map(str::to_owned) }
+}
+
+fn doctor(session: &Session) -> Reply {
+    let mut findings = Vec::new();
+    let config = session.live.playback.config();
+    if config.host == "null" {
+        let hint = "choose a device with `hardware.choose`; without one nothing is heard";
+        let text = "the null device runs: the transport moves, without sound".to_owned();
+        findings.push(finding(Severity::Info, "audio device", text, Some(hint)));
+    }
+    for fault in session.live.playback.load().faults {
+        let text = format!("{} is bypassed: {}", fault.node, fault.reason);
+        findings.push(finding(Severity::Error, "audio engine", text, None));
+    }
+    match &session.open {
+        None => findings.push(finding(
+            Severity::Info,
+            "project",
+            "no project is open".to_owned(),
+            Some("open one with `project.open`"),
+        )),
+        Some(open) => examine(open, &mut findings)?,
+    }
+    let healthy = !findings.iter().any(|it| it.severity == Severity::Error);
+    reply(Diagnosis { findings, healthy })
+}
+
+fn examine(open: &Open, findings: &mut Vec<Finding>) -> Result<(), Refusal> {
+    if open.project.is_read_only() {
+        let text = "the project can be read only".to_owned();
+        findings.push(finding(Severity::Warning, "project", text, None));
+    }
+    if let Some(error) = open.project.repo().failure() {
+        let text = format!("writing failed: {error}");
+        let hint = "make room or check the drive, then open the project again";
+        findings.push(finding(Severity::Error, "disk", text, Some(hint)));
+    }
+    missing_media(&open.project.view(), open.path.as_deref(), findings)
+}
+
+fn missing_media(
+    view: &View,
+    folder: Option<&Path>,
+    findings: &mut Vec<Finding>,
+) -> Result<(), Refusal> {
+    for item in view.all::<MediaItem>()? {
+        let there = path_of(&item, folder).is_some_and(|path| path.is_file());
+        if !there && item.lifecycle == pulse_schemas::entity::Lifecycle::Final {
+            let text = format!("{} is missing: {}", item.name, item.storage.path);
+            let hint = "find it with `media.relink`";
+            findings.push(finding(Severity::Warning, "media", text, Some(hint)));
+        }
+    }
+    Ok(())
+}
+
+/// Every record is read, every rule and every reference checked; with media,
+/// every file against its hash.
+fn check(session: &Session, payload: &Check) -> Reply {
+    let open = session.open.as_ref();
+    let view = session.view()?;
+    let folder = open.and_then(|open| open.path.as_deref());
+    let (mut checked, mut findings) = (0, Vec::new());
+    for entry in view.state().scan(&[]) {
+        checked += 1;
+        let key = entry.map_err(Refusal::from).and_then(|(key, _)| {
+            EntityKey::from_bytes(&key).map_err(|error| Refusal::internal(error.to_string()))
+        });
+        let found = key.and_then(|key| check_record(&view, &key, &mut findings));
+        if let Err(Refusal(error)) = found {
+            let hint = "run `pulse fsck`";
+            findings.push(finding(Severity::Error, "record", error.message, Some(hint)));
+        }
+    }
+    missing_media(&view, folder, &mut findings)?;
+    if payload.media {
+        checked += check_files(&view, folder, &mut findings)?;
+    }
+    reply(CheckReply { checked, findings })
+}
+
+fn check_record(view: &View, key: &EntityKey, findings: &mut Vec<Finding>) -> Result<(), Refusal> {
+    let entity = match view.entity(key) {
+        Ok(Some(entity)) => entity,
+        Ok(None) => return Ok(()),
+        Err(error) => {
+            let refusal = Refusal::from(error);
+            if refusal.0.code == ErrorCode::EntityOpaque.as_str() {
+                let text = refusal.0.message;
+                findings.push(finding(Severity::Info, "record", text, None));
+                return Ok(());
+            }
+            return Err(refusal);
+        }
+    };
+    let id = entity.any_id();
+    for violation in entity.validate() {
+        let text = format!("{id}: {violation}");
+        findings.push(finding(Severity::Error, "record", text, None));
+    }
+    for reference in entity.references() {
+        if reference.on_delete != OnDelete::Keep && !view.contains(reference.target)? {
+            let text =
+                format!("{id}: {} names {}, which is gone", reference.field, reference.target);
+            findings.push(finding(Severity::Error, "reference", text, None));
+        }
+    }
+    Ok(())
+}
+
+fn check_files(
+    view: &View,
+    folder: Option<&Path>,
+    findings: &mut Vec<Finding>,
+) -> Result<u64, Refusal> {
+    let mut checked = 0;
+    for item in view.all::<MediaItem>()? {
+        let (Some(path), Some(file)) = (path_of(&item, folder), &item.file) else { continue };
+        let Ok(found) = super::media::files::hash_file(&path) else { continue };
+        checked += 1;
+        if found.hash != file.hash {
+            let text =
+                format!("{} is not the file that was imported: {}", item.name, path.display());
+            let hint = "take it as it is with `media.replace`, or bring the old file back";
+            findings.push(finding(Severity::Warning, "media", text, Some(hint)));
+        }
+    }
+    Ok(checked)
+}
+
+impl From<CareError> for Refusal {
+    fn from(error: CareError) -> Refusal {
+        let text = error.to_string();
+        match error {
+            CareError::InMemory => Refusal::new(ErrorCode::SessionState, text),
+            CareError::Repo(error) => error.into(),
+            CareError::Tree(error) => error.into(),
+            CareError::Read(error) => error.into(),
+            _ => Refusal::new(ErrorCode::ProjectCorrupt, text),
+        }
+    }
+}
+
+fn collect_garbage(session: &mut Session, payload: &CollectGarbage) -> Reply {
+    let project = session.project_mut()?;
+    let swept = match payload.dry_run {
+        true => project.gc_preview()?,
+        false => project.compact()?.nodes,
+    };
+    reply(Collected { freed_bytes: swept.bytes, freed_nodes: swept.nodes, kept_nodes: swept.kept })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::commands::testing::Project;
+
+    #[test]
+    fn a_report_counts_what_is_there() {
+        let mut project = Project::new();
+        let report = project.ok("diagnostics.report", json!({}));
+        assert!(report["store"]["entities"].as_u64().unwrap() >= 4, "{report}");
+        assert_eq!(report["engine"]["state"], "stopped");
+        assert!(report["metrics"]["pulse_revision"].is_number(), "{report}");
+        assert_eq!(project.ok("diagnostics.nodeLoads", json!({}))["loads"], json!([]));
+        project.ok("diagnostics.resetCounters", json!({}));
+    }
+
+    #[test]
+    fn a_sound_project_is_found_sound() {
+        let mut project = Project::new();
+        project.ok("track.create", json!({"nodes": ["pulse.eq"]}));
+        let checked = project.ok("diagnostics.check", json!({"media": true}));
+        assert_eq!(checked["findings"], json!([]));
+        assert_eq!(project.ok("diagnostics.doctor", json!({}))["healthy"], json!(true));
+    }
+
+    #[test]
+    fn a_dry_run_counts_and_frees_nothing() {
+        let mut project = Project::new();
+        let dry = json!({"dryRun": true});
+        let before = project.ok("diagnostics.collectGarbage", dry.clone());
+        let again = project.ok("diagnostics.collectGarbage", dry);
+        assert_eq!(before, again);
+    }
+}

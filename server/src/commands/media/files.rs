@@ -1,0 +1,228 @@
+//! Files of media: what is in them, where they go.
+//!
+//! A file is copied under a name that nothing has, by way of a temporary one, so
+//! that no name ever stands for half a file and no file is ever overwritten.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use pulse_engine::decode::{self, Container, Decoder, SampleKind};
+use pulse_schemas::{
+    entity::{AudioFormat, BlobRef, MediaKind},
+    error::ErrorCode,
+    hash::Hash,
+};
+
+use crate::refusal::Refusal;
+
+/// What a file holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    pub kind: MediaKind,
+    pub format: AudioFormat,
+    /// Of what is heard; of the file itself where nothing is decoded.
+    pub content: Hash,
+    pub file: BlobRef,
+}
+
+/// Extensions that are taken for films; the container isn't looked into.
+const VIDEO: &[&str] = &["mp4", "mov", "mkv", "webm", "avi", "m4v"];
+
+pub fn unreadable(path: &Path, error: &io::Error) -> Refusal {
+    let text = format!("{}: {error}", path.display());
+    Refusal::new(ErrorCode::MediaUnreadable, text)
+        .with("path", path.display().to_string())
+        .with("reason", error.to_string())
+}
+
+/// A path that a client gave: absolute and without steps upwards.
+pub fn absolute(text: &str) -> Result<PathBuf, Refusal> {
+    let path = PathBuf::from(text);
+    let climbs = path.components().any(|part| part == std::path::Component::ParentDir);
+    if path.is_absolute() && !climbs {
+        return Ok(path);
+    }
+    let text = format!("{text:?} is no absolute path");
+    Err(Refusal::new(ErrorCode::PathForbidden, text).with("path", "payload.path"))
+}
+
+/// A path inside the project's folder of media.
+pub fn relative(text: &str) -> Result<PathBuf, Refusal> {
+    let path = PathBuf::from(text);
+    let inside = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+    if inside && path.file_name().is_some() {
+        return Ok(path);
+    }
+    let text = format!("{text:?} does not lie inside the project's Media folder");
+    Err(Refusal::new(ErrorCode::PathForbidden, text).with("path", "payload.path"))
+}
+
+/// Reads a file whole: its hash, its kind, its content.
+pub fn probe(path: &Path) -> Result<Probe, Refusal> {
+    let file = hash_file(path).map_err(|error| unreadable(path, &error))?;
+    let extension = extension(path);
+    let known = |kind, container: &str| Probe {
+        kind,
+        format: AudioFormat { container: container.to_owned(), ..AudioFormat::default() },
+        content: file.hash,
+        file: file.clone(),
+    };
+    if starts_with(path, b"MThd").map_err(|error| unreadable(path, &error))? {
+        return Ok(known(MediaKind::Midi, "midi"));
+    }
+    match audio(path, &extension) {
+        Ok((format, content)) => Ok(Probe { kind: MediaKind::Audio, format, content, file }),
+        Err(_) if VIDEO.contains(&extension.as_str()) => Ok(known(MediaKind::Video, &extension)),
+        Err(error) => Err(error),
+    }
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|it| it.to_str()).unwrap_or_default().to_lowercase()
+}
+
+fn starts_with(path: &Path, magic: &[u8; 4]) -> io::Result<bool> {
+    let mut found = [0; 4];
+    let mut file = File::open(path)?;
+    match file.read_exact(&mut found) {
+        Ok(()) => Ok(found == *magic),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// BLAKE3 and length of a file, in bounded memory.
+pub fn hash_file(path: &Path) -> io::Result<BlobRef> {
+    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+    let mut hasher = blake3::Hasher::new();
+    let bytes = io::copy(&mut reader, &mut hasher)?;
+    Ok(BlobRef { hash: hasher.finalize().into(), bytes })
+}
+
+pub fn decoder(path: &Path) -> Result<Decoder, Refusal> {
+    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    Decoder::open(Box::new(BufReader::new(file)), Some(&extension(path))).map_err(|error| {
+        let text = format!("{}: {error}", path.display());
+        let code = match error {
+            decode::OpenError::Io { .. } => ErrorCode::MediaUnreadable,
+            _ => ErrorCode::MediaFormat,
+        };
+        Refusal::new(code, text).with("path", path.display().to_string())
+    })
+}
+
+pub fn undecodable(path: &Path, error: &decode::DecodeError) -> Refusal {
+    let text = format!("{}: {error}", path.display());
+    Refusal::new(ErrorCode::MediaUnreadable, text).with("path", path.display().to_string())
+}
+
+fn audio(path: &Path, _extension: &str) -> Result<(AudioFormat, Hash), Refusal> {
+    let mut decoder = decoder(path)?;
+    let content = decoder.content_id().map_err(|error| undecodable(path, &error))?;
+    let info = *decoder.info();
+    let truncated = decoder.findings().truncated;
+    let (bits, float) = match info.samples {
+        SampleKind::Integer { bits } => (u16::from(bits), false),
+        SampleKind::Float { bits } => (u16::from(bits), true),
+        SampleKind::Lossy => (0, false),
+    };
+    let format = AudioFormat {
+        container: container(info.container).to_owned(),
+        sample_rate: info.rate,
+        channels: u16::try_from(info.channels).unwrap_or(u16::MAX),
+        bits,
+        float,
+        frames: truncated.map_or(info.frames, |it| it.readable.min(info.frames)),
+    };
+    Ok((format, content))
+}
+
+fn container(container: Container) -> &'static str {
+    match container {
+        Container::Wav => "wav",
+        Container::Aiff => "aiff",
+        Container::Flac => "flac",
+        Container::Mp3 => "mp3",
+        Container::Ogg => "ogg",
+        Container::Adts => "aac",
+        Container::Mp4 => "m4a",
+    }
+}
+
+/// `kick.wav`, or `kick-2.wav` where that is taken: a path in `folder` that
+/// neither a file nor `taken` has.
+pub fn free_path(folder: &Path, name: &Path, taken: impl Fn(&Path) -> bool) -> PathBuf {
+    let stem = name.file_stem().and_then(|it| it.to_str()).unwrap_or("media");
+    let extension = name.extension().and_then(|it| it.to_str());
+    let candidate = |number: u32| {
+        let stem = if number == 1 { stem.to_owned() } else { format!("{stem}-{number}") };
+        PathBuf::from(extension.map_or(stem.clone(), |extension| format!("{stem}.{extension}")))
+    };
+    let free = |path: &PathBuf| !taken(path) && !folder.join(path).exists();
+    (1..).map(candidate).find(free).unwrap_or_else(|| PathBuf::from(stem))
+}
+
+/// A name that every file system takes.
+pub fn file_name(name: &str) -> String {
+    let usable = |letter: char| {
+        let plain = letter.is_alphanumeric() || matches!(letter, ' ' | '-' | '_' | '.');
+        if plain { letter } else { '_' }
+    };
+    let text: String = name.chars().take(100).map(usable).collect();
+    let text = text.trim().trim_start_matches('.').to_owned();
+    if text.is_empty() { "media".to_owned() } else { text }
+}
+
+/// Copies a file to a name that nothing has, durably and whole.
+pub fn copy(from: &Path, to: &Path) -> Result<(), Refusal> {
+    let write = || -> io::Result<()> {
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let mut name = to.file_name().unwrap_or_default().to_owned();
+        name.push(".part");
+        let part = to.with_file_name(name);
+        fs::copy(from, &part)?;
+        File::open(&part)?.sync_all()?;
+        // Fails where somebody else made the file meanwhile.
+        let done = fs::hard_link(&part, to);
+        fs::remove_file(&part)?;
+        done
+    };
+    write().map_err(|error| {
+        let text = format!("{} can't be copied to {}: {error}", from.display(), to.display());
+        let full = error.kind() == io::ErrorKind::StorageFull;
+        let code = if full { ErrorCode::IoFull } else { ErrorCode::IoFailed };
+        Refusal::new(code, text).with("reason", error.to_string())
+    })
+}
+
+/// Moves a file, across drives too.
+pub fn move_file(from: &Path, to: &Path) -> Result<(), Refusal> {
+    copy(from, to)?;
+    fs::remove_file(from).map_err(|error| unreadable(from, &error))
+}
+
+/// Every file below some folders with its length, in one order everywhere.
+/// Links are not followed: they may lead in circles.
+pub fn walk(roots: &[PathBuf]) -> Vec<(PathBuf, u64)> {
+    let (mut found, mut open) = (Vec::new(), roots.to_vec());
+    while let Some(folder) = open.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            if kind.is_dir() {
+                open.push(entry.path());
+            } else if kind.is_file()
+                && let Ok(data) = entry.metadata()
+            {
+                found.push((entry.path(), data.len()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
