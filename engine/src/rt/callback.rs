@@ -8,7 +8,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Instant,
 };
@@ -33,6 +33,14 @@ use crate::{
 /// How long pause and panic take to fall silent.
 const FADE_SECONDS: f64 = 0.005;
 
+/// Where the transport stands, for whoever can't wait for a snapshot.
+#[derive(Default)]
+pub(crate) struct Place {
+    pub song_frame: AtomicI64,
+    /// Messages that have been taken so far.
+    pub taken: AtomicU64,
+}
+
 /// What a callback is made of.
 pub(crate) struct Parts {
     pub rate: u32,
@@ -43,6 +51,7 @@ pub(crate) struct Parts {
     pub log: log::Writer,
     pub song: Arc<Song>,
     pub xruns: Arc<AtomicU64>,
+    pub place: Arc<Place>,
 }
 
 /// What happens once a fade has ended.
@@ -60,6 +69,7 @@ pub struct Callback {
     waiting: Waiting,
     metronome: Metronome,
     clock: u64,
+    taken: u64,
     gain: f32,
     gain_step: f32,
     after_fade: Option<AfterFade>,
@@ -76,6 +86,7 @@ impl Callback {
             waiting: Waiting::default(),
             metronome: Metronome::new(parts.rate),
             clock: 0,
+            taken: 0,
             gain: 1.0,
             gain_step: (1.0 / (FADE_SECONDS * f64::from(parts.rate))) as f32,
             after_fade: None,
@@ -98,6 +109,8 @@ impl Callback {
             self.parts.log.note(self.clock, What::Panicked);
         }
         self.parts.feedback.worked(frames as u64, began.elapsed().as_secs_f64());
+        self.parts.place.song_frame.store(self.transport.song_frame(), Ordering::Relaxed);
+        self.parts.place.taken.store(self.taken, Ordering::Release);
         self.report();
     }
 
@@ -154,9 +167,10 @@ impl Callback {
     }
 
     fn take_messages(&mut self) {
-        for queue in &mut self.parts.queues {
+        for (index, queue) in self.parts.queues.iter_mut().enumerate() {
             while let Ok(message) = queue.pop() {
                 self.waiting.push(message);
+                self.taken += u64::from(index == 0);
             }
         }
         let count = self.waiting.take_lost();

@@ -17,7 +17,7 @@ use pulse_schemas::{
 use rtrb::{Producer, RingBuffer};
 
 use super::{
-    callback::{Callback, Parts},
+    callback::{Callback, Parts, Place},
     events::{self, Act, Message},
     feedback::{self, Feedback},
     handoff::{self, Parcel, Program},
@@ -82,6 +82,21 @@ struct Loaded {
     spec: Hash,
 }
 
+impl Loaded {
+    /// What the project says that a parameter is.
+    fn value(&self, node: NodeKey, param: &str) -> Result<f64, ParamError> {
+        let at = self.plan.find(node).ok_or(ParamError::UnknownNode { node })?;
+        let class = self.plan.class(at);
+        let descriptor = class.kind.map(|kind| kind.descriptor);
+        let index = descriptor.and_then(|descriptor| descriptor.param_index(param));
+        let value = index.and_then(|index| self.material.nodes[at as usize].params.get(index));
+        value.copied().ok_or_else(|| ParamError::UnknownParam {
+            kind: class.kind_name.clone(),
+            param: param.to_owned(),
+        })
+    }
+}
+
 /// Everything that only one thread at a time may touch.
 struct Control {
     compiler: Compiler,
@@ -94,6 +109,10 @@ struct Control {
     outputs: BTreeMap<u64, Arc<[OutputKind]>>,
     threads: usize,
     last: Feedback,
+    sent: u64,
+    /// Where a transport act that may still be under way puts the song, and its
+    /// number.
+    told: Option<(u64, i64)>,
 }
 
 /// A running engine. Dropping it stops the sound and every thread.
@@ -101,6 +120,7 @@ pub struct Engine {
     control: Mutex<Control>,
     midi: Mutex<Option<Producer<Message>>>,
     xruns: Arc<AtomicU64>,
+    place: Arc<Place>,
     rate: u32,
     // Before the collector, so that what the callback held is freed there.
     keeper: Option<Keeper>,
@@ -156,6 +176,7 @@ impl Engine {
         let (writer, reader) = feedback::channel(rate);
         let (log_writer, log_reader) = log::channel();
         let xruns = Arc::new(AtomicU64::new(0));
+        let place = Arc::new(Place::default());
         let callback = Callback::new(Parts {
             rate,
             max_block: config.max_block,
@@ -165,6 +186,7 @@ impl Engine {
             log: log_writer,
             song: Arc::new(Song::plain(rate)),
             xruns: xruns.clone(),
+            place: place.clone(),
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
@@ -179,11 +201,14 @@ impl Engine {
             outputs: BTreeMap::new(),
             threads: config.threads.max(1),
             last: Feedback::default(),
+            sent: 0,
+            told: None,
         };
         let engine = Engine {
             control: Mutex::new(control),
             midi: Mutex::new(Some(midi)),
             xruns,
+            place,
             rate,
             keeper: None,
             collector,
@@ -243,6 +268,38 @@ impl Engine {
     /// the identity that note-on and note-off share.
     pub fn send_event(&self, node: NodeKey, id: u128, body: EventBody) -> Result<(), EngineError> {
         self.act(Act::Event { node, event: Event { offset: 0, id, body } })
+    }
+
+    /// Gives a parameter back to the project, after `set_param`.
+    pub fn release_param(&self, node: NodeKey, param: &str) -> Result<(), EngineError> {
+        let value = {
+            let control = self.control();
+            let loaded = control.loaded.as_ref().ok_or(EngineError::NothingLoaded)?;
+            loaded.value(node, param)?
+        };
+        self.set_param(node, param, value)
+    }
+
+    /// Frames by which the master is late.
+    pub fn latency(&self) -> u32 {
+        self.control().loaded.as_ref().map_or(0, |loaded| loaded.plan.latency())
+    }
+
+    /// Nodes that play.
+    pub fn nodes(&self) -> usize {
+        self.control().loaded.as_ref().map_or(0, |loaded| loaded.plan.nodes.len())
+    }
+
+    /// Where the song stands, to the block; what was just told counts as done.
+    pub fn song_frame(&self) -> i64 {
+        let mut control = self.control();
+        if let Some((number, frame)) = control.told {
+            if self.place.taken.load(Ordering::Acquire) < number {
+                return frame;
+            }
+            control.told = None;
+        }
+        self.place.song_frame.load(Ordering::Relaxed)
     }
 
     pub fn play(&self, start: Start) -> Result<(), EngineError> {
@@ -344,7 +401,15 @@ impl Engine {
 
 impl Control {
     fn act(&mut self, at: u64, act: Act) -> Result<(), EngineError> {
-        self.messages.push(Message { at, act }).map_err(|_| EngineError::Crowded)
+        self.messages.push(Message { at, act }).map_err(|_| EngineError::Crowded)?;
+        self.sent += 1;
+        match act {
+            Act::Seek(frame) | Act::Play(Start { from: Some(frame), .. }) => {
+                self.told = Some((self.sent, frame));
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Waits, shortly, while the audio thread is busy with earlier parcels.

@@ -123,7 +123,8 @@ impl Transport {
     }
 
     pub fn play(&mut self, start: Start, song: &Song) -> Jump {
-        if self.mode == Mode::Paused && start.from.is_none() {
+        // From where it stands: with the voices and tails that were kept.
+        if self.mode == Mode::Paused && start.from.is_none_or(|from| from == self.place) {
             self.mode = Mode::Playing;
             return Jump::default();
         }
