@@ -6,6 +6,7 @@ mod care;
 mod demo;
 mod edit;
 mod output;
+mod play;
 mod render;
 mod serve;
 mod versions;
@@ -205,6 +206,14 @@ enum Command {
         #[arg(long)]
         only: Vec<String>,
     },
+    /// Play the project through an audio device.
+    #[command(
+        after_help = "Examples:\n  pulse play\n  pulse play mix-b --from 17.1.0\n  pulse play --host jack --seconds 10"
+    )]
+    Play(play::Arguments),
+    /// List audio devices.
+    #[command(after_help = "Example:\n  pulse devices")]
+    Devices,
     /// Render the mix or stems to files.
     #[command(
         after_help = "Examples:\n  pulse render -o mix.wav\n  pulse render -o mix.flac --bits 16 --rev v1.0\n  \
@@ -342,6 +351,8 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Diff { from, to, audio: Some(folder) } => {
             render::diff_audio(&place, output, from.as_deref(), to.as_deref(), &folder)
         }
+        Command::Play(arguments) => play::play(&place, output, &arguments),
+        Command::Devices => play::devices(output),
         Command::Render(arguments) => render::render(&place, output, &arguments),
         Command::Commit { message, allow_empty } => {
             versions::commit(&place, output, message, allow_empty)

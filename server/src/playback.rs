@@ -4,7 +4,10 @@
 //! audio hardware, in a test or on the command line, has a transport that moves
 //! like any other, and the engine is one more implementation.
 
-use std::time::Instant;
+pub mod deriver;
+pub mod player;
+
+use std::{path::Path, time::Instant};
 
 use pulse_query::content::EngineParam;
 use pulse_schemas::{
@@ -17,6 +20,7 @@ use pulse_schemas::{
     id::{ChannelId, TrackId},
     time::Flicks,
 };
+use pulse_store::view::View;
 
 /// The device that somebody would like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +46,10 @@ pub struct Load {
 /// Plays what is open, from now on and until told otherwise.
 pub trait Playback: Send {
     fn state(&self) -> EngineState;
+
+    /// Plays another revision from now on, or nothing: what the project holds, with
+    /// the folder that its media lie in.
+    fn follow(&mut self, _revision: Option<(&View, Option<&Path>)>) {}
 
     /// Where the song is now.
     fn position(&self) -> Flicks;

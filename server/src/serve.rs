@@ -7,6 +7,7 @@ use std::{
     time::Instant,
 };
 
+use pulse_schemas::entity;
 use pulse_store::project::{OpenError, OpenOptions, Project};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,6 +25,10 @@ use crate::{
     },
     metrics::{self, Gauges},
     model::{Message, Model},
+    playback::{
+        Wanted,
+        player::{Player, device_of},
+    },
     session::Session,
 };
 
@@ -130,10 +135,44 @@ fn open_session(
     project: Option<PathBuf>,
     socket: &std::path::Path,
 ) -> Result<Session, ServeError> {
-    let Some(dir) = project else { return Ok(Session::new(Arc::clone(config))) };
-    let options =
-        OpenOptions { socket: Some(socket.display().to_string()), ..OpenOptions::default() };
-    Ok(Session::over(Arc::clone(config), Project::open(&dir, options)?))
+    let mut session = match project {
+        None => Session::new(Arc::clone(config)),
+        Some(dir) => {
+            let socket = Some(socket.display().to_string());
+            let options = OpenOptions { socket, ..OpenOptions::default() };
+            Session::over(Arc::clone(config), Project::open(&dir, options)?)
+        }
+    };
+    attach_engine(&mut session, config);
+    Ok(session)
+}
+
+/// The audio engine that settings ask for. A server whose device can't be opened
+/// plays to nobody and says so.
+fn attach_engine(session: &mut Session, config: &Config) {
+    if config.audio_host == "none" {
+        return;
+    }
+    let project = session.view().ok().and_then(|view| view.all::<entity::Project>().ok());
+    let own = project.into_iter().flatten().map(|project| project.sample_rate).next();
+    let number = |value: u64| u32::try_from(value).ok().filter(|value| *value > 0);
+    let rate = number(config.audio_sample_rate).or(own);
+    let null = Player::null_device(rate);
+    let device = (!config.audio_device.is_empty()).then(|| config.audio_device.clone());
+    let host = Some(config.audio_host.clone());
+    let wanted = Wanted { host, device, rate, block: number(config.audio_block) };
+    let asked = device_of(&wanted, &null);
+    let opened = asked.and_then(|device| {
+        Player::start(device, (*session.registry).clone()).map_err(|error| error.to_string())
+    });
+    let player = opened.or_else(|reason| {
+        tracing::warn!(reason, "the audio device can't be used; playing to nobody");
+        Player::start(null, (*session.registry).clone()).map_err(|error| error.to_string())
+    });
+    match player {
+        Ok(player) => session.attach(Box::new(player)),
+        Err(reason) => tracing::error!(reason, "there is no audio engine"),
+    }
 }
 
 /// The token of the settings, or one that nobody can guess.

@@ -15,6 +15,7 @@ use pulse_schemas::{
     entity::{AnyEntity, Conflict},
     error::{ErrorBody, ErrorCode},
     frame::stream::StreamFrame,
+    hash::Hash,
     job::Job,
 };
 use pulse_store::{
@@ -110,6 +111,8 @@ pub struct Session {
     pub socket: Option<String>,
     /// Where time comes from; a replay puts the log's own clock here.
     pub clock: fn() -> i64,
+    /// The state of the project that the playback was shown last.
+    shown: Option<Hash>,
 }
 
 impl Session {
@@ -132,6 +135,7 @@ impl Session {
             recent: Recent::of_user(),
             socket: None,
             clock: || crate::clock::now().0,
+            shown: None,
         }
     }
 
@@ -163,6 +167,9 @@ impl Session {
                 commands::act(self, caller, command)
             }
         });
+        if !spec.read_only() || commands::loads(command) {
+            self.show();
+        }
         match reply {
             Ok(reply) => {
                 self.log_command(caller, command);
@@ -215,6 +222,27 @@ impl Session {
         let Ok(state) = commands::transport::state(self) else { return Vec::new() };
         let payload = json!({ "state": state });
         vec![Published { domain: "transport", name: "state", payload }]
+    }
+
+    /// Has the playback play what the project holds now, where that is new to it.
+    pub fn show(&mut self) {
+        let open = self.open.as_ref();
+        let root = open.map(|open| open.project.root());
+        if root == self.shown {
+            return;
+        }
+        self.shown = root;
+        let view = open.map(|open| (open.project.view(), open.path.clone()));
+        let revision = view.as_ref().map(|(view, path)| (view, path.as_deref()));
+        self.live.playback.follow(revision);
+    }
+
+    /// Plays through `playback` from now on.
+    pub fn attach(&mut self, playback: Box<dyn crate::playback::Playback>) {
+        self.live.playback = playback;
+        self.engine = self.live.playback.state();
+        self.shown = None;
+        self.show();
     }
 
     fn check_revision(&self, expected: Option<u64>) -> Result<(), Refusal> {

@@ -202,7 +202,7 @@ fn clear_line() {
 }
 
 /// `17.3.240`, or `12.5s`.
-fn position(stored: &Stored, text: Option<&str>) -> Result<Option<Ticks>, Failure> {
+pub fn position(stored: &Stored, text: Option<&str>) -> Result<Option<Ticks>, Failure> {
     let Some(text) = text else { return Ok(None) };
     let arrangement = stored
         .active_arrangement()

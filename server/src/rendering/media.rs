@@ -31,6 +31,15 @@ impl ProjectMedia {
         ProjectMedia { paths: items.iter().filter_map(place).collect(), opened: Mutex::default() }
     }
 
+    /// Takes over what was opened for an earlier revision, as far as it is here.
+    pub fn keeping(self, before: ProjectMedia) -> ProjectMedia {
+        let opened = before.opened.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let known = opened
+            .into_iter()
+            .filter(|(media, source)| source.is_some() && self.paths.contains_key(media));
+        ProjectMedia { opened: Mutex::new(known.collect()), ..self }
+    }
+
     fn read(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
         let path = self.paths.get(&media)?;
         let file = std::fs::File::open(path)

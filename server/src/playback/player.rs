@@ -1,0 +1,396 @@
+//! The audio engine as the session drives it.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use pulse_engine::{
+    device::{DeviceConfig, Host, midir},
+    event::EventBody,
+    registry::Registry,
+    rt::{
+        Config, Engine, EngineError, Feedback, Level,
+        transport::{Range, Start},
+    },
+};
+use pulse_query::{content::EngineParam, source::SourceExt, stored::Stored};
+use pulse_schemas::{
+    command::{
+        diagnostics::{NodeFault, NodeLoad},
+        hardware::{AudioConfig, AudioDevice, MidiPort},
+        metering::ChannelLevel,
+        session::EngineState,
+    },
+    entity::{Channel, ChannelKind},
+    id::{AnyId, ChannelId, TrackId},
+    time::Flicks,
+};
+use pulse_store::view::View;
+
+use super::{
+    Load, Playback, Wanted,
+    deriver::{Deriver, Revision, channel_of},
+};
+
+const DEFAULT_RATE: u32 = 48_000;
+const DEFAULT_BLOCK: u32 = 256;
+/// Rates that the null device is offered with.
+const RATES: [u32; 6] = [44_100, 48_000, 88_200, 96_000, 176_400, 192_000];
+
+/// What was measured since counters were reset.
+#[derive(Default)]
+struct Meters {
+    levels: BTreeMap<ChannelId, Level>,
+    load: pulse_engine::rt::feedback::Load,
+    faults: BTreeMap<AnyId, (String, u64)>,
+    /// Xruns before the last reset.
+    forgotten: u64,
+    xruns: u64,
+}
+
+pub struct Player {
+    // The deriver first: it holds the engine, which must be the last to go.
+    deriver: Deriver,
+    engine: Arc<Engine>,
+    registry: Registry,
+    device: DeviceConfig,
+    revision: Option<Revision>,
+    /// The channel that the master output belongs to.
+    master: Option<ChannelId>,
+    playing: bool,
+    meters: Mutex<Meters>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum PlayerError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// The device that settings ask for.
+pub fn device_of(wanted: &Wanted, before: &DeviceConfig) -> Result<DeviceConfig, String> {
+    let host = match wanted.host.as_deref() {
+        None => before.host,
+        Some(name) => Host::parse(name).ok_or_else(|| {
+            format!("there is no audio host `{name}`; there are null, alsa, jack")
+        })?,
+    };
+    // Clients name devices with their host in front.
+    let own = |name: &String| -> String {
+        let prefix = format!("{}:", host.name());
+        name.strip_prefix(&prefix).unwrap_or(name).to_owned()
+    };
+    let kept = before.name.clone().filter(|_| host == before.host);
+    Ok(DeviceConfig {
+        host,
+        name: wanted.device.as_ref().map(own).or(kept).filter(|_| host != Host::Null),
+        sample_rate: wanted.rate.unwrap_or(before.sample_rate),
+        buffer_frames: wanted.block.or(before.buffer_frames),
+        channels: before.channels,
+    })
+}
+
+impl Player {
+    pub fn start(device: DeviceConfig, registry: Registry) -> Result<Player, PlayerError> {
+        let config = Config { registry: registry.clone(), ..Config::new(device.clone()) };
+        let engine = Arc::new(Engine::start(config)?);
+        let deriver = Deriver::start(engine.clone(), registry.clone())?;
+        Ok(Player {
+            deriver,
+            engine,
+            registry,
+            device,
+            revision: None,
+            master: None,
+            playing: false,
+            meters: Mutex::default(),
+        })
+    }
+
+    /// Null at the rate and block that settings say.
+    pub fn null_device(rate: Option<u32>) -> DeviceConfig {
+        let rate = rate.filter(|rate| *rate >= 8_000).unwrap_or(DEFAULT_RATE);
+        DeviceConfig { buffer_frames: Some(DEFAULT_BLOCK), ..DeviceConfig::null(rate) }
+    }
+
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Waits until what was shown plays. The reason when it doesn't.
+    pub fn settle(&self, patience: Duration) -> Result<(), String> {
+        if !self.deriver.settle(patience) {
+            return Err("the project takes too long to load".to_owned());
+        }
+        self.deriver.playing().failed.clone().map_or(Ok(()), Err)
+    }
+
+    /// The last frame at which anything begins or plays.
+    pub fn end(&self) -> i64 {
+        self.deriver.playing().end
+    }
+
+    fn frame(&self, flicks: Flicks) -> i64 {
+        flicks.to_frame(self.engine.sample_rate())
+    }
+
+    fn told(&self, result: Result<(), EngineError>) {
+        if let Err(error) = result {
+            tracing::warn!(%error, "the engine did not take a command");
+        }
+    }
+
+    /// Adds what was measured since the last look.
+    fn look(&self) -> MutexGuard<'_, Meters> {
+        let feedback = self.engine.feedback();
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        meters.add(&feedback, self.master);
+        for note in self.engine.notes() {
+            tracing::warn!("audio thread {note}");
+        }
+        for fault in self.engine.retired_faults() {
+            tracing::warn!(node = %fault.key.node, reason = ?fault.reason, "a node had failed");
+        }
+        meters
+    }
+
+    /// A new engine, for another rate: everything is compiled again.
+    fn restart(&mut self, device: DeviceConfig) -> Result<(), PlayerError> {
+        let position = self.position();
+        let mut next = Player::start(device, self.registry.clone())?;
+        if let Some(Revision { view, dir }) = &self.revision {
+            next.follow(Some((view, dir.as_deref())));
+        }
+        if self.playing {
+            next.play(position);
+        } else {
+            next.seek(position);
+        }
+        *self = next;
+        Ok(())
+    }
+
+    fn change_device(&mut self, device: &DeviceConfig) -> Result<(), PlayerError> {
+        if device.sample_rate != self.device.sample_rate {
+            return self.restart(device.clone());
+        }
+        self.engine.open_device(device.clone())?;
+        self.device = device.clone();
+        Ok(())
+    }
+}
+
+impl Meters {
+    fn add(&mut self, feedback: &Feedback, master: Option<ChannelId>) {
+        self.load = feedback.load;
+        self.xruns = feedback.xruns;
+        for (kind, level) in &feedback.levels {
+            let Some(channel) = channel_of(*kind).or(master) else { continue };
+            let held = self.levels.entry(channel).or_default();
+            for side in 0..2 {
+                held.peak[side] = held.peak[side].max(level.peak[side]);
+            }
+            held.rms = level.rms;
+        }
+        for fault in &feedback.faults {
+            let reason = if fault.panicked { "it panicked" } else { "its output was not finite" };
+            let (_, count) = self.faults.entry(fault.node.entity).or_insert((reason.to_owned(), 0));
+            *count += 1;
+        }
+    }
+}
+
+impl Playback for Player {
+    fn state(&self) -> EngineState {
+        match self.engine.device() {
+            Some(device) if device.lost.is_some() => EngineState::Recovering,
+            _ => EngineState::Running,
+        }
+    }
+
+    fn follow(&mut self, revision: Option<(&View, Option<&Path>)>) {
+        let Some((view, dir)) = revision else {
+            // Nothing is open: nothing moves. The graph goes with the next one.
+            self.halt(false);
+            self.told(self.engine.panic());
+            self.revision = None;
+            return;
+        };
+        let source = Stored::new(view.clone());
+        let channels = source.active_arrangement().map(|id| source.referring::<Channel>(id));
+        let master = channels
+            .into_iter()
+            .flatten()
+            .find(|channel| channel.channel_kind == ChannelKind::Master);
+        self.master = master.map(|channel| channel.id);
+        let revision = Revision { view: view.clone(), dir: dir.map(Path::to_owned) };
+        self.deriver.show(revision.clone());
+        self.revision = Some(revision);
+    }
+
+    fn position(&self) -> Flicks {
+        Flicks::of_frame(self.engine.song_frame(), self.engine.sample_rate())
+    }
+
+    fn play(&mut self, from: Flicks) {
+        let start = Start { from: Some(self.frame(from)), ..Start::default() };
+        self.told(self.engine.play(start));
+        self.playing = true;
+    }
+
+    fn halt(&mut self, keep_tails: bool) {
+        let halted = if keep_tails { self.engine.pause() } else { self.engine.stop() };
+        self.told(halted);
+        self.playing = false;
+    }
+
+    fn seek(&mut self, to: Flicks) {
+        self.told(self.engine.seek(self.frame(to)));
+    }
+
+    fn set_loop(&mut self, range: Option<(Flicks, Flicks)>) {
+        let range = range.and_then(|(start, end)| Range::new(self.frame(start), self.frame(end)));
+        self.told(self.engine.set_loop(range));
+    }
+
+    fn set_metronome(&mut self, enabled: bool, gain_db: f64) {
+        let gain = pulse_engine::dsp::decibel::db_to_gain(gain_db.clamp(-144.0, 24.0));
+        self.told(self.engine.set_metronome(enabled, gain as f32));
+    }
+
+    fn panic(&mut self) {
+        self.told(self.engine.panic());
+    }
+
+    fn hold(&mut self, parameter: &EngineParam, value: Option<f64>) {
+        self.told(match value {
+            Some(value) => self.engine.set_param(parameter.node, &parameter.name, value),
+            None => self.engine.release_param(parameter.node, &parameter.name),
+        });
+    }
+
+    fn note(&mut self, track: TrackId, channel: u8, pitch: u8, velocity: u16) {
+        let players = self.deriver.playing().players.get(&track).cloned().unwrap_or_default();
+        let (key, level) = (pitch & 127, f32::from(velocity) / 65_535.0);
+        let body = if velocity == 0 {
+            EventBody::NoteOff { channel, key, velocity: 0.5 }
+        } else {
+            EventBody::NoteOn { channel, key, pitch: f64::from(key), velocity: level }
+        };
+        for node in players {
+            self.told(self.engine.send_event(node, midir::live_id(channel, key), body));
+        }
+    }
+
+    fn levels(&self, channels: &[ChannelId]) -> Vec<ChannelLevel> {
+        let meters = self.look();
+        let wanted = |id: &&ChannelId| channels.is_empty() || channels.contains(id);
+        let found = meters.levels.keys().filter(wanted).map(|channel| {
+            let level = meters.levels[channel];
+            let peak = level.peak.map(f64::from).to_vec();
+            ChannelLevel { channel: *channel, peak, rms: level.rms.to_vec() }
+        });
+        found.collect()
+    }
+
+    fn reset_levels(&mut self, channels: &[ChannelId]) {
+        let mut meters = self.look();
+        meters.levels.retain(|id, _| !channels.is_empty() && !channels.contains(id));
+    }
+
+    fn load(&self) -> Load {
+        let meters = self.look();
+        let fault = |(node, (reason, count)): (&AnyId, &(String, u64))| NodeFault {
+            node: *node,
+            reason: reason.clone(),
+            count: *count,
+        };
+        Load {
+            mean: f64::from(meters.load.mean),
+            peak: f64::from(meters.load.peak),
+            xruns: meters.xruns.saturating_sub(meters.forgotten),
+            nodes: self.engine.nodes() as u64,
+            faults: meters.faults.iter().map(fault).collect(),
+            latency_frames: self.engine.latency(),
+        }
+    }
+
+    /// Nodes are not timed one by one.
+    fn node_loads(&self) -> Vec<NodeLoad> {
+        Vec::new()
+    }
+
+    fn reset_counters(&mut self) {
+        let mut meters = self.look();
+        meters.forgotten = meters.xruns;
+        meters.faults.clear();
+    }
+
+    fn config(&self) -> AudioConfig {
+        let state = self.engine.device();
+        let block = self.device.buffer_frames.unwrap_or(DEFAULT_BLOCK);
+        let rate = self.engine.sample_rate();
+        let frames = f64::from(block) + f64::from(self.engine.latency());
+        AudioConfig {
+            host: state.as_ref().map_or(self.device.host, |state| state.playing).name().into(),
+            device: state.map(|state| state.name),
+            rate,
+            block,
+            inputs: 0,
+            outputs: self.device.channels,
+            latency_ms: frames * 1_000.0 / f64::from(rate),
+            running: true,
+            xruns: self.load().xruns,
+        }
+    }
+
+    fn devices(&self) -> (Vec<AudioDevice>, Vec<MidiPort>) {
+        let state = self.engine.device();
+        let audio = Engine::devices().into_iter().map(|entry| AudioDevice {
+            id: format!("{}:{}", entry.host.name(), entry.name),
+            active: state
+                .as_ref()
+                .is_some_and(|state| state.playing == entry.host && state.name == entry.name),
+            name: entry.name,
+            host: entry.host.name().to_owned(),
+            inputs: 0,
+            outputs: entry.channels,
+            rates: RATES
+                .into_iter()
+                .filter(|rate| entry.rates.is_none_or(|(low, high)| (low..=high).contains(rate)))
+                .collect(),
+            block_min: None,
+            block_max: None,
+            default: entry.default,
+        });
+        let ports = midir::ports().unwrap_or_default();
+        let port =
+            |name: String, input: bool| MidiPort { id: name.clone(), name, input, active: false };
+        let inputs = ports.inputs.into_iter().map(|name| port(name, true));
+        let outputs = ports.outputs.into_iter().map(|name| port(name, false));
+        (audio.collect(), inputs.chain(outputs).collect())
+    }
+
+    fn configure(&mut self, wanted: &Wanted) -> Option<String> {
+        let device = match device_of(wanted, &self.device) {
+            Ok(device) => device,
+            Err(reason) => return Some(reason),
+        };
+        let error = self.change_device(&device).err()?;
+        let null = DeviceConfig { host: Host::Null, name: None, ..self.device.clone() };
+        if let Err(error) = self.change_device(&null) {
+            tracing::error!(%error, "not even the null device plays");
+        }
+        Some(error.to_string())
+    }
+
+    /// Ports can be listed; playing tracks from them is not wired up.
+    fn set_midi(&mut self, ports: &[String], _active: bool) -> Result<(), String> {
+        ports.first().map_or(Ok(()), |port| Err(port.clone()))
+    }
+}
