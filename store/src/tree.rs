@@ -215,7 +215,7 @@ impl TreeStore {
     }
 
     pub fn cached_nodes(&self) -> usize {
-        self.cache.len()
+        self.cache.count()
     }
 
     /// Forgets every cached node, so that reads see what the source holds: for `fsck`.

@@ -109,7 +109,7 @@ impl Points {
 
     fn take(&mut self, range: &MomentRange) -> Vec<AutomationPoint> {
         let taken = self.within(range);
-        taken.iter().for_each(|point| drop(self.now.remove(&point.at)));
+        self.now.retain(|at, _| !(range.start..range.end).contains(at));
         taken
     }
 
@@ -404,7 +404,7 @@ fn thin(edit: &mut Edit<'_, '_>, payload: &Thin) -> Reply {
         None => points.now.values().cloned().collect(),
     };
     let removed = curve::needless(&all, payload.tolerance);
-    removed.iter().for_each(|at| drop(points.now.remove(at)));
+    points.now.retain(|at, _| !removed.contains(at));
     points.store(edit)?;
     reply(Thinned { removed: removed.len() as u64 })
 }

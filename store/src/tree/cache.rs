@@ -80,7 +80,7 @@ impl NodeCache {
     }
 
     /// How many nodes lie in memory; one that lies in both generations counts once.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         let generations = read(&self.generations);
         let Generations { young, old, .. } = &*generations;
         young.len() + old.keys().filter(|hash| !young.contains_key(*hash)).count()
