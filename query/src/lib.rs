@@ -24,3 +24,7 @@ pub mod timeline;
 pub mod render;
 
 pub mod view;
+
+pub mod memo;
+
+pub mod host;

@@ -93,7 +93,7 @@ impl Bars {
         for column in (0..self.columns).step_by(self.per_bar) {
             let bar = self.first + (column / self.per_bar) as i64 * self.bars_each;
             let position = self.signatures.position_at(self.signatures.bar_start(bar)).to_string();
-            let name = position.split(':').next().unwrap_or_default();
+            let name = position.split(['.', ':']).next().unwrap_or_default();
             // A number needs room, and a column of air behind it.
             if ruler.chars().count() <= column && (bar - self.first) % self.stride() == 0 {
                 ruler.push_str(&" ".repeat(column - ruler.chars().count()));

@@ -1,0 +1,403 @@
+//! The incremental host: the one owner of the database that derives what
+//! clients and the engine need from the project.
+//!
+//! It is told what an edit changed, gives new labels to what that concerns, and
+//! derives when somebody asks. Results are shared; nothing outside ever sees the
+//! database, so that nothing outside can hold up an edit. It can be thrown away
+//! at any time, and throws its database away itself when too much of it stands
+//! for what is gone.
+
+mod db;
+mod labels;
+#[cfg(test)]
+mod tests;
+mod touch;
+mod views;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use pulse_engine::registry::Registry;
+use pulse_schemas::{
+    entity::AnyEntity,
+    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, ParamSlice},
+    hash::Hash,
+    id::{ArrangementId, ChannelId, EntityKind, TrackId},
+};
+use pulse_store::{
+    changes::{Change, Changes},
+    diff,
+    tree::TreeError,
+    view::{ReadError, View},
+};
+use salsa::{Durability, Setter};
+
+use self::{
+    db::{Database, Db, ProjectIn, World},
+    labels::Labels,
+    touch::Touch,
+};
+use crate::{
+    ambient::Ambient,
+    cohort::{Cohorts, Gesture},
+    memo::{Memo, MemoStats},
+    routing::{Routing, RoutingCycle},
+    source::SourceExt,
+    stored::Stored,
+    view::ViewError,
+};
+
+/// Bytes of derived content that the memo keeps, about.
+const MEMO: usize = 64 << 20;
+
+/// Inputs of entities that are gone, until the database is made anew.
+const GARBAGE: usize = 4_096;
+
+/// Why something could not be derived.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    View(#[from] ViewError),
+}
+
+impl From<TreeError> for HostError {
+    fn from(error: TreeError) -> HostError {
+        HostError::Read(error.into())
+    }
+}
+
+/// What ran and what was only proved to be right still, by query.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    pub executed: BTreeMap<String, u64>,
+    pub validated: BTreeMap<String, u64>,
+}
+
+#[derive(Default)]
+struct Seen {
+    executed: Vec<salsa::DatabaseKeyIndex>,
+    validated: Vec<salsa::DatabaseKeyIndex>,
+}
+
+pub struct Host {
+    db: Database,
+    /// Set while somebody counts.
+    seen: Arc<Mutex<Option<Seen>>>,
+    dead: BTreeSet<Touch>,
+    rebuilt: u64,
+    garbage: usize,
+}
+
+impl Host {
+    pub fn new(view: View, registry: Arc<Registry>) -> Host {
+        let labels = Labels::default();
+        let world = World { view, registry, ambient: Ambient::default(), labels };
+        let seen = Arc::default();
+        let db = database(world, Arc::new(Memo::new(MEMO)), &seen);
+        Host { db, seen, dead: BTreeSet::new(), rebuilt: 0, garbage: GARBAGE }
+    }
+
+    /// Inputs of entities that are gone, until the database is made anew.
+    pub fn with_garbage(mut self, inputs: usize) -> Host {
+        self.garbage = inputs;
+        self
+    }
+
+    /// The root of the revision that is derived from.
+    pub fn root(&self) -> Hash {
+        self.db.world.view.root()
+    }
+
+    pub fn ambient(&self) -> &Ambient {
+        &self.db.world.ambient
+    }
+
+    /// Takes in a transaction. `changes` lead from the present revision to `view`.
+    pub fn apply(&mut self, changes: &Changes, view: View) {
+        self.take(&changes.list, view);
+    }
+
+    /// Goes to any revision of the project, at the cost of what differs.
+    pub fn move_to(&mut self, view: View) -> Result<(), HostError> {
+        if view.root() != self.root() {
+            let changes = diff::changes(&self.db.world.view, &view)?;
+            self.take(&changes, view);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, changes: &[Change], view: View) {
+        let (from, to) = (self.root(), view.root());
+        if from == to {
+            return;
+        }
+        let before = Stored::new(self.db.world.view.clone());
+        let after = Stored::new(view.clone());
+        let registry = Arc::clone(&self.db.world.registry);
+        let mut touched = BTreeSet::new();
+        for change in changes {
+            touched.extend(touch::of_change(&before, &after, &registry, change));
+            self.note_death(change);
+        }
+        // What cannot be told apart because a record cannot be read is read
+        // again by whoever derives from it, and refused there.
+        self.db.world.view = view;
+        for touch in touched {
+            if self.db.world.labels.move_on(touch, from, to) {
+                self.set(touch);
+            }
+        }
+        self.gestures(changes);
+        if self.dead.len() > self.garbage {
+            self.rebuild();
+        }
+    }
+
+    fn note_death(&mut self, change: &Change) {
+        let touch = match change.key.kind {
+            EntityKind::Track => Touch::Track(TrackId(change.key.id)),
+            EntityKind::Channel => Touch::Strip(ChannelId(change.key.id)),
+            EntityKind::Clip => Touch::Clip(pulse_schemas::id::ClipId(change.key.id)),
+            _ => return,
+        };
+        match change.after {
+            None => self.dead.insert(touch),
+            Some(_) => self.dead.remove(&touch),
+        };
+    }
+
+    /// Puts a label into its input, where there is one that has another.
+    fn set(&mut self, touch: Touch) {
+        let label = self.db.world.labels.of(touch);
+        let (medium, low) = (Durability::MEDIUM, Durability::LOW);
+        let arrangement =
+            |host: &Host, id: ArrangementId| host.db.inputs().arrangements.get(&id).copied();
+        let channel = |host: &Host, id: ChannelId| host.db.inputs().channels.get(&id).copied();
+        macro_rules! put {
+            ($input:expr, $read:ident, $write:ident, $durability:expr) => {
+                if let Some(input) = $input
+                    && input.$read(&self.db) != label
+                {
+                    input.$write(&mut self.db).with_durability($durability).to(label);
+                }
+            };
+        }
+        match touch {
+            Touch::Tracks(id) => put!(arrangement(self, id), tracks, set_tracks, medium),
+            Touch::Routing(id) => put!(arrangement(self, id), routing, set_routing, medium),
+            Touch::Audible(id) => put!(arrangement(self, id), audible, set_audible, low),
+            Touch::Automation(id) => put!(arrangement(self, id), automation, set_automation, low),
+            Touch::Timeline(id) => put!(arrangement(self, id), timeline, set_timeline, medium),
+            Touch::Track(id) => {
+                let track = self.db.inputs().tracks.get(&id).copied();
+                put!(track, content, set_content, low);
+            }
+            Touch::Structure(id) => put!(channel(self, id), structure, set_structure, medium),
+            Touch::Strip(id) => put!(channel(self, id), strip, set_strip, low),
+            Touch::Links => put!(Some(ProjectIn::get(&self.db)), links, set_links, medium),
+            Touch::Project => self.set_project(label),
+            // Read beside the database, by their labels.
+            Touch::Clip(_) | Touch::Media => {}
+        }
+    }
+
+    fn set_project(&mut self, label: u64) {
+        let input = ProjectIn::get(&self.db);
+        let project = Stored::new(self.db.world.view.clone()).project();
+        let rate = project.map_or(48_000, |project| project.sample_rate);
+        if input.label(&self.db) != label {
+            input.set_label(&mut self.db).with_durability(Durability::MEDIUM).to(label);
+        }
+        if input.sample_rate(&self.db) != rate {
+            input.set_sample_rate(&mut self.db).with_durability(Durability::MEDIUM).to(rate);
+        }
+    }
+
+    /// Keeps the tracks that decide about cohorts.
+    fn gestures(&mut self, changes: &[Change]) {
+        let known: Vec<_> =
+            self.db.inputs().arrangements.iter().map(|(id, input)| (*id, *input)).collect();
+        for (id, input) in known {
+            let old = input.gestures(&self.db);
+            let mut new = None;
+            for change in changes.iter().filter(|change| change.key.kind == EntityKind::Track) {
+                let track = TrackId(change.key.id);
+                let gesture = match &change.after {
+                    Some(AnyEntity::Track(track)) if track.arrangement == id => {
+                        Some(Gesture::of(track)).filter(Gesture::matters)
+                    }
+                    _ => None,
+                };
+                if old.get(&track) != gesture.as_ref() {
+                    let new = new.get_or_insert_with(|| (*old).clone());
+                    match gesture {
+                        Some(gesture) => new.insert(track, gesture),
+                        None => new.remove(&track),
+                    };
+                }
+            }
+            if let Some(new) = new {
+                input.set_gestures(&mut self.db).with_durability(Durability::LOW).to(Arc::new(new));
+            }
+        }
+    }
+
+    /// Takes in what stands in no project. What did not change costs nothing.
+    pub fn set_ambient(&mut self, ambient: Ambient) {
+        let old = std::mem::replace(&mut self.db.world.ambient, ambient);
+        let new = self.db.world.ambient.clone();
+        if old.seeds != new.seeds {
+            let seeds = Arc::new(new.seeds);
+            let known: Vec<_> = self.db.inputs().arrangements.values().copied().collect();
+            for input in known {
+                let seeds = Arc::clone(&seeds);
+                input.set_seeds(&mut self.db).with_durability(Durability::LOW).to(seeds);
+            }
+        }
+        if old.media != new.media {
+            self.db.world.labels.forget_former();
+            let source = Stored::new(self.db.world.view.clone());
+            let mut touched = BTreeSet::new();
+            let all = old.media.keys().chain(new.media.keys());
+            for media in all.filter(|media| old.media.get(media) != new.media.get(media)) {
+                touch::media_users(&source, media.any(), &mut touched);
+            }
+            for touch in touched {
+                self.db.world.labels.renew(touch);
+                self.set(touch);
+            }
+        }
+    }
+
+    /// Makes the database anew; what was derived stays known by its labels, as
+    /// far as those of the present revision go.
+    pub fn rebuild(&mut self) {
+        let view = self.db.world.view.clone();
+        let registry = Arc::clone(&self.db.world.registry);
+        let ambient = self.db.world.ambient.clone();
+        let mut labels = std::mem::take(&mut self.db.world.labels);
+        labels.restart();
+        let world = World { view, registry, ambient, labels };
+        self.db = database(world, Arc::clone(&self.db.memo), &self.seen);
+        self.dead.clear();
+        self.rebuilt += 1;
+    }
+
+    /// How often the database was made anew.
+    pub fn rebuilt(&self) -> u64 {
+        self.rebuilt
+    }
+
+    /// Inputs and labels that are held.
+    pub fn size(&self) -> usize {
+        self.db.inputs().held() + self.db.world.labels.held()
+    }
+
+    pub fn memo(&self) -> MemoStats {
+        self.db.memo.stats()
+    }
+
+    /// Counts what runs while `work` does.
+    pub fn count<T>(&mut self, work: impl FnOnce(&mut Host) -> T) -> (T, Counts) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Seen::default());
+        let result = work(self);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut counts = Counts::default();
+        let name = |key: &salsa::DatabaseKeyIndex| {
+            use salsa::Database as _;
+            self.db.ingredient_debug_name(key.ingredient_index()).into_owned()
+        };
+        let Seen { executed, validated } = seen.unwrap_or_default();
+        for key in &executed {
+            *counts.executed.entry(name(key)).or_default() += 1;
+        }
+        for key in &validated {
+            *counts.validated.entry(name(key)).or_default() += 1;
+        }
+        (result, counts)
+    }
+}
+
+/// Derivations for the engine.
+impl Host {
+    pub fn routing(&self, id: ArrangementId) -> Result<Arc<Routing>, HostError> {
+        let routing = db::routes(&self.db, db::arrangement_in(&self.db, id));
+        self.checked(routing)
+    }
+
+    /// The loop that keeps an arrangement from playing, if there is one.
+    pub fn cycle(&self, id: ArrangementId) -> Result<Option<RoutingCycle>, HostError> {
+        Ok(self.routing(id)?.check().err())
+    }
+
+    /// The graph of the whole mix, with everything ahead of time; an equal one
+    /// is the same `Arc` as before.
+    pub fn graph(&self, id: ArrangementId) -> Result<Option<Arc<GraphSpec>>, HostError> {
+        let graph = db::graph(&self.db, db::arrangement_in(&self.db, id));
+        self.checked(graph)
+    }
+
+    pub fn cohorts(&self, id: ArrangementId) -> Result<Arc<Cohorts>, HostError> {
+        let cohorts = db::cohorts(&self.db, db::arrangement_in(&self.db, id));
+        self.checked(cohorts)
+    }
+
+    /// Frames that the mix is behind the clock.
+    pub fn latency(&self, id: ArrangementId) -> Result<Option<u32>, HostError> {
+        let latency = db::latency(&self.db, db::arrangement_in(&self.db, id));
+        self.checked(latency.map(|known| known.mix))
+    }
+
+    pub fn params(
+        &self,
+        id: ArrangementId,
+        channel: ChannelId,
+    ) -> Result<Arc<ParamSlice>, HostError> {
+        let arrangement = db::arrangement_in(&self.db, id);
+        let params = db::params(&self.db, arrangement, db::channel_in(&self.db, channel));
+        self.checked(params)
+    }
+
+    pub fn events(&self, id: ArrangementId, track: TrackId) -> Result<Arc<EventSlice>, HostError> {
+        let arrangement = db::arrangement_in(&self.db, id);
+        let events = db::events(&self.db, arrangement, db::track_in(&self.db, track));
+        self.checked(events)
+    }
+
+    pub fn clips(&self, id: ArrangementId, track: TrackId) -> Result<Arc<ClipSlice>, HostError> {
+        let arrangement = db::arrangement_in(&self.db, id);
+        let clips = db::clips(&self.db, arrangement, db::track_in(&self.db, track));
+        self.checked(clips)
+    }
+
+    pub fn automation(&self, id: ArrangementId) -> Result<Arc<AutomationSlice>, HostError> {
+        let automation = db::automation(&self.db, db::arrangement_in(&self.db, id));
+        self.checked(automation)
+    }
+
+    /// A result, unless something of the project could not be read for it.
+    fn checked<T>(&self, value: T) -> Result<T, HostError> {
+        let failure = self.db.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
+        failure.map_or(Ok(value), |error| Err(error.into()))
+    }
+}
+
+fn database(world: World, memo: Arc<Memo>, seen: &Arc<Mutex<Option<Seen>>>) -> Database {
+    let seen = Arc::clone(seen);
+    let on_event = move |event: salsa::Event| {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(seen) = seen.as_mut() else { return };
+        match event.kind {
+            salsa::EventKind::WillExecute { database_key } => seen.executed.push(database_key),
+            salsa::EventKind::DidValidateMemoizedValue { database_key } => {
+                seen.validated.push(database_key);
+            }
+            _ => {}
+        }
+    };
+    Database::new(world, memo, Some(Box::new(on_event)))
+}

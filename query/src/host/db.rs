@@ -1,0 +1,489 @@
+//! The salsa database: labels as inputs, derivations as queries.
+//!
+//! A query first reads the labels of what it depends on, then the revision
+//! itself, which salsa does not see. What is asked for per owner has an input
+//! per owner; what is asked for per arrangement reads labels of the arrangement,
+//! never a thousand inputs. Structure is of medium durability and the rest of
+//! low, so that an edit of a clip proves nothing about the graph again.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use pulse_engine::registry::Registry;
+use pulse_schemas::{
+    entity::{Channel, Track},
+    graph::{ClipSlice, EventSlice, GraphSpec, ParamSlice},
+    id::{AnyId, ArrangementId, ChannelId, TrackId},
+    time::TempoMap,
+};
+use pulse_store::view::{ReadError, View};
+use salsa::Durability;
+
+use super::{labels::Labels, touch::Touch};
+use crate::{
+    ambient::Ambient,
+    chain::{self, Chain, frozen_key, lane_key},
+    cohort::{self, Cohorts, Gesture, Seeds},
+    content::{self, Audible},
+    graph::{Scope, join, side_inputs},
+    memo::{Memo, MemoKey},
+    routing::{Routing, routing},
+    source::SourceExt,
+    stored::Stored,
+    view::{
+        Ctx, Row,
+        arrangement::{self, Place, TrackPart},
+        mixer,
+        routing::Latencies,
+        scratch,
+    },
+};
+
+#[salsa::input]
+pub struct ArrangementIn {
+    #[returns(copy)]
+    pub id: ArrangementId,
+    #[returns(copy)]
+    pub tracks: u64,
+    #[returns(copy)]
+    pub routing: u64,
+    #[returns(copy)]
+    pub audible: u64,
+    #[returns(copy)]
+    pub automation: u64,
+    #[returns(copy)]
+    pub timeline: u64,
+    #[returns(clone)]
+    pub gestures: Arc<BTreeMap<TrackId, Gesture>>,
+    #[returns(clone)]
+    pub seeds: Arc<Seeds>,
+}
+
+#[salsa::input]
+pub struct TrackIn {
+    #[returns(copy)]
+    pub id: TrackId,
+    #[returns(copy)]
+    pub content: u64,
+}
+
+#[salsa::input]
+pub struct ChannelIn {
+    #[returns(copy)]
+    pub id: ChannelId,
+    #[returns(copy)]
+    pub structure: u64,
+    #[returns(copy)]
+    pub strip: u64,
+}
+
+#[salsa::input(singleton)]
+pub struct ProjectIn {
+    #[returns(copy)]
+    pub label: u64,
+    #[returns(copy)]
+    pub links: u64,
+    #[returns(copy)]
+    pub sample_rate: u32,
+}
+
+/// What queries read behind their labels.
+pub struct World {
+    pub view: View,
+    pub registry: Arc<Registry>,
+    pub ambient: Ambient,
+    pub labels: Labels,
+}
+
+/// Inputs that exist, by what they stand for.
+#[derive(Default)]
+pub struct Inputs {
+    pub arrangements: BTreeMap<ArrangementId, ArrangementIn>,
+    pub tracks: BTreeMap<TrackId, TrackIn>,
+    pub channels: BTreeMap<ChannelId, ChannelIn>,
+}
+
+impl Inputs {
+    pub fn held(&self) -> usize {
+        self.arrangements.len() + self.tracks.len() + self.channels.len()
+    }
+}
+
+#[salsa::db]
+pub trait Db: salsa::Database {
+    fn world(&self) -> &World;
+    fn memo(&self) -> &Memo;
+    fn inputs(&self) -> MutexGuard<'_, Inputs>;
+    /// Notes that something could not be read.
+    fn fail(&self, error: ReadError);
+}
+
+#[salsa::db]
+pub struct Database {
+    storage: salsa::Storage<Self>,
+    pub world: World,
+    pub memo: Arc<Memo>,
+    pub inputs: Mutex<Inputs>,
+    pub failure: Mutex<Option<ReadError>>,
+}
+
+pub type OnEvent = Box<dyn Fn(salsa::Event) + Send + Sync>;
+
+impl Database {
+    pub fn new(world: World, memo: Arc<Memo>, on_event: Option<OnEvent>) -> Database {
+        let storage = salsa::Storage::new(on_event);
+        let (inputs, failure) = (Mutex::default(), Mutex::default());
+        let db = Database { storage, world, memo, inputs, failure };
+        let rate = Stored::new(db.world.view.clone()).project();
+        let (label, links) = (db.world.labels.of(Touch::Project), db.world.labels.of(Touch::Links));
+        let _singleton =
+            ProjectIn::builder(label, links, rate.map_or(48_000, |project| project.sample_rate))
+                .durability(Durability::MEDIUM)
+                .new(&db);
+        db
+    }
+}
+
+#[salsa::db]
+impl salsa::Database for Database {}
+
+#[salsa::db]
+impl Db for Database {
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    fn inputs(&self) -> MutexGuard<'_, Inputs> {
+        self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn fail(&self, error: ReadError) {
+        let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.get_or_insert(error);
+    }
+}
+
+/// Reads the present revision; what can't be read is noted.
+pub fn read<T>(db: &dyn Db, derive: impl FnOnce(&Ctx<'_>) -> T) -> T {
+    let world = db.world();
+    let source = Stored::new(world.view.clone());
+    let ctx = Ctx { source: &source, registry: &world.registry, ambient: &world.ambient };
+    let value = derive(&ctx);
+    if let Err(error) = source.check() {
+        db.fail(error);
+    }
+    value
+}
+
+/// Like [`read`], by way of the memo: content that was seen before is known.
+fn recall<T: Send + Sync + 'static>(
+    db: &dyn Db,
+    query: &'static str,
+    subject: impl Into<AnyId>,
+    labels: &[u64],
+    derive: impl FnOnce(&Ctx<'_>) -> (T, usize),
+) -> Arc<T> {
+    let key = MemoKey { query, revision: 1, subject: subject.into(), labels: labels.to_vec() };
+    let derived = db.memo().get(key, || Ok::<_, std::convert::Infallible>(read(db, derive)));
+    match derived {
+        Ok(value) => value,
+        Err(never) => match never {},
+    }
+}
+
+pub fn arrangement_in(db: &dyn Db, id: ArrangementId) -> ArrangementIn {
+    if let Some(known) = db.inputs().arrangements.get(&id) {
+        return *known;
+    }
+    let labels = &db.world().labels;
+    let gestures = read(db, |ctx| cohort::gestures(ctx.source, id));
+    let made = ArrangementIn::builder(
+        id,
+        labels.of(Touch::Tracks(id)),
+        labels.of(Touch::Routing(id)),
+        labels.of(Touch::Audible(id)),
+        labels.of(Touch::Automation(id)),
+        labels.of(Touch::Timeline(id)),
+        Arc::new(gestures),
+        Arc::new(db.world().ambient.seeds.clone()),
+    )
+    .durability(Durability::LOW)
+    .id_durability(Durability::NEVER_CHANGE)
+    .tracks_durability(Durability::MEDIUM)
+    .routing_durability(Durability::MEDIUM)
+    .timeline_durability(Durability::MEDIUM)
+    .new(db);
+    db.inputs().arrangements.insert(id, made);
+    made
+}
+
+pub fn track_in(db: &dyn Db, id: TrackId) -> TrackIn {
+    if let Some(known) = db.inputs().tracks.get(&id) {
+        return *known;
+    }
+    let made = TrackIn::builder(id, db.world().labels.of(Touch::Track(id)))
+        .durability(Durability::LOW)
+        .id_durability(Durability::NEVER_CHANGE)
+        .new(db);
+    db.inputs().tracks.insert(id, made);
+    made
+}
+
+pub fn channel_in(db: &dyn Db, id: ChannelId) -> ChannelIn {
+    if let Some(known) = db.inputs().channels.get(&id) {
+        return *known;
+    }
+    let labels = &db.world().labels;
+    let (structure, strip) = (labels.of(Touch::Structure(id)), labels.of(Touch::Strip(id)));
+    let made = ChannelIn::builder(id, structure, strip)
+        .durability(Durability::LOW)
+        .id_durability(Durability::NEVER_CHANGE)
+        .structure_durability(Durability::MEDIUM)
+        .new(db);
+    db.inputs().channels.insert(id, made);
+    made
+}
+
+/// Tempo maps do not compare; the label does it for them.
+#[derive(Clone)]
+pub struct Tempo {
+    label: u64,
+    pub map: Arc<TempoMap>,
+}
+
+impl PartialEq for Tempo {
+    fn eq(&self, other: &Tempo) -> bool {
+        self.label == other.label
+    }
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn tempo(db: &dyn Db, of: ArrangementIn) -> Tempo {
+    let (label, id) = (of.timeline(db), of.id(db));
+    let map =
+        recall(db, "tempo", id.any(), &[label], |ctx| (content::tempo_map(ctx.source, id), 1_024));
+    Tempo { label, map }
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn places(db: &dyn Db, of: ArrangementIn) -> Arc<Vec<Place>> {
+    let (label, id) = (of.tracks(db), of.id(db));
+    recall(db, "places", id.any(), &[label], |ctx| {
+        let places = arrangement::places(ctx.source, id);
+        let cost = places.len() * 32;
+        (places, cost)
+    })
+}
+
+/// The depth of every track, so that a row depends on its own alone.
+#[salsa::tracked(returns(copy))]
+pub fn depth(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> u16 {
+    let id = track.id(db);
+    let places = places(db, of);
+    places.iter().find(|place| place.track == id).map_or(0, |place| place.depth)
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn routes(db: &dyn Db, of: ArrangementIn) -> Arc<Routing> {
+    let (label, id) = (of.routing(db), of.id(db));
+    recall(db, "routing", id.any(), &[label], |ctx| {
+        let mut routing = routing(ctx.source, id);
+        for channel in &mut routing.channels {
+            *channel = super::touch::skeleton(channel);
+        }
+        let cost = routing.channels.len() * 256 + routing.routes.len() * 128;
+        (routing, cost)
+    })
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn chain_of(db: &dyn Db, of: ChannelIn) -> Option<Arc<Chain>> {
+    let (label, id) = (of.structure(db), of.id(db));
+    let chain = recall(db, "chain", id.any(), &[label], |ctx| {
+        let channel: Option<Channel> = ctx.source.get(id.0);
+        let chain = channel.map(|channel| {
+            Arc::new(chain::chain(ctx.source, ctx.registry, &super::touch::skeleton(&channel)))
+        });
+        let cost = chain.as_ref().map_or(64, |chain| 512 + chain.nodes.len() * 256);
+        (chain, cost)
+    });
+    (*chain).clone()
+}
+
+/// The graph of the whole mix; none while the routing has a loop.
+#[salsa::tracked(returns(clone))]
+pub fn graph(db: &dyn Db, of: ArrangementIn) -> Option<Arc<GraphSpec>> {
+    let routing = routes(db, of);
+    let chains: BTreeMap<ChannelId, Chain> = routing
+        .channels
+        .iter()
+        .filter_map(|channel| {
+            let chain = chain_of(db, channel_in(db, channel.id))?;
+            Some((channel.id, (*chain).clone()))
+        })
+        .collect();
+    read(db, |ctx| {
+        let side = side_inputs(ctx.source, &routing);
+        join(ctx.registry, &routing, &chains, &side, &Scope::mix()).ok().map(Arc::new)
+    })
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn latency(db: &dyn Db, of: ArrangementIn) -> Option<Arc<Latencies>> {
+    let rate = ProjectIn::get(db).sample_rate(db);
+    let spec = graph(db, of)?;
+    scratch::latencies(&db.world().registry, &spec, rate).map(Arc::new)
+}
+
+/// Which channel each node runs in: the structure that cohorts need.
+#[salsa::tracked(returns(clone))]
+pub fn node_places(
+    db: &dyn Db,
+    of: ArrangementIn,
+) -> Arc<BTreeMap<pulse_schemas::id::NodeId, ChannelId>> {
+    let (label, id) = (of.routing(db), of.id(db));
+    let routing = routes(db, of);
+    recall(db, "nodePlaces", id.any(), &[label], |ctx| {
+        let places = cohort::places(ctx.source, &routing);
+        let cost = places.len() * 48;
+        (places, cost)
+    })
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn cohorts(db: &dyn Db, of: ArrangementIn) -> Arc<Cohorts> {
+    let (gestures, seeds) = (of.gestures(db), of.seeds(db));
+    let (routing, nodes) = (routes(db, of), node_places(db, of));
+    Arc::new(cohort::assign(&routing, (*nodes).clone(), &gestures, &seeds))
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn audible(db: &dyn Db, of: ArrangementIn) -> Arc<Audible> {
+    let (label, id) = (of.audible(db), of.id(db));
+    recall(db, "audible", id.any(), &[label], |ctx| {
+        let audible = content::audible(ctx.source, id);
+        let cost = audible.0.len() * 24;
+        (audible, cost)
+    })
+}
+
+/// Whether one channel is heard: what keeps a mute of one from all the others.
+#[salsa::tracked(returns(copy))]
+pub fn heard(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> bool {
+    let id = channel.id(db);
+    audible(db, of).0.contains(&id)
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn strip(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> Option<Row> {
+    let (label, id) = (channel.strip(db), channel.id(db));
+    let heard = heard(db, of, channel);
+    let row = recall(db, "strip", id.any(), &[label, u64::from(heard)], |ctx| {
+        let channel: Option<Channel> = ctx.source.get(id.0);
+        (channel.map(|channel| mixer::channel_row(ctx, &channel, heard)), 2_048)
+    });
+    (*row).clone()
+}
+
+/// Parameter values of the engine nodes of one channel.
+#[salsa::tracked(returns(clone))]
+pub fn params(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> Arc<ParamSlice> {
+    let (label, id) = (channel.strip(db), channel.id(db));
+    let links = ProjectIn::get(db).links(db);
+    let heard = heard(db, of, channel);
+    recall(db, "params", id.any(), &[label, links, u64::from(heard)], |ctx| {
+        let found: Option<Channel> = ctx.source.get(id.0);
+        let audible = Audible(heard.then_some(id).into_iter().collect());
+        let tempo = TempoMap::repaired(&[]).0;
+        // Values of parameters have no place in time; the map is not read.
+        let ctx = content::Ctx {
+            source: ctx.source,
+            registry: ctx.registry,
+            tempo: &tempo,
+            rate: 48_000,
+        };
+        let slice = found.map(|channel| content::channel_params(&ctx, &channel, &audible));
+        (slice.unwrap_or_default(), 2_048)
+    })
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn track_rows(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Option<Arc<TrackPart>> {
+    let (label, id) = (track.content(db), track.id(db));
+    let (tempo, depth) = (tempo(db, of), depth(db, of, track));
+    let labels = [label, tempo.label, u64::from(depth)];
+    let part = recall(db, "trackRows", id.any(), &labels, |ctx| {
+        let part = arrangement::track_part(ctx, &tempo.map, Place { track: id, depth });
+        let cost = part.as_ref().map_or(64, |part| 1_024 + part.clips.len() * 1_536);
+        (part.map(Arc::new), cost)
+    });
+    (*part).clone()
+}
+
+/// Notes and controllers of one track at frames.
+#[salsa::tracked(returns(clone))]
+pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice> {
+    let (label, id) = (track.content(db), track.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    let key = [label, tempo.label, u64::from(rate)];
+    let channel = read(db, |ctx| ctx.source.channel_of(id)).map(|channel| channel.id);
+    let chain = channel.and_then(|channel| chain_of(db, channel_in(db, channel)));
+    let players = chain.as_ref().map(|chain| chain.players.clone()).unwrap_or_default();
+    let found = recall(db, "events", id.any(), &key, |ctx| {
+        let (source, registry) = (ctx.source, ctx.registry);
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
+        let track: Option<Track> = source.get(id.0);
+        let events = track.filter(|track| track.frozen.is_none());
+        let events = events.map(|track| content::track_events(&inner, &track)).unwrap_or_default();
+        let cost = 64 + events.len() * 64;
+        (events, cost)
+    });
+    let slice = players.into_iter().map(|player| (player, (*found).clone()));
+    Arc::new(EventSlice(slice.collect()))
+}
+
+/// The audio clips of one track at frames, by the node that plays them.
+#[salsa::tracked(returns(clone))]
+pub fn clips(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<ClipSlice> {
+    let (label, id) = (track.content(db), track.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    let key = [label, tempo.label, u64::from(rate)];
+    recall(db, "clips", id.any(), &key, |ctx| {
+        let (source, registry) = (ctx.source, ctx.registry);
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
+        let mut slice = ClipSlice::default();
+        let Some(track) = source.get::<Track>(id.0) else { return (slice, 64) };
+        if let Some(media) = track.frozen {
+            let clip = content::frozen_clip(&inner, &track, media);
+            slice.0.insert(frozen_key(&track), clip.into_iter().collect());
+            return (slice, 256);
+        }
+        for lane in content::sorted_lanes(source, &track) {
+            if lane.lane_kind == pulse_schemas::entity::LaneKind::Audio && !lane.mute {
+                slice.0.insert(lane_key(&lane), content::lane_clips(&inner, &lane));
+            }
+        }
+        let cost = 64 + slice.0.values().map(|clips| clips.len() * 256).sum::<usize>();
+        (slice, cost)
+    })
+}
+
+/// The automation of an arrangement at frames.
+#[salsa::tracked(returns(clone))]
+pub fn automation(db: &dyn Db, of: ArrangementIn) -> Arc<pulse_schemas::graph::AutomationSlice> {
+    let (label, id) = (of.automation(db), of.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    recall(db, "automation", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
+        let (source, registry) = (ctx.source, ctx.registry);
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
+        let slice = content::automation(&inner, id);
+        let points: usize = slice.0.values().flat_map(|params| params.values()).map(Vec::len).sum();
+        (slice, 64 + points * 48)
+    })
+}

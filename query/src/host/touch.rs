@@ -1,0 +1,400 @@
+//! Which derivations a changed entity concerns.
+//!
+//! Precise where precision pays (a fader must not reach the graph) and generous
+//! elsewhere: a touch too many costs a comparison, one too few shows something
+//! that is not so. Every rule reads both sides of a change, each in the revision
+//! that it belongs to, so that what moves touches where it was and where it is.
+
+use std::collections::BTreeSet;
+
+use pulse_engine::registry::Registry;
+use pulse_schemas::{
+    entity::{
+        AnyEntity, Channel, Clip, DspNode, EnvelopeOwner, Lane, SidechainRoute, Track, ViewMeta,
+    },
+    id::{AnyId, ArrangementId, ChannelId, ClipId, EntityId, EntityKind, LaneId, NodeId, TrackId},
+};
+use pulse_store::changes::Change;
+
+use crate::source::{Source, SourceExt};
+
+/// A part of the project with a label of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Touch {
+    /// Tracks, their nesting and order.
+    Tracks(ArrangementId),
+    /// Channels and the ways between them.
+    Routing(ArrangementId),
+    /// Mute and solo.
+    Audible(ArrangementId),
+    Automation(ArrangementId),
+    /// Tempo, signatures, keys, markers, sections.
+    Timeline(ArrangementId),
+    /// Lanes, clips, their content and their looks.
+    Track(TrackId),
+    Clip(ClipId),
+    /// What the chain of a channel is built of.
+    Structure(ChannelId),
+    /// Everything that a mixer strip shows.
+    Strip(ChannelId),
+    Media,
+    Links,
+    Project,
+}
+
+/// Collects the touches of one change.
+pub fn of_change(
+    before: &dyn Source,
+    after: &dyn Source,
+    registry: &Registry,
+    change: &Change,
+) -> BTreeSet<Touch> {
+    let mut touched = BTreeSet::new();
+    let (old, new) = (change.before.as_ref(), change.after.as_ref());
+    if let (Some(old), Some(new)) = (old, new)
+        && let Some(precise) = precisely(after, registry, old, new)
+    {
+        return precise;
+    }
+    for (source, entity) in [(before, old), (after, new)] {
+        if let Some(entity) = entity {
+            Toucher { source, touched: &mut touched }.entity(entity);
+        }
+    }
+    if change.opaque {
+        touched.insert(Touch::Project);
+    }
+    touched
+}
+
+/// The frequent edits that stay inside of one owner and one aspect.
+fn precisely(
+    source: &dyn Source,
+    registry: &Registry,
+    old: &AnyEntity,
+    new: &AnyEntity,
+) -> Option<BTreeSet<Touch>> {
+    let mut touched = BTreeSet::new();
+    // A linked parameter follows this one, wherever it is.
+    let is_source =
+        matches!(new.kind(), EntityKind::Channel | EntityKind::DspNode | EntityKind::Send);
+    if is_source && !source.referrers(EntityKind::ParameterLink, new.any_id()).is_empty() {
+        touched.insert(Touch::Links);
+    }
+    match (old, new) {
+        (AnyEntity::Channel(old), AnyEntity::Channel(new)) => {
+            if skeleton(old) != skeleton(new) || old.arrangement != new.arrangement {
+                return None;
+            }
+            touched.insert(Touch::Strip(new.id));
+            if old.mute != new.mute {
+                touched.insert(Touch::Audible(new.arrangement));
+            }
+        }
+        (AnyEntity::DspNode(old), AnyEntity::DspNode(new)) => {
+            let still = DspNode {
+                params: new.params.clone(),
+                name: new.name.clone(),
+                bypass: new.bypass,
+                state: new.state.clone(),
+                ..old.clone()
+            };
+            if still != *new {
+                return None;
+            }
+            touched.insert(Touch::Strip(new.channel));
+            if !same_layout(registry, old, new) {
+                touched.insert(Touch::Structure(new.channel));
+            }
+        }
+        (AnyEntity::Send(old), AnyEntity::Send(new)) => {
+            let still = pulse_schemas::entity::Send {
+                gain_db: new.gain_db,
+                pan: new.pan,
+                mute: new.mute,
+                order: new.order.clone(),
+                ..old.clone()
+            };
+            if still != *new {
+                return None;
+            }
+            touched.insert(Touch::Strip(new.from));
+        }
+        (AnyEntity::Track(old), AnyEntity::Track(new)) => track(source, old, new, &mut touched)?,
+        (AnyEntity::Clip(old), AnyEntity::Clip(new)) if old.lane == new.lane => {
+            let mut toucher = Toucher { source, touched: &mut touched };
+            toucher.clip(new.id);
+            toucher.automation_of_clip(new.id);
+        }
+        _ => return None,
+    }
+    Some(touched)
+}
+
+fn track(
+    source: &dyn Source,
+    old: &Track,
+    new: &Track,
+    touched: &mut BTreeSet<Touch>,
+) -> Option<()> {
+    if (old.arrangement, &old.frozen) != (new.arrangement, &new.frozen) {
+        return None;
+    }
+    touched.insert(Touch::Track(new.id));
+    touched.extend(source.channel_of(new.id).map(|channel| Touch::Strip(channel.id)));
+    if (old.parent, &old.order) != (new.parent, &new.order) {
+        touched.insert(Touch::Tracks(new.arrangement));
+    }
+    let audible = |track: &Track| (track.mute, track.solo, track.solo_safe, track.parent);
+    if audible(old) != audible(new) {
+        touched.insert(Touch::Audible(new.arrangement));
+    }
+    Some(())
+}
+
+/// Whether the parameters that plans are compiled from are equal.
+fn same_layout(registry: &Registry, old: &DspNode, new: &DspNode) -> bool {
+    let kind = registry.get(&new.node_kind);
+    let mut layout = kind.iter().flat_map(|kind| kind.descriptor.params).filter(|it| it.layout);
+    layout.all(|param| old.params.get(param.id) == new.params.get(param.id))
+}
+
+/// A channel without what no route and no chain depends on.
+pub fn skeleton(channel: &Channel) -> Channel {
+    let plain = Channel::default();
+    Channel {
+        gain_db: plain.gain_db,
+        pan: plain.pan,
+        pan_law: plain.pan_law,
+        width: plain.width,
+        mute: plain.mute,
+        invert_left: plain.invert_left,
+        invert_right: plain.invert_right,
+        ..channel.clone()
+    }
+}
+
+struct Toucher<'a> {
+    source: &'a dyn Source,
+    touched: &'a mut BTreeSet<Touch>,
+}
+
+impl Toucher<'_> {
+    fn add(&mut self, touch: Touch) {
+        self.touched.insert(touch);
+    }
+
+    fn entity(&mut self, entity: &AnyEntity) {
+        match entity {
+            AnyEntity::Project(_) => self.add(Touch::Project),
+            AnyEntity::Arrangement(it) => {
+                self.add(Touch::Timeline(it.id));
+                self.add(Touch::Project);
+            }
+            AnyEntity::Section(it) => self.add(Touch::Timeline(it.arrangement)),
+            AnyEntity::Marker(it) => self.add(Touch::Timeline(it.arrangement)),
+            AnyEntity::TempoPoint(it) => self.add(Touch::Timeline(it.arrangement)),
+            AnyEntity::SignaturePoint(it) => self.add(Touch::Timeline(it.arrangement)),
+            AnyEntity::KeyPoint(it) => self.add(Touch::Timeline(it.arrangement)),
+            AnyEntity::Track(it) => self.whole_track(it),
+            AnyEntity::Lane(it) => self.lane_entity(it),
+            AnyEntity::Take(it) => self.lane(it.lane),
+            AnyEntity::Comp(it) => self.lane(it.lane),
+            AnyEntity::Clip(it) => {
+                self.add(Touch::Clip(it.id));
+                self.lane(it.lane);
+                self.automation_of_lane(it.lane);
+            }
+            AnyEntity::AudioRegion(it) => {
+                self.clip(it.clip);
+                self.add(Touch::Media);
+            }
+            AnyEntity::Note(it) => self.clip(it.clip),
+            AnyEntity::MidiEvent(it) => self.clip(it.clip),
+            AnyEntity::AutomationEnvelope(it) => self.envelope(&it.owner),
+            AnyEntity::AutomationPoint(it) => {
+                let found: Option<pulse_schemas::entity::AutomationEnvelope> =
+                    self.source.get(it.envelope.0);
+                if let Some(envelope) = found {
+                    self.envelope(&envelope.owner);
+                }
+            }
+            AnyEntity::Channel(it) => self.channel_entity(it),
+            AnyEntity::DspNode(it) => {
+                self.channel(it.channel);
+                self.routing_of_channel(it.channel);
+            }
+            AnyEntity::NodeStack(it) => self.channel(it.channel),
+            AnyEntity::Connection(it) => self.channel(it.channel),
+            AnyEntity::ModulationRoute(it) => self.node(it.from),
+            AnyEntity::Send(it) => {
+                self.channel(it.from);
+                self.routing_of_channel(it.from);
+                self.routing_of_channel(it.to);
+            }
+            AnyEntity::SidechainRoute(it) => self.sidechain(it),
+            AnyEntity::ParameterLink(_) | AnyEntity::ParameterGroup(_) => self.add(Touch::Links),
+            AnyEntity::ViewMeta(it) => self.looks(it),
+            AnyEntity::MediaItem(it) => self.media(it.id.any()),
+            AnyEntity::Kit(_) | AnyEntity::KitSlot(_) => self.add(Touch::Media),
+            AnyEntity::Variant(it) => {
+                for reference in it.references_to(EntityKind::Track) {
+                    self.add(Touch::Track(TrackId(reference)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn whole_track(&mut self, track: &Track) {
+        self.add(Touch::Track(track.id));
+        self.add(Touch::Tracks(track.arrangement));
+        self.add(Touch::Audible(track.arrangement));
+        self.add(Touch::Automation(track.arrangement));
+        if let Some(channel) = self.source.channel_of(track.id) {
+            self.channel(channel.id);
+        }
+    }
+
+    fn lane_entity(&mut self, lane: &Lane) {
+        self.add(Touch::Track(lane.track));
+        self.automation_of_track(lane.track);
+        if let Some(channel) = self.source.channel_of(lane.track) {
+            self.add(Touch::Structure(channel.id));
+        }
+    }
+
+    fn lane(&mut self, lane: LaneId) {
+        if let Some(lane) = self.source.get::<Lane>(lane.0) {
+            self.add(Touch::Track(lane.track));
+        }
+    }
+
+    fn clip(&mut self, clip: ClipId) {
+        self.add(Touch::Clip(clip));
+        if let Some(clip) = self.source.get::<Clip>(clip.0) {
+            self.lane(clip.lane);
+        }
+    }
+
+    fn automation_of_track(&mut self, track: TrackId) {
+        if let Some(track) = self.source.get::<Track>(track.0) {
+            self.add(Touch::Automation(track.arrangement));
+        }
+    }
+
+    fn automation_of_lane(&mut self, lane: LaneId) {
+        if let Some(lane) = self.source.get::<Lane>(lane.0) {
+            self.automation_of_track(lane.track);
+        }
+    }
+
+    /// A clip that moves takes its envelopes along.
+    fn automation_of_clip(&mut self, clip: ClipId) {
+        let envelopes = self.source.referrers(EntityKind::AutomationEnvelope, clip.any());
+        if !envelopes.is_empty()
+            && let Some(clip) = self.source.get::<Clip>(clip.0)
+        {
+            self.automation_of_lane(clip.lane);
+        }
+    }
+
+    fn envelope(&mut self, owner: &EnvelopeOwner) {
+        match owner {
+            EnvelopeOwner::Lane { lane } => {
+                self.lane(*lane);
+                self.automation_of_lane(*lane);
+            }
+            EnvelopeOwner::Clip { clip } => {
+                self.clip(*clip);
+                if let Some(clip) = self.source.get::<Clip>(clip.0) {
+                    self.automation_of_lane(clip.lane);
+                }
+            }
+            EnvelopeOwner::None => {}
+        }
+    }
+
+    fn channel_entity(&mut self, channel: &Channel) {
+        self.channel(channel.id);
+        self.add(Touch::Routing(channel.arrangement));
+        self.add(Touch::Audible(channel.arrangement));
+        if let Some(track) = channel.track {
+            self.add(Touch::Track(track));
+        }
+    }
+
+    fn channel(&mut self, channel: ChannelId) {
+        self.add(Touch::Structure(channel));
+        self.add(Touch::Strip(channel));
+    }
+
+    fn routing_of_channel(&mut self, channel: ChannelId) {
+        if let Some(channel) = self.source.get::<Channel>(channel.0) {
+            self.add(Touch::Routing(channel.arrangement));
+        }
+    }
+
+    fn node(&mut self, node: NodeId) {
+        if let Some(node) = self.source.get::<DspNode>(node.0) {
+            self.channel(node.channel);
+        }
+    }
+
+    fn sidechain(&mut self, route: &SidechainRoute) {
+        self.routing_of_channel(route.from);
+        if let Some(node) = self.source.get::<DspNode>(route.to.0) {
+            self.channel(node.channel);
+            self.routing_of_channel(node.channel);
+        }
+    }
+
+    fn looks(&mut self, meta: &ViewMeta) {
+        let Some(subject) = meta.subject else { return };
+        match subject.kind {
+            EntityKind::Track => {
+                self.add(Touch::Track(TrackId(subject.id)));
+                let channel = self.source.channel_of(TrackId(subject.id));
+                if let Some(channel) = channel {
+                    self.add(Touch::Strip(channel.id));
+                }
+            }
+            EntityKind::Clip => self.clip(ClipId(subject.id)),
+            EntityKind::Channel => self.add(Touch::Strip(ChannelId(subject.id))),
+            _ => {}
+        }
+    }
+
+    /// An item and every clip that plays it.
+    fn media(&mut self, media: AnyId) {
+        media_users(self.source, media, self.touched);
+    }
+}
+
+/// What shows a media item: the pool, its clips, the tracks that it stands in for.
+pub fn media_users(source: &dyn Source, media: AnyId, touched: &mut BTreeSet<Touch>) {
+    touched.insert(Touch::Media);
+    let clips: BTreeSet<EntityId> = source
+        .referrers(EntityKind::AudioRegion, media)
+        .iter()
+        .filter_map(|region| region.owner())
+        .map(|owner| owner.id)
+        .collect();
+    let mut toucher = Toucher { source, touched };
+    clips.into_iter().for_each(|clip| toucher.clip(ClipId(clip)));
+    for track in source.referrers(EntityKind::Track, media) {
+        toucher.add(Touch::Track(TrackId(track.id())));
+    }
+}
+
+/// What an entity names, by kind.
+trait ReferencesTo {
+    fn references_to(&self, kind: EntityKind) -> Vec<EntityId>;
+}
+
+impl<E: pulse_schemas::entity::Entity> ReferencesTo for E {
+    fn references_to(&self, kind: EntityKind) -> Vec<EntityId> {
+        let references = self.references().into_iter();
+        references.map(|found| found.target).filter(|id| id.kind == kind).map(|id| id.id).collect()
+    }
+}
