@@ -127,7 +127,11 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::Media(command) => media::act(session, command),
         Command::Metering(command) => metering::act(session, caller, command),
         Command::Parameter(command) => parameter::act(session, caller, command),
-        Command::Project(command) => project::act(session, caller, command),
+        Command::Project(command) => {
+            // Another project may be open afterwards.
+            session.derived = None;
+            project::act(session, caller, command)
+        }
         Command::Rendering(command) => rendering::act(session, caller, command),
         Command::Session(command) => session::act(session, command),
         Command::Transport(command) => transport::act(session, command),

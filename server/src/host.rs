@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use pulse_schemas::{
-    command::{Command, client},
+    command::{
+        Command,
+        client::{self, ViewSubscription},
+    },
     error::{ErrorBody, ErrorCode},
 };
 use serde_json::json;
@@ -17,11 +20,14 @@ use crate::{
     model::{Durable, Handler, Outcome, Published, Request},
     refusal::{Refusal, Reply},
     session::{Caller, Session},
+    subscriptions::Subscriptions,
 };
 
 /// Runs a session for the clients of a hub.
 pub struct Host {
     pub session: Session,
+    /// Views that connections watch.
+    views: Subscriptions,
     shared: Shared,
     /// Told when a client asks the server to end.
     shutdown: Arc<tokio::sync::Notify>,
@@ -29,7 +35,7 @@ pub struct Host {
 
 impl Host {
     pub fn new(session: Session, shared: Shared, shutdown: Arc<tokio::sync::Notify>) -> Host {
-        let mut host = Host { session, shared, shutdown };
+        let mut host = Host { session, views: Subscriptions::default(), shared, shutdown };
         host.note_project();
         host
     }
@@ -79,7 +85,9 @@ impl Host {
                 let text = format!("there is no subscription {}", payload.subscription);
                 Err(Refusal::new(ErrorCode::ClientSubscriptionUnknown, text))
             }
-            client::Command::Subscriptions(_) => Ok(subscriptions(client)),
+            client::Command::Subscriptions(_) => {
+                Ok(subscriptions(client, &self.views.list(client.number)))
+            }
         }
     }
 
@@ -121,7 +129,7 @@ fn subscribe(client: &Client, payload: &client::Subscribe, hub: &Hub) -> Reply {
     Ok(json!({"subscription": subscription, "position": position, "recovered": recovered}))
 }
 
-fn subscriptions(client: &Client) -> serde_json::Value {
+fn subscriptions(client: &Client, views: &[ViewSubscription]) -> serde_json::Value {
     let events: Vec<_> = client
         .subscriptions()
         .into_iter()
@@ -133,7 +141,7 @@ fn subscriptions(client: &Client) -> serde_json::Value {
             json!({"subscription": subscription, "topics": topics})
         })
         .collect();
-    json!({"events": events, "views": [], "streams": []})
+    json!({"events": events, "views": views, "streams": []})
 }
 
 fn caller(client: &Client) -> Caller {
@@ -160,6 +168,13 @@ impl Handler for Host {
             return Outcome { reply, events: vec![], durable: None };
         }
         let caller = caller(&request.client);
+        if let Command::View(command) = &request.command
+            && let Some(reply) =
+                self.views.handle(&mut self.session, &request.client, &caller, command, hub)
+        {
+            let reply = reply.map_err(|Refusal(error)| error);
+            return Outcome { reply, events: vec![], durable: None };
+        }
         let expect = request.envelope.expect_revision;
         let done = self.session.execute(&caller, &request.command, expect);
         if matches!(request.command, Command::Project(_)) {
@@ -186,12 +201,14 @@ impl Handler for Host {
     }
 
     fn left(&mut self, client: &Client, hub: &Hub) {
+        self.views.left(client.number);
         let events = self.session.let_go(&caller(client));
         publish(hub, events, Some(client));
     }
 
     fn tick(&mut self, hub: &Hub) {
         publish(hub, self.session.tick(), None);
+        self.views.tick(&mut self.session, hub);
         if self.session.has_jobs() {
             self.session.collect_jobs();
             publish(hub, std::mem::take(&mut self.session.outbox), None);

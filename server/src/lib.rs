@@ -15,6 +15,8 @@ pub mod cli;
 
 pub mod host;
 
+pub mod subscriptions;
+
 pub mod serve;
 
 pub mod ipc;

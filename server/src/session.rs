@@ -6,6 +6,7 @@
 use std::{io::Write, path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
+use pulse_query::host::Host as Derivations;
 use pulse_schemas::{
     command::{
         Command,
@@ -89,6 +90,8 @@ pub struct Session {
     pub registry: Arc<Registry>,
     pub state: SessionState,
     pub open: Option<Open>,
+    /// What follows from the open project, once somebody asked.
+    pub derived: Option<Derivations>,
     pub live: Live,
     /// When the process began to serve it.
     pub started: std::time::Instant,
@@ -122,6 +125,7 @@ impl Session {
             registry: Arc::new(Registry::standard()),
             state: SessionState::Unloaded,
             open: None,
+            derived: None,
             live: Live::default(),
             started: std::time::Instant::now(),
             outbox: Vec::new(),
@@ -365,6 +369,13 @@ impl Session {
 
     /// Notes a transaction: its event, its ticket, what follows from it.
     pub fn committed(&mut self, committed: Committed) {
+        if let Some(derived) = &mut self.derived
+            && let Some(open) = &self.open
+            && derived.root() == committed.before
+            && open.project.root() == committed.after
+        {
+            derived.apply(&committed.changes, open.project.view());
+        }
         if !committed.changes.is_empty() {
             self.outbox.push(Published {
                 domain: "project",

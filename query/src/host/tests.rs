@@ -36,6 +36,7 @@ struct Song {
     project: Project,
     host: Host,
     arrangement: ArrangementId,
+    master: ChannelId,
     tracks: Vec<TrackId>,
     channels: Vec<ChannelId>,
     nodes: Vec<NodeId>,
@@ -55,8 +56,8 @@ impl Song {
         song.build(&mut tx, tracks, clips);
         tx.commit().unwrap();
         let host = Host::new(project.view(), Arc::new(Registry::standard()));
-        let Parts { arrangement, tracks, channels, nodes, clips, notes, .. } = song;
-        Song { project, host, arrangement, tracks, channels, nodes, clips, notes }
+        let Parts { arrangement, master, tracks, channels, nodes, clips, notes, .. } = song;
+        Song { project, host, arrangement, master, tracks, channels, nodes, clips, notes }
     }
 
     fn edit(&mut self, work: impl FnOnce(&mut Tx<'_>)) -> Committed {
@@ -472,7 +473,8 @@ fn memory_stays_bounded_over_many_edits() {
     let rounds = if std::env::var_os("PULSE_SOAK").is_some() { 1_000_000 } else { 600 };
     let mut song = Song::new(3, 1);
     song.host = Host::new(song.project.view(), Arc::new(Registry::standard())).with_garbage(64);
-    let mut parts = Parts { arrangement: song.arrangement, ..Parts::default() };
+    let (arrangement, master) = (song.arrangement, song.master);
+    let mut parts = Parts { arrangement, master, ..Parts::default() };
     let mut most = 0;
     for at in 0..rounds {
         match at % 3 {

@@ -3,6 +3,7 @@
 
 use pulse_query::{
     ambient::Ambient,
+    host::{Host, HostError},
     stored::Stored,
     view::{self, Ctx, Sheet, ViewError, scratch},
 };
@@ -72,9 +73,14 @@ pub fn derive(
     }
 }
 
-/// A view of the working copy.
-fn working(session: &Session, query: &ViewQuery, window: &Window) -> Result<Sheet, Refusal> {
-    from_scratch(session, session.view()?, query, window)
+/// A view of the working copy: what was derived before is not derived again.
+fn working(session: &mut Session, query: &ViewQuery, window: &Window) -> Result<Sheet, Refusal> {
+    let (view, ambient) = (session.view()?, ambient(session));
+    let registry = std::sync::Arc::clone(&session.registry);
+    let derived = session.derived.get_or_insert_with(|| Host::new(view.clone(), registry));
+    derived.move_to(view)?;
+    derived.set_ambient(ambient);
+    Ok(derived.view(query.view, query.subject, window)?)
 }
 
 fn at(
@@ -156,6 +162,15 @@ fn diff_sheet(session: &Session, query: &ViewQuery, window: &Window) -> Result<S
     let changes: Vec<version::EntityDiff> = part(&mut reply, "changes")?;
     let (from, to) = (part(&mut reply, "from")?, part(&mut reply, "to")?);
     Ok(view::versions::diff(from, to, &changes, &counts, rows))
+}
+
+impl From<HostError> for Refusal {
+    fn from(error: HostError) -> Refusal {
+        match error {
+            HostError::Read(error) => error.into(),
+            HostError::View(error) => error.into(),
+        }
+    }
 }
 
 impl From<ViewError> for Refusal {
