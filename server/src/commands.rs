@@ -5,6 +5,8 @@
 //! One file a domain, one function a command.
 
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod desk;
 pub mod edit;
 mod looks;
