@@ -26,6 +26,7 @@ pub mod log;
 pub mod playback;
 pub mod transport;
 
+mod changed;
 pub mod clock;
 pub mod config;
 pub mod metrics;

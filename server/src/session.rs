@@ -20,14 +20,14 @@ use pulse_schemas::{
     job::Job,
 };
 use pulse_store::{
-    changes::{Change, Changes},
     project::Project,
     tx::{Committed, Ticket, TxMeta},
     view::View,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::{
+    changed::changed,
     commands::{self, edit::Edit},
     config::Config,
     live::{ControlStream, Gesture, Live},
@@ -112,6 +112,8 @@ pub struct Session {
     pub recent: Recent,
     /// Where this process takes commands, for whoever finds the project locked.
     pub socket: Option<String>,
+    /// The command that is being done, and what the history calls it.
+    pub doing: (String, String),
     /// Where time comes from; a replay puts the log's own clock here.
     pub clock: fn() -> i64,
     /// The state of the project that the playback was shown last.
@@ -138,6 +140,7 @@ impl Session {
             clients: 0,
             recent: Recent::of_user(),
             socket: None,
+            doing: Default::default(),
             clock: || crate::clock::now().0,
             shown: None,
         }
@@ -162,6 +165,7 @@ impl Session {
         self.outbox.clear();
         self.ticket = None;
         let spec = command.spec();
+        self.doing = (spec.full_name(), spec.summary());
         let reply = self.check_revision(expect_revision).and_then(|()| {
             if spec.is_edit() {
                 self.edit(caller, command)
@@ -332,6 +336,7 @@ impl Session {
             }
             command => commands::edit(&mut edit, command)?,
         };
+        self.doing.1 = tx.label().to_owned();
         let committed = tx.commit()?;
         if let Value::Object(fields) = &mut reply {
             fields.insert("edit".to_owned(), receipt(&committed));
@@ -362,6 +367,7 @@ impl Session {
             now,
         };
         let result = work(&mut edit)?;
+        self.doing.1 = tx.label().to_owned();
         let committed = tx.commit()?;
         self.committed(committed);
         Ok(result)
@@ -380,7 +386,7 @@ impl Session {
             self.outbox.push(Published {
                 domain: "project",
                 name: "changed",
-                payload: changed(&committed),
+                payload: json!(changed(&committed, &self.doing.0, &self.doing.1)),
             });
         }
         let is_conflict =
@@ -495,34 +501,6 @@ pub fn receipt(committed: &Committed) -> Value {
         "root": committed.after,
         "entry": changed.then_some(committed.seq),
     })
-}
-
-/// The event `project.changed`: every entity that is different, and between
-/// which two states.
-pub fn changed(committed: &Committed) -> Value {
-    let Changes { list, contexts } = &committed.changes;
-    json!({
-        "revision": committed.seq,
-        "base": committed.before,
-        "root": committed.after,
-        "contexts": contexts,
-        "changes": list.iter().map(change).collect::<Vec<_>>(),
-    })
-}
-
-fn change(change: &Change) -> Value {
-    let kind = match (&change.before, &change.after) {
-        (None, _) => "added",
-        (_, None) => "removed",
-        _ => "modified",
-    };
-    let mut fields = Map::new();
-    fields.insert("id".into(), json!(change.key.any_id()));
-    fields.insert("change".into(), kind.into());
-    if let Some(after) = &change.after {
-        fields.insert("entity".into(), json!(after));
-    }
-    Value::Object(fields)
 }
 
 /// Commands of one batch, each able to name what an earlier one made.

@@ -168,6 +168,11 @@ impl<'p> Tx<'p> {
         self.meta.label = label.into();
     }
 
+    /// What the history will call this.
+    pub fn label(&self) -> &str {
+        &self.meta.label
+    }
+
     /// Called on the journal's thread once the outcome is certain; must not block.
     pub fn on_durable(&mut self, call: OnDurable) {
         self.on_durable = Some(call);

@@ -47,7 +47,7 @@ fn place(ctx: &Ctx<'_>, clip: &Clip) -> Option<PlacedClip> {
         frames: u64::try_from(length).ok().filter(|frames| *frames > 0)?,
         source_start: region.source_start,
         source_frames,
-        slip: frames.length(clip.slip) as i64,
+        slip: frames.signed(clip.slip),
         repeat: clip.loop_length.map(|length| ClipLoop {
             start: frames.length(clip.loop_start),
             length: frames.length(length).max(1),
@@ -76,6 +76,14 @@ impl Frames<'_> {
     fn at(&self, after_start: Moment) -> i64 {
         let moment = self.clip.start.saturating_add(after_start);
         self.ctx.tempo.frame_of(self.clip.timebase, moment, self.ctx.rate)
+    }
+
+    /// A distance that may lead back, measured from the start of the clip.
+    fn signed(&self, distance: Moment) -> i64 {
+        match distance.0 {
+            0.. => self.length(distance) as i64,
+            back => -(self.length(Moment(back.saturating_neg())) as i64),
+        }
     }
 
     /// A length inside the content, measured from the start of the clip.
