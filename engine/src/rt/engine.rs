@@ -82,7 +82,14 @@ struct Loaded {
     spec: Hash,
 }
 
-impl Loaded {
+/// What was sent last.
+#[derive(Clone)]
+struct Current {
+    plan: Arc<Plan>,
+    material: Arc<Material>,
+}
+
+impl Current {
     /// What the project says that a parameter is.
     fn value(&self, node: NodeKey, param: &str) -> Result<f64, ParamError> {
         let at = self.plan.find(node).ok_or(ParamError::UnknownNode { node })?;
@@ -97,17 +104,23 @@ impl Loaded {
     }
 }
 
-/// Everything that only one thread at a time may touch.
-struct Control {
+/// Whoever loads: holds its lock for as long as compiling and opening media take.
+struct Loader {
     compiler: Compiler,
     sender: handoff::Sender,
+    loaded: Option<Loaded>,
+    serial: u64,
+    threads: usize,
+}
+
+/// What commands and meters need: never held for long, and locked after the
+/// loader where both are.
+struct Control {
     messages: Producer<Message>,
     feedback: feedback::Reader,
     log: log::Reader,
-    loaded: Option<Loaded>,
-    serial: u64,
+    current: Option<Current>,
     outputs: BTreeMap<u64, Arc<[OutputKind]>>,
-    threads: usize,
     last: Feedback,
     sent: u64,
     /// Where a transport act that may still be under way puts the song, and its
@@ -117,6 +130,7 @@ struct Control {
 
 /// A running engine. Dropping it stops the sound and every thread.
 pub struct Engine {
+    loader: Mutex<Loader>,
     control: Mutex<Control>,
     midi: Mutex<Option<Producer<Message>>>,
     xruns: Arc<AtomicU64>,
@@ -190,21 +204,20 @@ impl Engine {
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
+        let loader =
+            Loader { compiler, sender, loaded: None, serial: 0, threads: config.threads.max(1) };
         let control = Control {
-            compiler,
-            sender,
             messages,
             feedback: reader,
             log: log_reader,
-            loaded: None,
-            serial: 0,
+            current: None,
             outputs: BTreeMap::new(),
-            threads: config.threads.max(1),
             last: Feedback::default(),
             sent: 0,
             told: None,
         };
         let engine = Engine {
+            loader: Mutex::new(loader),
             control: Mutex::new(control),
             midi: Mutex::new(Some(midi)),
             xruns,
@@ -220,6 +233,14 @@ impl Engine {
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn loader(&self) -> MutexGuard<'_, Loader> {
+        self.loader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn current(&self) -> Result<Current, EngineError> {
+        self.control().current.clone().ok_or(EngineError::NothingLoaded)
+    }
+
     pub fn sample_rate(&self) -> u32 {
         self.rate
     }
@@ -233,31 +254,29 @@ impl Engine {
         slices: Slices,
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
-        let mut control = self.control();
+        let mut loader = self.loader();
         let hash = spec.hash();
-        match control.loaded.take() {
-            Some(loaded) if loaded.spec == hash => control.rebind(loaded, slices, media),
-            loaded => control.recompile(spec, hash, loaded, slices, media),
+        match loader.loaded.take() {
+            Some(loaded) if loaded.spec == hash => loader.rebind(self, loaded, slices, media),
+            running => loader.recompile(self, spec, hash, running, slices, media),
         }
     }
 
     /// New content for the graph that plays.
     pub fn update(&self, slices: Slices, media: &dyn MediaResolver) -> Result<(), EngineError> {
-        let mut control = self.control();
-        let loaded = control.loaded.take().ok_or(EngineError::NothingLoaded)?;
-        control.rebind(loaded, slices, media)
+        let mut loader = self.loader();
+        let loaded = loader.loaded.take().ok_or(EngineError::NothingLoaded)?;
+        loader.rebind(self, loaded, slices, media)
     }
 
     pub fn set_song(&self, song: Song) -> Result<(), EngineError> {
-        self.control().send(Parcel::Song(Arc::new(song)))
+        self.loader().send(Parcel::Song(Arc::new(song)))
     }
 
     /// Turns a knob, by the id of the parameter, in native units.
     pub fn set_param(&self, node: NodeKey, param: &str, value: f64) -> Result<(), EngineError> {
-        let mut control = self.control();
-        let loaded = control.loaded.as_ref().ok_or(EngineError::NothingLoaded)?;
-        let act = params::resolve(&loaded.plan, node, param, value)?;
-        control.act(0, act)
+        let act = params::resolve(&self.current()?.plan, node, param, value)?;
+        self.act(act)
     }
 
     pub fn set_bypass(&self, node: NodeKey, on: bool) -> Result<(), EngineError> {
@@ -272,22 +291,18 @@ impl Engine {
 
     /// Gives a parameter back to the project, after `set_param`.
     pub fn release_param(&self, node: NodeKey, param: &str) -> Result<(), EngineError> {
-        let value = {
-            let control = self.control();
-            let loaded = control.loaded.as_ref().ok_or(EngineError::NothingLoaded)?;
-            loaded.value(node, param)?
-        };
+        let value = self.current()?.value(node, param)?;
         self.set_param(node, param, value)
     }
 
     /// Frames by which the master is late.
     pub fn latency(&self) -> u32 {
-        self.control().loaded.as_ref().map_or(0, |loaded| loaded.plan.latency())
+        self.current().map_or(0, |current| current.plan.latency())
     }
 
     /// Nodes that play.
     pub fn nodes(&self) -> usize {
-        self.control().loaded.as_ref().map_or(0, |loaded| loaded.plan.nodes.len())
+        self.current().map_or(0, |current| current.plan.nodes.len())
     }
 
     /// Where the song stands, to the block; what was just told counts as done.
@@ -412,6 +427,17 @@ impl Control {
         Ok(())
     }
 
+    /// What the levels of a program will be of. Those of programs that can't
+    /// sound any more are forgotten.
+    fn announce(&mut self, serial: u64, kinds: Arc<[OutputKind]>) {
+        self.outputs.insert(serial, kinds);
+        while self.outputs.len() > handoff::CAPACITY {
+            self.outputs.pop_first();
+        }
+    }
+}
+
+impl Loader {
     /// Waits, shortly, while the audio thread is busy with earlier parcels.
     fn send(&mut self, mut parcel: Parcel) -> Result<(), EngineError> {
         let began = Instant::now();
@@ -427,6 +453,7 @@ impl Control {
 
     fn rebind(
         &mut self,
+        engine: &Engine,
         mut loaded: Loaded,
         slices: Slices,
         media: &dyn MediaResolver,
@@ -437,6 +464,7 @@ impl Control {
         } else {
             let material = loaded.material.rebind(&loaded.plan, &changed, &slices, media);
             loaded.material = Arc::new(material);
+            engine.control().current = Some(loaded.current());
             self.send(Parcel::Material(loaded.material.clone()))
         };
         loaded.slices = slices;
@@ -446,6 +474,7 @@ impl Control {
 
     fn recompile(
         &mut self,
+        engine: &Engine,
         spec: &GraphSpec,
         hash: Hash,
         running: Option<Loaded>,
@@ -470,17 +499,21 @@ impl Control {
         let kinds: Arc<[OutputKind]> = plan.outputs.iter().map(|output| output.kind).collect();
         let master = kinds.iter().position(|kind| *kind == OutputKind::Master);
         self.serial += 1;
-        self.outputs.insert(self.serial, kinds);
-        while self.outputs.len() > handoff::CAPACITY {
-            self.outputs.pop_first();
-        }
+        engine.control().announce(self.serial, kinds);
         let program = Program { serial: self.serial, executor, crew, master };
         let sent = self.send(Parcel::Program(Box::new(program)));
         self.loaded = match sent {
             Ok(()) => Some(Loaded { plan, material, slices, spec: hash }),
             Err(_) => running,
         };
+        engine.control().current = self.loaded.as_ref().map(Loaded::current);
         sent
+    }
+}
+
+impl Loaded {
+    fn current(&self) -> Current {
+        Current { plan: self.plan.clone(), material: self.material.clone() }
     }
 }
 
