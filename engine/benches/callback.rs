@@ -4,6 +4,7 @@
 //! Caveats: driven by hand, so what a device adds is missing; on a machine that
 //! does other things the far tail is the machine's.
 
+#![allow(clippy::disallowed_methods, reason = "a bench measures time")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may end")]
 
 use std::{collections::BTreeMap, time::Instant};

@@ -1,6 +1,8 @@
 //! Real devices: ALSA's null device, and with the feature `jack` a JACK server
 //! that plays to nobody, started and stopped here by its process id.
 
+#![allow(clippy::disallowed_methods, reason = "devices play in real time")]
+
 use std::time::{Duration, Instant};
 
 use pulse_engine::{

@@ -3,6 +3,8 @@
 //!
 //! A thread of its own, because closing a device waits for the device.
 
+#![allow(clippy::disallowed_methods, reason = "a device is lost by the clock on the wall")]
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,

@@ -4,6 +4,8 @@
 //! frame, notes and parameters go to their nodes with a frame and cut only
 //! those. Whatever is replaced is given back, never freed here.
 
+#![allow(clippy::disallowed_methods, reason = "load is time; it never reaches audio")]
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{

@@ -1,6 +1,8 @@
 //! The engine as the rest of the program has it: loads projects, turns knobs,
 //! presses play and reads meters, from any thread but the audio thread.
 
+#![allow(clippy::disallowed_methods, reason = "patience is time; it never reaches audio")]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -59,7 +61,7 @@ impl Config {
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error(transparent)]
-    Compile(#[from] CompileError),
+    Compile(#[from] Box<CompileError>),
     #[error(transparent)]
     Param(#[from] ParamError),
     #[error(transparent)]
@@ -182,7 +184,7 @@ impl Engine {
 
     fn assemble(config: Config) -> Result<(Engine, Box<Callback>), EngineError> {
         let rate = config.device.sample_rate;
-        let compiler = Compiler::new(config.registry, rate, config.max_block)?;
+        let compiler = Compiler::new(config.registry, rate, config.max_block).map_err(Box::new)?;
         let compiler = compiler.parallel(config.threads > 1);
         let (sender, receiver, returns) = handoff::channel();
         let (messages, queue) = RingBuffer::new(events::CAPACITY);
@@ -486,7 +488,7 @@ impl Loader {
             Err(error) => {
                 // What plays goes on playing.
                 self.loaded = running;
-                return Err(error.into());
+                return Err(Box::new(error).into());
             }
         };
         let material = Arc::new(Material::bind(&plan, &slices, media));

@@ -94,7 +94,7 @@ impl Receiver {
 }
 
 impl Returns {
-    pub fn next(&mut self) -> Option<Parcel> {
+    pub fn take(&mut self) -> Option<Parcel> {
         let parcel = self.back.pop().ok()?;
         self.under_way.fetch_sub(1, Ordering::AcqRel);
         Some(parcel)
@@ -116,7 +116,7 @@ mod tests {
         assert!(sender.send(Parcel::Empty).is_err(), "taken is not returned");
         receiver.give_back(taken);
         assert!(sender.send(Parcel::Empty).is_err(), "returned is not collected");
-        assert!(returns.next().is_some());
+        assert!(returns.take().is_some());
         assert!(sender.send(Parcel::Empty).is_ok());
     }
 }

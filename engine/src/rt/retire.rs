@@ -31,7 +31,7 @@ impl Collector {
         let (stopped, found) = (stop.clone(), faults.clone());
         let thread = std::thread::Builder::new().name("pulse-collect".into()).spawn(move || {
             while !stopped.load(Ordering::Acquire) {
-                while let Some(parcel) = returns.next() {
+                while let Some(parcel) = returns.take() {
                     free(parcel, &found);
                 }
                 std::thread::park_timeout(TURN);
