@@ -160,11 +160,10 @@ fn pause_keeps_voices_for_the_next_play() {
     let heard = hear(&mut clock, 2_000, &[64]);
     assert_eq!(heard[1_999], 1.0);
     let feedback = engine.feedback();
-    let silent = 2_000 - 240;
-    assert_eq!(
-        (feedback.mode, feedback.song_frame),
-        (Mode::Playing, feedback.clock as i64 - silent)
-    );
+    // The fade of 5 ms still moves the song, and may end a frame late.
+    let silent = feedback.clock as i64 - feedback.song_frame;
+    assert_eq!(feedback.mode, Mode::Playing);
+    assert!((1_759..=1_760).contains(&silent), "{silent}");
 }
 
 #[test]
