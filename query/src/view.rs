@@ -285,6 +285,13 @@ pub fn cut<T>(mut all: Vec<T>, window: &Window) -> Vec<T> {
     all
 }
 
+/// The rows of a window, of a list that stays whole.
+pub fn cut_slice<'a, T>(all: &'a [T], window: &Window) -> &'a [T] {
+    let first = (window.first_row.unwrap_or(0) as usize).min(all.len());
+    let count = window.rows.map_or(usize::MAX, |rows| rows as usize);
+    &all[first..first.saturating_add(count).min(all.len())]
+}
+
 /// The ticks of a window; open ends reach as far as positions go.
 pub fn span(window: &Window) -> std::ops::Range<Ticks> {
     window.from.unwrap_or(Ticks::MIN)..window.to.unwrap_or(Ticks::MAX)

@@ -316,6 +316,13 @@ pub fn chain_of(db: &dyn Db, of: ChannelIn) -> Option<Arc<Chain>> {
     (*chain).clone()
 }
 
+/// The channels as a mixer has them.
+#[salsa::tracked(returns(clone))]
+pub fn mixer_order(db: &dyn Db, of: ArrangementIn) -> Arc<Vec<ChannelId>> {
+    let (routing, places) = (routes(db, of), places(db, of));
+    Arc::new(mixer::order(&routing.channels, &places))
+}
+
 /// The graph of the whole mix; none while the routing has a loop.
 #[salsa::tracked(returns(clone))]
 pub fn graph(db: &dyn Db, of: ArrangementIn) -> Option<Arc<GraphSpec>> {

@@ -10,7 +10,7 @@ use super::{Host, HostError, db};
 use crate::{
     source::SourceExt,
     view::{
-        Sheet, ViewError, arrangement, arrangement_of, automation, clip, cohorts, cut, media,
+        Sheet, ViewError, arrangement, arrangement_of, automation, clip, cohorts, cut_slice, media,
         mixer, name, routing, scratch, subject_of, timeline, track,
     },
 };
@@ -77,14 +77,12 @@ impl Host {
 
     fn mixer_sheet(&self, id: ArrangementId, window: &Window) -> Sheet {
         let input = db::arrangement_in(&self.db, id);
-        let (routing, places) = (db::routes(&self.db, input), db::places(&self.db, input));
-        let order = mixer::order(&routing.channels, &places);
-        let count = order.len();
-        let rows = cut(order, window)
-            .into_iter()
-            .filter_map(|channel| db::strip(&self.db, input, db::channel_in(&self.db, channel)))
+        let order = db::mixer_order(&self.db, input);
+        let rows = cut_slice(&order, window)
+            .iter()
+            .filter_map(|channel| db::strip(&self.db, input, db::channel_in(&self.db, *channel)))
             .collect();
-        mixer::sheet(id, count, rows)
+        mixer::sheet(id, order.len(), rows)
     }
 
     fn routing_sheet(&self, id: ArrangementId) -> Sheet {

@@ -13,7 +13,7 @@ use pulse_schemas::{
 };
 use serde::Serialize;
 
-use super::{Ctx, Looks, Row, Sheet, cut, looks, span};
+use super::{Ctx, Looks, Row, Sheet, cut_slice, looks, span};
 use crate::{
     availability,
     content::sorted_lanes,
@@ -200,5 +200,5 @@ pub fn sheet(
 
 /// The places that a window shows.
 pub fn visible(places: &[Place], window: &Window) -> Vec<Place> {
-    cut(places.to_vec(), window)
+    cut_slice(places, window).to_vec()
 }

@@ -160,8 +160,8 @@ const BLOCK: usize = 512;
 pub fn latencies(registry: &Registry, spec: &GraphSpec, rate: u32) -> Option<Latencies> {
     let mut spec = spec.clone();
     spec.nodes.iter_mut().for_each(|node| node.cohort = Cohort::Anticipative);
-    let compiler = Compiler::new(registry.clone(), rate, BLOCK);
-    let plan = compiler.and_then(|mut compiler| compiler.compile(&spec)).ok()?;
+    let mut compiler = Compiler::new(registry.clone(), rate, BLOCK).ok()?;
+    let plan = compiler.compile(&spec).ok()?;
     let strips = plan.nodes.iter().enumerate().filter_map(|(index, node)| {
         let is_strip = node.key == pulse_schemas::graph::NodeKey::new(node.key.entity, "strip");
         let at = node.arrival + plan.class(index as u32).latency;
