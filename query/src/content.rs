@@ -12,7 +12,7 @@ mod repeat;
 
 use pulse_engine::{material::Slices, registry::Registry};
 use pulse_schemas::{
-    entity::{Channel, Lane, LaneKind, TempoPoint, Track},
+    entity::{Channel, Clip, ClipSlot, Lane, LaneKind, TempoPoint, Track},
     id::ArrangementId,
     order::OrderKey,
     time::TempoMap,
@@ -90,6 +90,12 @@ fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
     for player in chain(ctx.source, ctx.registry, channel).players {
         content.events.0.insert(player, events.clone());
     }
+}
+
+/// Whether a clip lies in a slot of the launcher: it waits to be launched and
+/// has no place on the timeline.
+pub fn waits_in_slot(source: &dyn Source, clip: &Clip) -> bool {
+    source.referring::<ClipSlot>(clip.id).iter().any(|slot| slot.clip == Some(clip.id))
 }
 
 /// The lanes of a track in order.

@@ -12,7 +12,7 @@ use pulse_schemas::{
     time::{Moment, Ticks},
 };
 
-use super::Ctx;
+use super::{Ctx, waits_in_slot};
 use crate::source::SourceExt;
 
 /// The clips that sound on a lane, by start and id. A clip whose media are not
@@ -23,6 +23,7 @@ pub fn lane_clips(ctx: &Ctx<'_>, lane: &Lane) -> Vec<PlacedClip> {
         .referring::<Clip>(lane.id)
         .iter()
         .filter(|clip| clip.lane == lane.id && clip.content == ClipContent::Audio && !clip.mute)
+        .filter(|clip| !waits_in_slot(ctx.source, clip))
         .filter_map(|clip| place(ctx, clip))
         .collect();
     placed.sort_by_key(|clip| (clip.start_frame, clip.id));

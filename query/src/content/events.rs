@@ -13,7 +13,7 @@ use pulse_schemas::{
 use super::{
     Ctx,
     repeat::{Pass, passes},
-    sorted_lanes,
+    sorted_lanes, waits_in_slot,
 };
 use crate::source::SourceExt;
 
@@ -23,7 +23,8 @@ pub fn track_events(ctx: &Ctx<'_>, track: &Track) -> Vec<SpecEvent> {
     for lane in sorted_lanes(ctx.source, track) {
         if lane.lane_kind == LaneKind::Midi && !lane.mute {
             for clip in ctx.source.referring::<Clip>(lane.id) {
-                if clip.lane == lane.id && clip.content == ClipContent::Midi && !clip.mute {
+                let plays = clip.lane == lane.id && clip.content == ClipContent::Midi && !clip.mute;
+                if plays && !waits_in_slot(ctx.source, &clip) {
                     clip_events(ctx, &clip, &mut events);
                 }
             }

@@ -5,15 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pulse_engine::{material::BYPASS, param::ParamDesc};
 use pulse_schemas::{
-    entity::{Channel, ChannelKind, PanLaw, ParameterLink, ParameterRef, Track},
+    entity::{Channel, ChannelKind, DspNode, PanLaw, ParameterLink, ParameterRef, Track},
     graph::{NodeKey, ParamSlice},
     id::{ArrangementId, ChannelId, EntityKind, TrackId},
 };
 
 use super::Ctx;
 use crate::{
-    chain::{node_key, playing_nodes, strip_key},
+    chain::{STRIP, node_key, playing_nodes, strip_key},
     graph::{send_key, sends_of},
     source::{Source, SourceExt},
 };
@@ -102,6 +103,7 @@ pub fn channel_params(ctx: &Ctx<'_>, channel: &Channel, audible: &Audible) -> Pa
         for (name, value) in &node.params {
             slice.set(node_key(node.id), name, *value);
         }
+        slice.set(node_key(node.id), BYPASS, flag(node.bypass));
     }
     follow_links(ctx, &mut slice);
     slice
@@ -155,11 +157,26 @@ fn follow_links(ctx: &Ctx<'_>, slice: &mut ParamSlice) {
         if !slice.0.contains_key(&to.node) {
             continue;
         }
-        let here = slice.get(from.node, &from.name).map(|value| value / from.unit);
-        if let Some(value) = here.or_else(|| stored(ctx, &link.source)) {
-            slice.set(to.node, &to.name, (value * link.scale + link.offset) * to.unit);
-        }
+        let here = slice.get(from.node, &from.name);
+        let value = here.or_else(|| Some(stored(ctx, &link.source)? * from.unit));
+        let (Some(value), Some(source), Some(target)) =
+            (value, described(ctx, &from), described(ctx, &to))
+        else {
+            continue;
+        };
+        let place = source.normalise(value) * link.scale + link.offset;
+        slice.set(to.node, &to.name, target.denormalise(place));
     }
+}
+
+/// What the engine says of a parameter: a link is between places in ranges.
+fn described(ctx: &Ctx<'_>, param: &EngineParam) -> Option<&'static ParamDesc> {
+    let kind = match param.node.entity.kind {
+        EntityKind::DspNode => ctx.source.get::<DspNode>(param.node.entity.id)?.node_kind,
+        _ => STRIP.to_owned(),
+    };
+    let descriptor = ctx.registry.get(&kind)?.descriptor;
+    descriptor.params.get(descriptor.param_index(&param.name)?)
 }
 
 /// The value of a parameter as the project stores it.

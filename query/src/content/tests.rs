@@ -197,3 +197,41 @@ fn an_envelope_becomes_segments_in_the_units_of_the_strip() {
     assert_eq!(found, [(0, 24_000, 100.0, 50.0), (24_000, 24_001, 50.0, 50.0)]);
     assert_eq!(segments[1].shape, SegmentShape::Hold);
 }
+
+#[test]
+fn a_bypassed_node_is_bypassed_in_the_engine() {
+    let mut entities = Entities::default();
+    add_track(&mut entities, 1, |_| {});
+    let node = pulse_schemas::id::NodeId(id(700));
+    entities.put(pulse_schemas::entity::DspNode {
+        id: node,
+        channel: ChannelId(id(101)),
+        node_kind: "pulse.eq".into(),
+        bypass: true,
+        ..Default::default()
+    });
+    let content = content(&entities, &Registry::standard(), arrangement(), RATE);
+    let params = &content.params.0[&NodeKey::new(node, "node")];
+    assert_eq!(params[pulse_engine::material::BYPASS], 1.0);
+}
+
+#[test]
+fn a_clip_in_a_slot_is_not_on_the_timeline() {
+    let mut entities = Entities::default();
+    add_track(&mut entities, 1, |_| {});
+    entities.put(clip(|_| {}));
+    entities.put(note(0, 0, BEAT));
+    let events = |entities: &Entities| {
+        let tempo = tempo_map(entities, arrangement());
+        let registry = Registry::standard();
+        let ctx = Ctx { source: entities, registry: &registry, tempo: &tempo, rate: RATE };
+        track_events(&ctx, &entities.get::<Track>(id(1)).unwrap()).len()
+    };
+    assert_eq!(events(&entities), 2);
+    entities.put(pulse_schemas::entity::ClipSlot {
+        id: pulse_schemas::id::ClipSlotId(id(800)),
+        clip: Some(ClipId(id(300))),
+        ..Default::default()
+    });
+    assert_eq!(events(&entities), 0);
+}
