@@ -337,7 +337,7 @@ impl<'a> Renderer<'a> {
         let mut failed = None;
         watch.set(0, range.end - range.start);
         let report =
-            render::render(&song, &self.media, self.cache, range.clone(), &options, &mut |piece| {
+            render::render(song, &self.media, self.cache, range.clone(), &options, &mut |piece| {
                 watch.set(piece.frame - range.start, range.end - range.start);
                 let Some(Some(writer)) = writers.get_mut(piece.output) else { return true };
                 let written = writer.write(piece.frame, piece.left, piece.right, trim_from);

@@ -470,7 +470,7 @@ impl<'a> Render<'a> {
         start: i64,
     ) -> Result<[Vec<f32>; 2], RenderError> {
         let plan = &self.song.plan;
-        let mut groups: BTreeMap<u32, Vec<([Vec<f32>; 2], u8)>> = BTreeMap::new();
+        let mut groups: BTreeMap<u32, Vec<Signal>> = BTreeMap::new();
         for input in &plan.units[unit].inputs {
             let to = plan.nodes[input.to as usize].key;
             if to != port.node || input.to_port != port.port {
@@ -580,7 +580,10 @@ impl<'a> Render<'a> {
     }
 }
 
-fn borrowed(signals: &[([Vec<f32>; 2], u8)]) -> Vec<([&[f32]; 2], u8)> {
+/// Sound and how many channels it has.
+type Signal = ([Vec<f32>; 2], u8);
+
+fn borrowed(signals: &[Signal]) -> Vec<([&[f32]; 2], u8)> {
     signals.iter().map(|([left, right], channels)| ([&left[..], &right[..]], *channels)).collect()
 }
 

@@ -141,7 +141,7 @@ impl<'a> Demo<'a> {
         let done = self.session.execute(&self.caller, &typed.value, None);
         let reply = done.reply?;
         if let Some(ticket) = done.ticket {
-            ticket.wait().map_err(|error| Refusal::internal(error))?;
+            ticket.wait().map_err(Refusal::internal)?;
         }
         Ok(reply)
     }

@@ -16,6 +16,7 @@ pub struct Project {
 }
 
 impl Project {
+    #[allow(clippy::new_without_default, reason = "a default project would hide that it is made")]
     pub fn new() -> Project {
         let options =
             project::CreateOptions { actor: Some(ActorId(7)), ..project::CreateOptions::default() };
