@@ -2266,7 +2266,7 @@ export interface ProjectFindReply {
   entities: FoundEntity[];
 }
 
-/** Does several commands as one transaction: all of them or none, one entry of history, one event of change. A string `"$2.track"` in a payload stands for the field `track` of the reply of command 2 of the same batch (from 0; `$2.copies[0].copy` goes deeper), so that a track can be made and filled at once. Only edits and questions may stand in a batch. */
+/** Does several commands as one transaction: all of them or none, one entry of history, one event of change. A string `"$2.track"` in a payload stands for the field `track` of the reply of command 2 of the same batch (from 0; `$2.copies[0].copy` goes deeper), so that a track can be made and filled at once. Only edits may stand in a batch. */
 export interface ProjectBatchCommand {
   commands: Call[];
   /** What the history calls it. */

@@ -107,7 +107,7 @@ impl Host {
 fn claim(client: &Client, hub: &Hub) -> Reply {
     if hub.claim_manager(client) {
         let by = client.cause();
-        hub.publish("client", "managerChanged", json!({"manager": by.client_id}), Some(by));
+        hub.publish("client", "managerChanged", json!({"clientId": by.client_id}), Some(by));
         return Ok(json!({}));
     }
     Err(Refusal::new(ErrorCode::ClientNotManager, "another manager is connected"))
@@ -218,7 +218,7 @@ impl Handler for Host {
     fn stop(&mut self, hub: &Hub) {
         let event = Published {
             domain: "client",
-            name: "shutdown",
+            name: "stopping",
             payload: json!({"reason": "Pulse is shutting down"}),
         };
         hub.publish(event.domain, event.name, event.payload, None);

@@ -228,8 +228,8 @@ commands! {
     ///
     /// A string `"$2.track"` in a payload stands for the field `track` of the
     /// reply of command 2 of the same batch (from 0; `$2.copies[0].copy` goes
-    /// deeper), so that a track can be made and filled at once. Only edits and
-    /// questions may stand in a batch.
+    /// deeper), so that a track can be made and filled at once. Only edits may stand
+    /// in a batch.
     edit Batch [global] {
         commands: Vec<Call>,
         /// What the history calls it.

@@ -108,17 +108,23 @@ where
         }
     };
     client.send(Class::Reply, &reply);
-    announce(&shared, &client, "connected");
+    let payload = json!({"client": info(&shared.hub, &client)});
+    shared.hub.publish("client", "connected", payload, Some(client.cause()));
     let heard = Arc::new(AtomicU64::new(0));
     let writing =
         tokio::spawn(write(shared.clone(), Arc::clone(&client), writer, Arc::clone(&heard)));
     Reading { shared: &shared, client: &client, heard: &heard, rate: rate(&shared) }
         .run(&mut reader, &mut decoder)
         .await;
+    let reason = reason(client.outbox.closed());
     client.outbox.close(Closed::Done);
     shared.hub.leave(&client);
     shared.model.insist(Message::Left(Arc::clone(&client)));
-    announce(&shared, &client, "disconnected");
+    let cause = client.cause();
+    let payload = json!({
+        "clientId": cause.client_id, "instanceId": cause.instance_id, "reason": reason,
+    });
+    shared.hub.publish("client", "disconnected", payload, Some(cause));
     if writing.await.is_err() {
         tracing::error!(client = client.number, "the writer of a connection panicked");
     }
@@ -128,9 +134,14 @@ fn rate(shared: &Shared) -> Rate {
     Rate::new(shared.hub.limits.max_commands_per_second)
 }
 
-fn announce(shared: &Shared, client: &Client, name: &'static str) {
-    let payload = json!({"client": info(&shared.hub, client)});
-    shared.hub.publish("client", name, payload, Some(client.cause()));
+/// Why a connection ended, as `client.disconnected` says it.
+fn reason(why: Option<Closed>) -> &'static str {
+    match why {
+        Some(Closed::Done) => "goodbye",
+        Some(Closed::TooSlow) => "tooSlow",
+        Some(Closed::TimedOut) => "timedOut",
+        None => "closed",
+    }
 }
 
 /// What others see of a client.
@@ -429,6 +440,7 @@ impl Reading<'_> {
             Command::Client(client::Command::Goodbye(_)) => {
                 let reply = envelope.result(self.shared.hub.message_id(), json!({}));
                 self.client.send(Class::Reply, &reply);
+                self.client.outbox.close(Closed::Done);
                 Next::Close
             }
             command => {
@@ -516,8 +528,9 @@ async fn write<W: AsyncWrite + Unpin>(
             client.outbox.close(Closed::TooSlow);
             return;
         }
-        if let Some(since) = batch.lagged {
-            let payload = json!({"since": since});
+        if let Some(lag) = batch.lagged {
+            metrics::EVENTS_DROPPED.add(lag.missed);
+            let payload = json!({"subscription": null, "since": lag.since, "missed": lag.missed});
             let event = Envelope::event(shared.hub.message_id(), "client", "lagged", payload);
             client.send(Class::Reply, &event);
         }

@@ -50,15 +50,21 @@ pub struct Stats {
     pub coalesced: u64,
 }
 
+/// Events that were dropped in a row.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lag {
+    /// The first one that is missing.
+    pub since: Position,
+    pub missed: u64,
+}
+
 #[derive(Default)]
 struct State {
     queue: VecDeque<(Class, Bytes)>,
     /// Latest values by key; the queue holds a place for each.
     latest: BTreeMap<String, Bytes>,
     stats: Stats,
-    /// The last event that the client got before events were dropped.
-    lagging: Option<Option<Position>>,
-    last_event: Option<Position>,
+    lagging: Option<Lag>,
     closed: Option<Closed>,
 }
 
@@ -72,8 +78,8 @@ pub struct Outbox {
 /// What a writer takes at once.
 pub struct Batch {
     pub bytes: Vec<u8>,
-    /// Events were dropped after this position; the client has to be told.
-    pub lagged: Option<Option<Position>>,
+    /// Events were dropped; the client has to be told.
+    pub lagged: Option<Lag>,
     pub closed: Option<Closed>,
 }
 
@@ -115,12 +121,7 @@ impl Outbox {
                 state.latest.insert(key.clone(), bytes);
                 state.queue.push_back((class, Arc::new([])));
             }
-            _ => {
-                if let Class::Event { position } = &class {
-                    state.last_event = Some(*position);
-                }
-                state.queue.push_back((class, bytes));
-            }
+            _ => state.queue.push_back((class, bytes)),
         }
         drop(state);
         self.wake.notify_one();
@@ -139,12 +140,9 @@ impl Outbox {
                 state.stats.coalesced += 1;
                 false
             }
-            Class::Event { .. } if state.lagging.is_some() => {
-                state.stats.dropped_events += 1;
-                false
-            }
-            Class::Event { .. } if after > self.limit / 2 => {
-                state.lagging = Some(state.last_event);
+            Class::Event { position } if state.lagging.is_some() || after > self.limit / 2 => {
+                let lag = state.lagging.get_or_insert(Lag { since: *position, missed: 0 });
+                lag.missed += 1;
                 state.stats.dropped_events += 1;
                 false
             }
@@ -168,7 +166,11 @@ impl Outbox {
     }
 
     pub fn is_closed(&self) -> bool {
-        self.lock().closed.is_some()
+        self.closed().is_some()
+    }
+
+    pub fn closed(&self) -> Option<Closed> {
+        self.lock().closed
     }
 
     pub fn stats(&self) -> Stats {
@@ -253,7 +255,8 @@ mod tests {
         }
         let batch = outbox.try_take().unwrap();
         assert_eq!(batch.bytes.len(), 40);
-        assert_eq!(batch.lagged, Some(Some(Position { epoch: 1, sequence: 2 })));
+        let since = Position { epoch: 1, sequence: 3 };
+        assert_eq!(batch.lagged, Some(Lag { since, missed: 8 }));
         outbox.push(event(11), bytes(20, 0));
         assert_eq!(outbox.try_take().unwrap().bytes.len(), 20);
     }
