@@ -2,9 +2,14 @@
 
 mod docs;
 mod generated;
+mod harness;
+mod kill_loop;
 mod layering;
 mod licences;
+mod robustness;
+mod serve;
 mod setup;
+mod storm;
 mod workspace;
 
 /// A file that is not declared above would never run, and nobody would notice.
