@@ -1,11 +1,13 @@
 //! One file per journey of a user, and one per rule of the workspace.
 
+mod cli;
 mod docs;
 mod generated;
 mod harness;
 mod kill_loop;
 mod layering;
 mod licences;
+mod python_example;
 mod robustness;
 mod serve;
 mod setup;

@@ -165,7 +165,8 @@ impl Storm {
                 let asked = open.remove(cid);
                 let (name, payload) = asked.unwrap_or_else(|| panic!("a second answer: {reply:?}"));
                 self.known.lock().unwrap().learn(&reply.payload);
-                if let Some(error) = reply.error.filter(|error| error.code.as_str() == "internal.error")
+                if let Some(error) =
+                    reply.error.filter(|error| error.code.as_str() == "internal.error")
                 {
                     defects.push(format!("{name} {payload}: {}", error.message));
                 }

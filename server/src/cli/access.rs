@@ -3,12 +3,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use pulse_client::{CallError, Introduction, blocking::Client};
 use pulse_schemas::{
     command,
+    envelope::Envelope,
     error::{ErrorBody, ErrorCode},
 };
 use pulse_store::project::{DraftPolicy, OpenOptions, Project};
@@ -67,8 +71,9 @@ impl Place {
 
     /// Connects to a server at a socket.
     pub fn connect(&self, socket: &Path) -> Result<Access, Failure> {
+        // One instance for every run, as in `Caller::local`: what one run did
+        // another undoes. Ids of commands are then unique over all runs.
         let mut who = Introduction::new("pulse-cli", "cli");
-        who.instance_id = format!("cli-{}-{}", std::process::id(), crate::clock::now().0);
         who.author = Some(self.author.clone());
         let client = Client::connect_unix(socket, &who).map_err(|error| call_failure(&error))?;
         Ok(Access::Remote(Box::new(client)))
@@ -88,6 +93,13 @@ pub fn call_failure(error: &CallError) -> Failure {
             .with("reason", other.to_string())
             .into(),
     }
+}
+
+/// An id that no other run of the command line has used.
+fn unique_id() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("{}-{}-{number}", std::process::id(), crate::clock::now().0)
 }
 
 pub enum Access {
@@ -116,7 +128,16 @@ impl Access {
                 Ok(reply)
             }
             Access::Remote(client) => {
-                client.call(domain, command, payload).map_err(|error| call_failure(&error))
+                let id = unique_id();
+                let envelope = Envelope::command(id.clone(), domain, command, payload);
+                client.post_envelope(&envelope).map_err(|error| call_failure(&error))?;
+                loop {
+                    let (answered, outcome) =
+                        client.answer().map_err(|error| call_failure(&error))?;
+                    if answered == id {
+                        return outcome.map_err(|error| call_failure(&error));
+                    }
+                }
             }
         }
     }

@@ -595,7 +595,7 @@ async fn farewell<W: AsyncWrite + Unpin>(
         let envelope = Envelope { cid: None, ..nothing.failure(id, error) };
         if let Some(bytes) = encode(client.encoding, &envelope, shared.hub.limits.max_message_bytes)
         {
-            write_all(writer, &bytes, Duration::from_secs(1)).await;
+            write_all(writer, &bytes, shared.timing.write).await;
         }
     }
     if let Err(error) = writer.shutdown().await {
