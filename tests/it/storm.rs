@@ -226,7 +226,8 @@ fn a_storm_of_right_and_wrong_commands_breaks_nothing() {
     let check = witness.ok("diagnostics.check", json!({}));
     assert_eq!(check["findings"], json!([]), "{check}");
     let (state, entities) = (witness.state(), witness.snapshot());
-    assert!(entities.len() > 100, "the storm made only {} entities", entities.len());
+    // How much is left depends on who undid what last; that much was done does not.
+    assert!(state.1 > 100, "the storm made only {} edits", state.1);
     check_ids(&entities);
     drop(witness);
     assert_eq!(server.terminate().code(), Some(0));
