@@ -63,7 +63,7 @@ impl Server {
     }
 
     fn connect(&self, name: &str, encoding: Encoding) -> Client {
-        let mut who = Introduction::new("bench", name);
+        let mut who = Introduction::new(name, name);
         who.encoding = encoding;
         Client::connect_unix(&self.socket, &who).unwrap()
     }
