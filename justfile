@@ -16,9 +16,13 @@ test:
 soak:
     PULSE_SOAK=1 cargo test --release --workspace --features jack
 
-# The promises of benches/.
-bench:
-    cargo bench --package pulse-benches
+# The promises of benches/, three minutes; `just bench --full` is the long form.
+bench *args:
+    cargo bench --package pulse-benches -- {{args}}
+
+# SQLite and git at the same work.
+compare:
+    python3 benches/compare/compare.py
 
 # A minute on each fuzz target; needs cargo-fuzz and a nightly toolchain.
 fuzz seconds="60":

@@ -1,0 +1,335 @@
+//! The way over the Unix socket: `cargo bench -p pulse-benches --bench ipc
+//! [-- --full]`.
+//!
+//! Corpus: a project of 64 tracks with synth and EQ, served by this program started
+//! again in a process of its own; clients are blocking ones, a thread each.
+//! Gesture updates stand for commands that need no fsync: they pass through the
+//! model thread, move a value in the engine and publish an event. Faders stand
+//! for durable edits: answered after their group's fdatasync.
+//!
+//! Caveats: clients and server share the cores, so rates are of both together;
+//! in the fan-out each client decodes what it gets in a thread of its own, and
+//! 100 such threads on a few cores measure the scheduler too.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a measuring program stops at the first error"
+)]
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Barrier, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use pulse_benches::{Folder, Times, full, heading, promise, row, show, time};
+use pulse_client::{Incoming, Introduction, blocking::Client};
+use pulse_schemas::codec::Encoding;
+use pulse_server::{
+    config::Config,
+    serve::{Options, serve},
+};
+use serde_json::{Value, json};
+
+const CALLERS: usize = 64;
+/// Commands under way at once where many are.
+const WINDOW: usize = 256;
+
+/// The server in its own process, so that its memory is its own.
+struct Server {
+    child: Child,
+    socket: PathBuf,
+}
+
+impl Server {
+    fn start(dir: &Path) -> Server {
+        let socket = dir.join("bench.sock");
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--serve".as_ref(), socket.as_os_str()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        assert!(ready.contains("\"ready\":true"), "the server said {ready:?}");
+        Server { child, socket }
+    }
+
+    fn connect(&self, name: &str, encoding: Encoding) -> Client {
+        let mut who = Introduction::new(name, name);
+        who.encoding = encoding;
+        Client::connect_unix(&self.socket, &who).unwrap()
+    }
+
+    /// KiB that the server has in memory.
+    fn memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(status).unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.connect("stop", Encoding::Json).call("client", "shutdown", json!({})).ok();
+        self.child.wait().ok();
+    }
+}
+
+fn child(socket: &str) {
+    let options = Options { config: Config::default(), socket: socket.into(), project: None };
+    if let Err(error) = serve(options, &mut std::io::stdout()) {
+        panic!("{error}");
+    }
+}
+
+/// Makes the project and tells its track channels.
+fn project(server: &Server, dir: &Path) -> Vec<String> {
+    let mut client = server.connect("setup", Encoding::Json);
+    let path = dir.join("song");
+    client.call("project", "new", json!({"path": path, "name": "Bench"})).unwrap();
+    let mut track = |number| {
+        let nodes = ["pulse.synth", "pulse.eq"];
+        let create =
+            json!({"name": format!("Track {number}"), "kind": "instrument", "nodes": nodes});
+        let made = client.call("track", "create", create).unwrap();
+        made["channel"].as_str().unwrap().to_owned()
+    };
+    (0..CALLERS).map(&mut track).collect()
+}
+
+fn begin(client: &mut Client, channel: &str) -> Value {
+    let payload = json!({"target": channel, "parameter": "gainDb"});
+    client.call("parameter", "beginGesture", payload).unwrap()["gesture"].clone()
+}
+
+fn update(gesture: &Value, step: usize) -> Value {
+    json!({"gesture": gesture, "value": -((step % 1_000) as f64) / 100.0})
+}
+
+fn end(client: &mut Client, gesture: &Value) {
+    let payload = json!({"gesture": gesture, "cancel": true});
+    client.call("parameter", "endGesture", payload).unwrap();
+}
+
+fn round_trips(server: &Server, channel: &str, encoding: Encoding) {
+    let name = format!("{encoding:?}");
+    let mut client = server.connect(&name, encoding);
+    let gesture = begin(&mut client, channel);
+    let count = if full() { 200_000 } else { 20_000 };
+    let mut call = |step| {
+        let payload = update(&gesture, step);
+        time(|| client.call("parameter", "updateGesture", payload).unwrap()).0
+    };
+    (0..1_000).for_each(|step| {
+        call(step);
+    });
+    let times = Times::of((0..count).map(call).collect::<Vec<_>>());
+    end(&mut client, &gesture);
+    let measured = format!(
+        "p50 {}, p99 {}, p99.9 {}",
+        show(times.median()),
+        show(times.within(0.99)),
+        show(times.within(0.999))
+    );
+    let held = times.median() <= Duration::from_micros(60);
+    promise(&format!("round trip, gesture, {name}"), &measured, "p50 ≤ 60 µs", held);
+}
+
+/// Keeps a window of commands under way on each connection.
+fn pipelined(server: &Server, channels: &[String], connections: usize, encoding: Encoding) {
+    let count = if full() { 500_000 } else { 100_000 } / connections;
+    let barrier = Barrier::new(connections + 1);
+    let start = thread::scope(|scope| {
+        for (number, channel) in channels.iter().enumerate().take(connections) {
+            let barrier = &barrier;
+            scope.spawn(move || {
+                let mut client = server.connect(&format!("pipe-{encoding:?}-{number}"), encoding);
+                let gesture = begin(&mut client, channel);
+                barrier.wait();
+                let post = |client: &mut Client, step| {
+                    client.post("parameter", "updateGesture", update(&gesture, step)).unwrap();
+                };
+                (0..WINDOW).for_each(|step| post(&mut client, step));
+                for step in 0..count {
+                    client.answer().unwrap().1.unwrap();
+                    if step + WINDOW < count {
+                        post(&mut client, step + WINDOW);
+                    }
+                }
+                barrier.wait();
+                end(&mut client, &gesture);
+            });
+        }
+        barrier.wait();
+        let start = Instant::now();
+        barrier.wait();
+        start.elapsed()
+    });
+    let rate = (count * connections) as f64 / start.as_secs_f64();
+    let what = format!("pipelined gestures, {connections} connections, {encoding:?}");
+    promise(&what, &format!("{rate:.0}/s"), "≥ 50,000/s", rate >= 50_000.0);
+}
+
+fn durable(server: &Server, channels: &[String], callers: usize) {
+    let seconds = if full() { 20 } else { 4 };
+    let over = AtomicBool::new(false);
+    let barrier = Barrier::new(callers + 1);
+    let times = Mutex::new(Vec::new());
+    let took = thread::scope(|scope| {
+        for (number, channel) in channels.iter().enumerate().take(callers) {
+            let (over, barrier, times) = (&over, &barrier, &times);
+            scope.spawn(move || {
+                let name = format!("durable-{callers}-{number}");
+                let mut client = server.connect(&name, Encoding::MessagePack);
+                let mut own = Vec::new();
+                barrier.wait();
+                for step in 0usize.. {
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let gain = -1.0 - (step % 5_000) as f64 / 100.0;
+                    let payload = json!({"channel": channel, "gainDb": gain});
+                    own.push(time(|| client.call("channel", "setGain", payload).unwrap()).0);
+                }
+                times.lock().unwrap().append(&mut own);
+            });
+        }
+        barrier.wait();
+        let start = Instant::now();
+        thread::sleep(Duration::from_secs(seconds));
+        over.store(true, Ordering::Relaxed);
+        start.elapsed()
+    });
+    let times = Times::of(times.into_inner().unwrap());
+    let rate = times.len() as f64 / took.as_secs_f64();
+    let (p50, p99) = (show(times.median()), show(times.within(0.99)));
+    let measured = format!("{rate:.0}/s; p50 {p50}, p99 {p99}");
+    let what = format!("durable edits, {callers} callers");
+    match callers {
+        CALLERS => promise(&what, &measured, "≥ 5,000/s", rate >= 5_000.0),
+        _ => row(&what, &measured),
+    }
+}
+
+/// When each event came, in order, until `expected` are there.
+fn listen(server: &Server, number: usize, expected: usize, ready: &Barrier) -> Vec<Instant> {
+    let mut client = server.connect(&format!("ear-{number}-{expected}"), Encoding::MessagePack);
+    let topics = json!({"topics": [{"domain": "parameter", "names": ["gesture"]}]});
+    client.call("client", "subscribe", topics).unwrap();
+    ready.wait();
+    let mut seen = Vec::with_capacity(expected);
+    while seen.len() < expected {
+        match client.next(Duration::from_secs(10)) {
+            Ok(Some(Incoming::Event(event))) if event.name == "gesture" => {
+                seen.push(Instant::now());
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    seen
+}
+
+fn fan_out(server: &Server, channel: &str, clients: usize) {
+    let (slow, burst) = (100usize, 2_000usize);
+    let expected = slow + burst + 1;
+    let ready = Arc::new(Barrier::new(clients + 1));
+    let mut sent = Vec::new();
+    let heard: Vec<Vec<Instant>> = thread::scope(|scope| {
+        let ears: Vec<_> = (0..clients)
+            .map(|number| {
+                let ready = Arc::clone(&ready);
+                scope.spawn(move || listen(server, number, expected, &ready))
+            })
+            .collect();
+        ready.wait();
+        let mut client = server.connect(&format!("mouth-{clients}"), Encoding::MessagePack);
+        let gesture = begin(&mut client, channel);
+        for step in 0..slow {
+            thread::sleep(Duration::from_millis(4));
+            sent.push(Instant::now());
+            client.call("parameter", "updateGesture", update(&gesture, step)).unwrap();
+        }
+        thread::sleep(Duration::from_millis(100));
+        sent.push(Instant::now());
+        for _ in 0..burst / 100 {
+            let mut post = |step| {
+                client.post("parameter", "updateGesture", update(&gesture, step)).unwrap();
+            };
+            (0..100).for_each(&mut post);
+            (0..100).for_each(|_| drop(client.answer().unwrap()));
+        }
+        let heard = ears.into_iter().map(|ear| ear.join().unwrap()).collect();
+        end(&mut client, &gesture);
+        heard
+    });
+    let whole = heard.iter().filter(|seen| seen.len() == expected).count();
+    let last = |at: usize| heard.iter().filter_map(|seen| seen.get(at)).max().copied();
+    // The event of the beginning comes first.
+    let lags = (0..slow).filter_map(|at| Some(last(at + 1)? - sent[at]));
+    let lags = Times::of(lags.collect::<Vec<_>>());
+    let end = last(expected - 1).map(|end| (end - sent[slow]).as_secs_f64());
+    let rate = end.map_or("not all came".into(), |end| {
+        format!("{:.0} deliveries/s in a burst", (clients * burst) as f64 / end)
+    });
+    let measured = format!(
+        "until the last has it p50 {}, p99 {}; {rate}; {whole} of {clients} heard everything",
+        show(lags.median()),
+        show(lags.within(0.99))
+    );
+    row(&format!("an event to {clients} clients"), &measured);
+}
+
+fn memory(server: &Server) {
+    let count = 200u64;
+    let before = server.memory();
+    let clients: Vec<Client> = (0..count)
+        .map(|number| {
+            let mut client = server.connect(&format!("idle-{number}"), Encoding::MessagePack);
+            let topics = json!({"topics": [{"domain": "parameter"}]});
+            client.call("client", "subscribe", topics).unwrap();
+            client
+        })
+        .collect();
+    let grown = server.memory().saturating_sub(before);
+    drop(clients);
+    let measured = format!("{} KiB of {before} KiB before", grown / count);
+    row("memory of one more client, idle and subscribed", &measured);
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    if let Some(at) = arguments.iter().position(|argument| argument == "--serve") {
+        return child(&arguments[at + 1]);
+    }
+    let dir = Folder::on_disk("ipc").unwrap();
+    // A path of a socket has room for a hundred letters only.
+    let run = Folder::for_socket("ipc").unwrap();
+    let server = Server::start(run.path());
+    let channels = project(&server, dir.path());
+    heading("ipc, Unix socket");
+    memory(&server);
+    for encoding in [Encoding::Json, Encoding::MessagePack] {
+        round_trips(&server, &channels[0], encoding);
+    }
+    pipelined(&server, &channels, 1, Encoding::Json);
+    pipelined(&server, &channels, 1, Encoding::MessagePack);
+    pipelined(&server, &channels, 4, Encoding::MessagePack);
+    durable(&server, &channels, 1);
+    durable(&server, &channels, CALLERS);
+    for clients in [1, 10, 100] {
+        fan_out(&server, &channels[0], clients);
+    }
+}

@@ -1,0 +1,261 @@
+//! What a change costs to hear: `cargo bench -p pulse-benches --bench render
+//! [-- --full | --tracks=N --seconds=N --threads=N]`.
+//!
+//! Corpus: a generated song of 40 tracks × 60 s (100 × 300 s with `--full`):
+//! drums, ducked basses and pads, leads with echo, keys, all with equalisers,
+//! four compressed groups, a reverb and a delay return, a master with
+//! equaliser, compressor and limiter; segments of 4 s; 48 kHz.
+//!
+//! Caveats: every sound is synthesised, no audio files are read, which makes a
+//! full render dearer and the share of an edit look better in time than with
+//! samples (shares of segments do not depend on it). The cache lies on the disk
+//! of the workspace, warm, and takes about 2 GB (60 GB with `--full`); `--dir=`
+//! names another place. Each edit starts from the cache of all before it and
+//! is undone in the store afterwards; times are of one run.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a measuring program stops at the first error"
+)]
+
+#[path = "render/song.rs"]
+mod song;
+
+use std::{io::Read, path::Path, time::Duration};
+
+use pulse_benches::{Folder, full, heading, number, promise, row, show, time};
+use pulse_engine::{material::NoMedia, registry::Registry};
+use pulse_query::{
+    graph::Scope,
+    render::{Options, Report, Song as Derived, render},
+    stored::Stored,
+};
+use pulse_schemas::{
+    entity::{Channel, Clip, DspNode, Note, TempoPoint},
+    id::TempoPointId,
+    time::{Moment, Ticks},
+};
+use pulse_store::{cache::DiskCache, project::Project, tx::Tx};
+
+const RATE: u32 = 48_000;
+
+struct Bench {
+    project: Project,
+    song: song::Song,
+    seconds: usize,
+    threads: usize,
+    cache: DiskCache,
+    whole: Duration,
+}
+
+struct Run {
+    derive: Duration,
+    wall: Duration,
+    report: Report,
+    pcm: Vec<f32>,
+}
+
+impl Run {
+    fn share(&self) -> f64 {
+        self.report.rendered as f64 / self.report.total.max(1) as f64
+    }
+}
+
+impl Bench {
+    fn render(&self, cache: &DiskCache) -> Run {
+        let source = Stored::new(self.project.view());
+        let registry = Registry::standard();
+        let arrangement = self.song.arrangement;
+        let derived =
+            || Derived::derive(&source, &registry, arrangement, RATE, &Scope::mix()).unwrap();
+        let (derive, derived) = time(derived);
+        let frames = (self.seconds * RATE as usize) as i64;
+        let options = Options { threads: self.threads, ..Options::new(RATE) };
+        let mut pcm = Vec::with_capacity(frames as usize * 2);
+        let (wall, report) = time(|| {
+            render(&derived, &NoMedia, cache, 0..frames, &options, &mut |piece| {
+                pcm.extend_from_slice(piece.left);
+                pcm.extend_from_slice(piece.right);
+                true
+            })
+            .unwrap()
+        });
+        assert!(report.failed.is_empty(), "nodes failed: {:?}", report.failed);
+        Run { derive, wall, report, pcm }
+    }
+
+    /// Renders after an edit, says what it took, and takes the edit back.
+    fn after(&mut self, what: &str, edit: impl FnOnce(&mut Tx<'_>, &song::Song)) -> Run {
+        let mut tx = self.project.begin(song::meta(what));
+        edit(&mut tx, &self.song);
+        tx.commit().unwrap();
+        let run = self.render(&self.cache);
+        let measured = self.says(&run);
+        row(&format!("re-render after: {what}"), &measured);
+        run
+    }
+
+    fn undo(&mut self) {
+        self.project.undo("bench", None).unwrap();
+    }
+
+    fn says(&self, run: &Run) -> String {
+        let Report { rendered, total, .. } = run.report;
+        let ratio = run.wall.as_secs_f64() / self.whole.as_secs_f64().max(1e-9);
+        format!(
+            "{} ({:.1} % of a full render), {rendered} of {total} segments ({:.2} %); derive {}",
+            show(run.wall),
+            ratio * 100.0,
+            run.share() * 100.0,
+            show(run.derive)
+        )
+    }
+}
+
+fn bits(pcm: &[f32]) -> impl Iterator<Item = u32> {
+    pcm.iter().map(|sample| sample.to_bits())
+}
+
+/// Reads a file of the same PCM, hashes and copies it: the least that handing
+/// out checked sound can cost.
+fn verify_and_copy(path: &Path) -> Duration {
+    let read = || {
+        let mut file = std::fs::File::open(path).unwrap();
+        let (mut buffer, mut copy) = (vec![0; 1 << 20], Vec::new());
+        let mut hasher = blake3::Hasher::new();
+        loop {
+            match file.read(&mut buffer).unwrap() {
+                0 => return (hasher.finalize(), copy),
+                count => {
+                    hasher.update(&buffer[..count]);
+                    copy.extend_from_slice(&buffer[..count]);
+                }
+            }
+        }
+    };
+    (0..3).map(|_| time(read).0).min().unwrap()
+}
+
+fn open_cache(dir: &Path) -> DiskCache {
+    DiskCache::open(dir, 64 << 30).unwrap()
+}
+
+fn unchanged(bench: &Bench, whole: &Run, dir: &Path) {
+    let path = dir.join("song.pcm");
+    let bytes: Vec<u8> = whole.pcm.iter().flat_map(|sample| sample.to_le_bytes()).collect();
+    std::fs::write(&path, &bytes).unwrap();
+    let least = verify_and_copy(&path);
+    let runs: Vec<Run> = (0..3).map(|_| bench.render(&bench.cache)).collect();
+    assert!(runs.iter().all(|run| bits(&run.pcm).eq(bits(&whole.pcm))));
+    let run = runs.into_iter().min_by_key(|run| run.wall).unwrap();
+    let measured = format!("{} of {}", run.report.rendered, run.report.total);
+    promise("no-change render: segments rendered", &measured, "0", run.report.rendered == 0);
+    let ratio = run.wall.as_secs_f64() / least.as_secs_f64();
+    let measured = format!(
+        "{} = {ratio:.2} × reading, hashing and copying {} MB of PCM ({}); derive {}",
+        show(run.wall),
+        bytes.len() / 1_000_000,
+        show(least),
+        show(run.derive)
+    );
+    promise("no-change render: wall", &measured, "≤ 2 ×", ratio <= 2.0);
+}
+
+/// The keys track in the middle: it feeds a group and maybe a return.
+fn edited(song: &song::Song) -> &song::Part {
+    let keys = song.tracks.len() / 2 / 5 * 5 + 4;
+    &song.tracks[keys.min(song.tracks.len() - 1)]
+}
+
+/// One second of notes of one clip, a whole tone up.
+fn transpose_second(tx: &mut Tx<'_>, song: &song::Song) {
+    let clips = &edited(song).clips;
+    let clip = clips[clips.len() / 2];
+    let notes = tx.before().members::<Note>(clip).unwrap();
+    for note in notes.into_iter().filter(|note| note.start.0 < 2 * song::BEAT) {
+        tx.put(Note { pitch: note.pitch + 2, ..note }).unwrap();
+    }
+}
+
+fn second(bench: &mut Bench, before: &Run, dir: &Path) {
+    let run = bench.after("1 s of notes on one track", transpose_second);
+    let share = run.share() * 100.0;
+    promise("1 s edit: segments rendered", &format!("{share:.2} %"), "≤ 5 %", share <= 5.0);
+    let empty = bench.render(&open_cache(&dir.join("empty")));
+    let same = bits(&run.pcm).eq(bits(&empty.pcm));
+    let changed = !bits(&run.pcm).eq(bits(&before.pcm));
+    let measured = format!("equal: {same}, differs from before the edit: {changed}");
+    promise("1 s edit: PCM against an empty cache", &measured, "bit-equal", same && changed);
+    bench.undo();
+    let undone = bench.render(&bench.cache);
+    let same = bits(&undone.pcm).eq(bits(&before.pcm));
+    let measured = format!("{} segments, bits as before: {same}", undone.report.rendered);
+    promise("its undo", &measured, "0", undone.report.rendered == 0 && same);
+}
+
+fn others(bench: &mut Bench, seconds: usize) {
+    bench.after("one clip moved by a beat", |tx, song| {
+        let clips = &edited(song).clips;
+        let clip = clips[clips.len() / 2];
+        tx.update::<Clip>(clip, |clip| clip.start = Moment(clip.start.0 + song::BEAT)).unwrap();
+    });
+    bench.undo();
+    bench.after("EQ of one track", |tx, song| {
+        let eq = edited(song).eq;
+        tx.update::<DspNode>(eq, |node| {
+            node.params.insert("band1Gain".into(), 4.0);
+        })
+        .unwrap();
+    });
+    bench.undo();
+    bench.after("fader of one channel", |tx, song| {
+        tx.update::<Channel>(edited(song).channel, |channel| channel.gain_db = -7.5).unwrap();
+    });
+    bench.undo();
+    bench.after("compressor of the master", |tx, song| {
+        tx.update::<DspNode>(song.master_compressor, |node| {
+            node.params.insert("ratio".into(), 3.0);
+        })
+        .unwrap();
+    });
+    bench.undo();
+    let at = Ticks(seconds as i64 * 2 * song::BEAT * 2 / 5);
+    bench.after("tempo from two fifths of the song on", |tx, song| {
+        let id = TempoPointId(tx.new_id());
+        let arrangement = song.arrangement;
+        let point = TempoPoint { id, arrangement, at, bpm: 126.0, ..TempoPoint::default() };
+        tx.put(point).unwrap();
+    });
+    bench.undo();
+}
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let (tracks, seconds) = if full() { (100, 300) } else { (40, 60) };
+    let tracks = number("tracks").unwrap_or(tracks);
+    let seconds = number("seconds").unwrap_or(seconds);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = number("threads").unwrap_or(cores);
+    let dir = Folder::on_disk("render").unwrap();
+    let (project, song) = song::build(tracks, seconds);
+    let cache = open_cache(&dir.path().join("cache"));
+    let mut bench = Bench { project, song, seconds, threads, cache, whole: Duration::ZERO };
+    heading(&format!("render, {tracks} tracks × {seconds} s, {threads} threads"));
+    let whole = bench.render(&bench.cache);
+    bench.whole = whole.wall;
+    let speed = seconds as f64 / whole.wall.as_secs_f64();
+    let peak = whole.pcm.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+    let measured = format!(
+        "{} = {speed:.1} × real time, {} segments, peak {peak:.2}; derive {}",
+        show(whole.wall),
+        whole.report.rendered,
+        show(whole.derive)
+    );
+    row("full render into an empty cache", &measured);
+    unchanged(&bench, &whole, dir.path());
+    second(&mut bench, &whole, dir.path());
+    others(&mut bench, seconds);
+}
