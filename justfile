@@ -31,6 +31,7 @@ fuzz seconds="60":
 # Writes what is generated from the command table.
 gen:
     cargo run --quiet --package pulse-schemas --example gen
+    PULSE_GEN=1 cargo test --quiet --package pulse-server --lib the_reference_in_the_docs
 
 # The whole story in one command.
 demo *args:

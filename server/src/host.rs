@@ -23,8 +23,13 @@ use crate::{
     subscriptions::Subscriptions,
 };
 
+/// How often the numbers of the metrics page are noted.
+const NOTE_EVERY: std::time::Duration = std::time::Duration::from_millis(250);
+
 /// Runs a session for the clients of a hub.
 pub struct Host {
+    /// When the metrics of the session were noted last.
+    noted: std::time::Instant,
     pub session: Session,
     /// Views that connections watch.
     views: Subscriptions,
@@ -35,7 +40,9 @@ pub struct Host {
 
 impl Host {
     pub fn new(session: Session, shared: Shared, shutdown: Arc<tokio::sync::Notify>) -> Host {
-        let mut host = Host { session, views: Subscriptions::default(), shared, shutdown };
+        let noted = std::time::Instant::now();
+        let views = Subscriptions::default();
+        let mut host = Host { noted, session, views, shared, shutdown };
         host.note_project();
         host
     }
@@ -207,6 +214,11 @@ impl Handler for Host {
     }
 
     fn tick(&mut self, hub: &Hub) {
+        if self.noted.elapsed() > NOTE_EVERY {
+            self.noted = std::time::Instant::now();
+            let revision = self.session.open.as_ref().map_or(0, |open| open.project.seq());
+            crate::metrics::note_session(self.session.live.playback.load().mean, revision);
+        }
         publish(hub, self.session.tick(), None);
         self.views.tick(&mut self.session, hub);
         if self.session.has_jobs() {

@@ -39,11 +39,9 @@ pub static CONNECTIONS_REFUSED: Counter = Counter::new();
 pub static CLIENTS_CUT_OFF: Counter = Counter::new();
 pub static MESSAGES_IN: Counter = Counter::new();
 pub static BYTES_IN: Counter = Counter::new();
-pub static MESSAGES_OUT: Counter = Counter::new();
 pub static BYTES_OUT: Counter = Counter::new();
 pub static MESSAGES_REFUSED: Counter = Counter::new();
 pub static EVENTS_DROPPED: Counter = Counter::new();
-pub static XRUNS: Counter = Counter::new();
 pub static CACHE_HITS: Counter = Counter::new();
 pub static CACHE_MISSES: Counter = Counter::new();
 
@@ -82,10 +80,24 @@ pub struct Gauges {
     pub revision: u64,
 }
 
+static ENGINE_LOAD: AtomicU64 = AtomicU64::new(0);
+static REVISION: AtomicU64 = AtomicU64::new(0);
+
+/// Notes what only the model thread knows.
+pub fn note_session(engine_load: f64, revision: u64) {
+    ENGINE_LOAD.store(engine_load.to_bits(), Ordering::Relaxed);
+    REVISION.store(revision, Ordering::Relaxed);
+}
+
+/// What the model thread noted last: engine load and revision.
+pub fn noted_session() -> (f64, u64) {
+    (f64::from_bits(ENGINE_LOAD.load(Ordering::Relaxed)), REVISION.load(Ordering::Relaxed))
+}
+
 /// The page that a scraper gets.
 pub fn page(gauges: &Gauges) -> String {
     let mut page = String::new();
-    let counters: [(&str, &str, &Counter); 12] = [
+    let counters: [(&str, &str, &Counter); 10] = [
         ("pulse_connections_opened_total", "Connections accepted.", &CONNECTIONS_OPENED),
         ("pulse_connections_refused_total", "Connections refused.", &CONNECTIONS_REFUSED),
         (
@@ -95,11 +107,9 @@ pub fn page(gauges: &Gauges) -> String {
         ),
         ("pulse_messages_in_total", "Messages received.", &MESSAGES_IN),
         ("pulse_bytes_in_total", "Bytes received.", &BYTES_IN),
-        ("pulse_messages_out_total", "Messages written.", &MESSAGES_OUT),
         ("pulse_bytes_out_total", "Bytes written.", &BYTES_OUT),
         ("pulse_messages_refused_total", "Messages answered with an error.", &MESSAGES_REFUSED),
         ("pulse_events_dropped_total", "Events dropped for slow clients.", &EVENTS_DROPPED),
-        ("pulse_xruns_total", "Audio blocks that came too late.", &XRUNS),
         ("pulse_cache_hits_total", "Render segments found in the cache.", &CACHE_HITS),
         ("pulse_cache_misses_total", "Render segments rendered.", &CACHE_MISSES),
     ];

@@ -229,10 +229,12 @@ async fn serve_metrics(address: SocketAddr, shared: Shared) -> std::io::Result<S
 
 fn gauges(shared: &Shared) -> Gauges {
     let clients = shared.hub.clients();
+    let (engine_load, revision) = metrics::noted_session();
     Gauges {
+        engine_load,
+        revision,
         clients: clients.len(),
         queue_depth: shared.model.depth(),
         queued_bytes: clients.iter().map(|client| client.outbox.stats().queued_bytes).sum(),
-        ..Gauges::default()
     }
 }

@@ -32,7 +32,7 @@ fn a_server_says_where_it_is_and_ends_when_it_is_told() {
     client.subscribe(&["client"], None);
     assert_eq!(server.terminate().code(), Some(0));
     let last = client.rest();
-    assert!(last.iter().any(|event| event.name == "shutdown"), "{last:?}");
+    assert!(last.iter().any(|event| event.name == "stopping"), "{last:?}");
     assert!(!server.socket.exists());
     check_files(dir.path());
 }
