@@ -243,7 +243,7 @@ fn flood(wire: &mut Wire, count: usize) {
 fn a_client_that_never_reads_costs_the_others_nothing() {
     let dir = new_project();
     let settings =
-        ["limits.queue_bytes=262144", "timing.write_ms=20000", "metrics.listen=127.0.0.1:0"];
+        ["limits.queue_bytes=262144", "timing.write_ms=300000", "metrics.listen=127.0.0.1:0"];
     let server = Server::start(dir.path(), &settings);
     let mut healthy: Vec<_> = (0..8).map(|number| server.client(&format!("h{number}"))).collect();
     for client in &mut healthy {
