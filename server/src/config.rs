@@ -200,14 +200,8 @@ settings! {
     audio_block, "audio.block": u64 = 256, 16..=8_192;
     /// Largest size of the render cache in bytes.
     render_cache_bytes, "render.cache_bytes": u64 = 10 * 1024 * 1024 * 1024, 1_048_576..=1_099_511_627_776;
-    /// Threads of offline renders; all cores when 0.
-    render_threads, "render.threads": u64 = 0, 0..=256;
     /// Loopback address of the metrics page; without it there is none.
     metrics_listen, "metrics.listen": Option<SocketAddr> = None;
-    /// Filter of the log on stderr: `warn`, `info`, `pulse_server=debug`.
-    log_filter, "log.filter": String = "info".to_owned();
-    /// Writes the log as JSON lines.
-    log_json, "log.json": bool = false;
     /// Allows the commands of the `debug` domain.
     debug_enabled, "debug.enabled": bool = false;
 }
