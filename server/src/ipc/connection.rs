@@ -111,7 +111,7 @@ where
     let payload = json!({"client": info(&shared.hub, &client)});
     shared.hub.publish("client", "connected", payload, Some(client.cause()));
     let heard = Arc::new(AtomicU64::new(0));
-    let writing =
+    let mut writing =
         tokio::spawn(write(shared.clone(), Arc::clone(&client), writer, Arc::clone(&heard)));
     Reading { shared: &shared, client: &client, heard: &heard, rate: rate(&shared) }
         .run(&mut reader, &mut decoder)
@@ -125,9 +125,20 @@ where
         "clientId": cause.client_id, "instanceId": cause.instance_id, "reason": reason,
     });
     shared.hub.publish("client", "disconnected", payload, Some(cause));
-    if writing.await.is_err() {
+    let written = tokio::select! {
+        written = &mut writing => written,
+        () = discard(&mut reader) => writing.await,
+    };
+    if written.is_err() {
         tracing::error!(client = client.number, "the writer of a connection panicked");
     }
+}
+
+/// Reads on to nowhere: a client that is stuck in sending gets to the point
+/// where it reads why it was cut off.
+async fn discard<R: AsyncRead + Unpin>(reader: &mut R) {
+    let mut buffer = vec![0; 16 * 1024];
+    while matches!(reader.read(&mut buffer).await, Ok(count) if count > 0) {}
 }
 
 fn rate(shared: &Shared) -> Rate {
