@@ -7,6 +7,9 @@
 //! model thread, move a value in the engine and publish an event. Faders stand
 //! for durable edits: answered after their group's fdatasync.
 //!
+//! Every connection is an instance of its own. Whatever goes wrong in any thread
+//! ends the program with the reason, and the server with it.
+//!
 //! Caveats: clients and server share the cores, so rates are of both together;
 //! in the fan-out each client decodes what it gets in a thread of its own, and
 //! 100 such threads on a few cores measure the scheduler too.
@@ -18,12 +21,12 @@
 )]
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
         Arc, Barrier, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -53,6 +56,7 @@ impl Server {
         let socket = dir.join("bench.sock");
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--serve".as_ref(), socket.as_os_str()])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -63,7 +67,9 @@ impl Server {
     }
 
     fn connect(&self, name: &str, encoding: Encoding) -> Client {
-        let mut who = Introduction::new(name, name);
+        static INSTANCE: AtomicUsize = AtomicUsize::new(0);
+        let instance = format!("{name}-{}", INSTANCE.fetch_add(1, Ordering::Relaxed));
+        let mut who = Introduction::new(name, instance);
         who.encoding = encoding;
         Client::connect_unix(&self.socket, &who).unwrap()
     }
@@ -84,7 +90,12 @@ impl Drop for Server {
     }
 }
 
+/// Serves until it is told to stop, or until its parent is gone.
 fn child(socket: &str) {
+    thread::spawn(|| {
+        drop(std::io::stdin().read_to_end(&mut Vec::new()));
+        std::process::exit(1);
+    });
     let options = Options { config: Config::default(), socket: socket.into(), project: None };
     if let Err(error) = serve(options, &mut std::io::stdout()) {
         panic!("{error}");
@@ -314,6 +325,12 @@ fn main() {
     if let Some(at) = arguments.iter().position(|argument| argument == "--serve") {
         return child(&arguments[at + 1]);
     }
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // Other threads wait for this one at a barrier; there is nothing to wait for.
+        report(panic);
+        std::process::exit(1);
+    }));
     let dir = Folder::on_disk("ipc").unwrap();
     // A path of a socket has room for a hundred letters only.
     let run = Folder::for_socket("ipc").unwrap();

@@ -5,10 +5,7 @@ use std::{
     collections::HashMap,
     net::SocketAddr,
     path::Path,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use pulse_schemas::{
@@ -28,7 +25,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use crate::{CallError, Incoming, Introduction, LIMIT, outcome};
+use crate::{CallError, Ids, Incoming, Introduction, LIMIT, outcome};
 
 type Answer = oneshot::Sender<Envelope>;
 
@@ -41,7 +38,7 @@ struct Pending {
 
 struct Inner {
     pending: Mutex<Pending>,
-    next_id: AtomicU64,
+    ids: Ids,
     /// Frames on their way out.
     outgoing: mpsc::Sender<Vec<u8>>,
     encoding: Encoding,
@@ -88,7 +85,7 @@ impl Client {
         let (events, incoming) = mpsc::channel(EVENTS);
         let inner = Arc::new(Inner {
             pending: Mutex::default(),
-            next_id: AtomicU64::new(1),
+            ids: Ids::new(),
             outgoing,
             encoding: who.encoding,
         });
@@ -108,7 +105,7 @@ impl Client {
 
     /// Sends any command and waits for its answer.
     pub async fn call(&self, domain: &str, name: &str, payload: Value) -> Result<Value, CallError> {
-        let id = format!("c{}", self.inner.next_id.fetch_add(1, Ordering::Relaxed));
+        let id = self.inner.ids.next();
         let envelope = Envelope::command(id.clone(), domain, name, payload);
         let mut bytes = Vec::new();
         codec::encode_frame(self.inner.encoding, &envelope, LIMIT, &mut bytes)
@@ -201,7 +198,7 @@ async fn take(
 }
 
 async fn beat(inner: &Inner) {
-    let id = format!("h{}", inner.next_id.fetch_add(1, Ordering::Relaxed));
+    let id = inner.ids.next();
     let empty = Value::Object(serde_json::Map::new());
     let envelope = Envelope::event(id, "client", "heartbeat", empty);
     let mut bytes = Vec::new();

@@ -20,7 +20,7 @@ use pulse_schemas::{
 };
 use serde_json::Value;
 
-use crate::{CallError, Incoming, Introduction, LIMIT, outcome};
+use crate::{CallError, Ids, Incoming, Introduction, LIMIT, outcome};
 
 trait Socket: Read + Write {
     fn set_timeout(&self, timeout: Option<Duration>) -> std::io::Result<()>;
@@ -42,7 +42,7 @@ pub struct Client {
     socket: Box<dyn Socket + Send>,
     decoder: FrameDecoder,
     encoding: Encoding,
-    next_id: u64,
+    ids: Ids,
     waiting: VecDeque<Incoming>,
     welcome: Option<Welcome>,
 }
@@ -63,7 +63,7 @@ impl Client {
             socket,
             decoder: FrameDecoder::new(LIMIT),
             encoding: who.encoding,
-            next_id: 1,
+            ids: Ids::new(),
             waiting: VecDeque::new(),
             welcome: None,
         };
@@ -99,8 +99,7 @@ impl Client {
 
     /// Sends a command without waiting; the answer comes with [`Client::answers`].
     pub fn post(&mut self, domain: &str, name: &str, payload: Value) -> Result<String, CallError> {
-        let id = format!("c{}", self.next_id);
-        self.next_id += 1;
+        let id = self.ids.next();
         self.post_envelope(&Envelope::command(id.clone(), domain, name, payload))?;
         Ok(id)
     }
@@ -158,8 +157,7 @@ impl Client {
             return Err(CallError::Closed { why: envelope.error });
         }
         if envelope.domain == "client" && envelope.name == "heartbeat" && envelope.cid.is_none() {
-            let id = format!("h{}", self.next_id);
-            self.next_id += 1;
+            let id = self.ids.next();
             let empty = Value::Object(serde_json::Map::new());
             self.post_envelope(&Envelope::event(id, "client", "heartbeat", empty))?;
             return Ok(());

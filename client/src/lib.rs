@@ -115,5 +115,26 @@ fn outcome(envelope: Envelope) -> Result<serde_json::Value, CallError> {
     }
 }
 
+/// Ids of the commands of one connection. A program that comes back under its
+/// old instance starts to count again; what it sends then must not be taken for
+/// what it sent before, so every connection has a prefix of its own.
+struct Ids {
+    prefix: String,
+    next: std::sync::atomic::AtomicU64,
+}
+
+impl Ids {
+    fn new() -> Ids {
+        use std::hash::{BuildHasher, RandomState};
+        let prefix = format!("{:x}", RandomState::new().hash_one(std::process::id()));
+        Ids { prefix, next: std::sync::atomic::AtomicU64::new(1) }
+    }
+
+    fn next(&self) -> String {
+        let number = self.next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        format!("{}-{number}", self.prefix)
+    }
+}
+
 /// Largest message that a client takes.
 const LIMIT: usize = 1 << 30;

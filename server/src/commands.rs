@@ -163,6 +163,17 @@ pub fn loads(command: &Command) -> bool {
     matches!(command.spec().domain, Domain::History | Domain::View)
 }
 
+/// What a command opens for its connection and nobody else: when the connection
+/// ends it is gone, so its answer means nothing to the next one.
+pub fn ends_with_connection(command: &Command) -> bool {
+    use pulse_schemas::command::{gesture, parameter};
+    matches!(
+        command,
+        Command::Gesture(gesture::Command::Open(_))
+            | Command::Parameter(parameter::Command::BeginGesture(_))
+    )
+}
+
 /// An edit that can't share a transaction.
 pub fn alone(spec: &CommandSpec) -> Refusal {
     let text = format!("`{}` can't stand in a batch", spec.full_name());

@@ -19,7 +19,7 @@ use crate::{
     },
     model::{Durable, Handler, Outcome, Published, Request},
     refusal::{Refusal, Reply},
-    session::{Caller, Session},
+    session::{Caller, Session, Traffic},
     subscriptions::Subscriptions,
 };
 
@@ -54,6 +54,17 @@ impl Host {
         let mut project =
             self.shared.project.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         *project = path;
+    }
+
+    /// Tells the session what it can't see itself, for those who ask about it.
+    fn note_traffic(&mut self, hub: &Hub) {
+        let clients = hub.clients();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.session.traffic = Traffic {
+            clients: count(clients.len()),
+            queued_commands: count(self.shared.model.depth()),
+            queued_bytes: clients.iter().map(|client| client.outbox.stats().queued_bytes).sum(),
+        };
     }
 
     fn client(&mut self, request: &Request, command: &client::Command, hub: &Hub) -> Reply {
@@ -181,6 +192,9 @@ impl Handler for Host {
         {
             let reply = reply.map_err(|Refusal(error)| error);
             return Outcome { reply, events: vec![], durable: None };
+        }
+        if matches!(request.command, Command::Diagnostics(_) | Command::Session(_)) {
+            self.note_traffic(hub);
         }
         let expect = request.envelope.expect_revision;
         let done = self.session.execute(&caller, &request.command, expect);

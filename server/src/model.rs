@@ -134,25 +134,27 @@ impl Model {
             Priority::Normal => &self.normal,
             Priority::Low => &self.low,
         };
-        match queue.try_send(message) {
-            Ok(()) => {
-                self.depth.fetch_add(1, Ordering::Relaxed);
-                Ok(())
-            }
-            Err(TrySendError::Full(_)) => Err(ErrorBody::new(
+        // Counted before it can be taken out again: the depth never falls below none.
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        let refused = match queue.try_send(message) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(_)) => ErrorBody::new(
                 ErrorCode::SessionBusy,
                 format!("{QUEUE} commands are waiting already"),
-            )),
+            ),
             Err(TrySendError::Disconnected(_)) => {
-                Err(ErrorBody::new(ErrorCode::SessionShuttingDown, "Pulse is shutting down"))
+                ErrorBody::new(ErrorCode::SessionShuttingDown, "Pulse is shutting down")
             }
-        }
+        };
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+        Err(refused)
     }
 
     /// Queues what must not be lost: it waits for room instead.
     pub fn insist(&self, message: Message) {
-        if self.normal.send(message).is_ok() {
-            self.depth.fetch_add(1, Ordering::Relaxed);
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        if self.normal.send(message).is_err() {
+            self.depth.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

@@ -11,6 +11,7 @@ use pulse_schemas::{
     command::{
         Command,
         project::Batch,
+        reply::resolve_references,
         session::{EngineState, SessionState, Warning},
     },
     entity::{AnyEntity, Conflict},
@@ -60,6 +61,16 @@ impl Caller {
     }
 }
 
+/// Connections and what waits for whom.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    pub clients: u32,
+    /// Commands behind the one that is being done.
+    pub queued_commands: u32,
+    /// Bytes that wait to be written to clients.
+    pub queued_bytes: usize,
+}
+
 /// What became of a command.
 pub struct Done {
     pub reply: Result<Value, ErrorBody>,
@@ -107,8 +118,8 @@ pub struct Session {
     pub engine: EngineState,
     /// Set while an audio engine is attached.
     pub restart_engine: Option<RestartEngine>,
-    /// Connections, as the listener counts them.
-    pub clients: u32,
+    /// What goes on around the session, as its host sees it.
+    pub traffic: Traffic,
     pub recent: Recent,
     /// Where this process takes commands, for whoever finds the project locked.
     pub socket: Option<String>,
@@ -137,7 +148,7 @@ impl Session {
             renders: Renders::default(),
             engine: EngineState::Stopped,
             restart_engine: None,
-            clients: 0,
+            traffic: Traffic::default(),
             recent: Recent::of_user(),
             socket: None,
             doing: Default::default(),
@@ -532,7 +543,9 @@ fn run_call(
     replies: &[Value],
 ) -> Reply {
     let mut payload = call.payload.clone();
-    fill_in(&mut payload, replies)?;
+    resolve_references(&mut payload, replies).map_err(|error| {
+        Refusal::new(ErrorCode::PayloadInvalid, error.to_string()).with("path", error.path)
+    })?;
     let decoded = pulse_schemas::command::decode(&call.domain, &call.name, &payload);
     let command = decoded.map_err(|error| Refusal(error.body()))?.value;
     let nested =
@@ -543,31 +556,6 @@ fn run_call(
         return Err(Refusal::new(ErrorCode::BatchForbidden, text));
     }
     commands::edit(edit, &command)
-}
-
-/// Puts `$2.track` in the place of the field `track` of reply 2.
-fn fill_in(payload: &mut Value, replies: &[Value]) -> Result<(), Refusal> {
-    match payload {
-        Value::String(text) if text.starts_with('$') => {
-            let found = look_up(text, replies).ok_or_else(|| {
-                let text = format!("{text:?} names no field of an earlier reply of the batch");
-                Refusal::new(ErrorCode::PayloadInvalid, text)
-            })?;
-            *payload = found;
-            Ok(())
-        }
-        Value::Array(items) => items.iter_mut().try_for_each(|item| fill_in(item, replies)),
-        Value::Object(fields) => fields.values_mut().try_for_each(|value| fill_in(value, replies)),
-        _ => Ok(()),
-    }
-}
-
-fn look_up(text: &str, replies: &[Value]) -> Option<Value> {
-    let (index, path) = text.strip_prefix('$')?.split_once('.')?;
-    let reply = replies.get(index.parse::<usize>().ok()?)?;
-    let pointer: String =
-        path.replace('[', ".").replace(']', "").split('.').map(|step| format!("/{step}")).collect();
-    reply.pointer(&pointer).cloned()
 }
 
 #[cfg(test)]

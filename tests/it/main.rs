@@ -3,6 +3,7 @@
 mod cli;
 mod docs;
 mod generated;
+mod gestures;
 mod harness;
 mod kill_loop;
 mod layering;

@@ -90,10 +90,11 @@ fn store(open: &Open) -> Result<StoreReport, Refusal> {
 
 fn report(session: &Session) -> Reply {
     let gauges = Gauges {
-        clients: session.clients as usize,
+        clients: session.traffic.clients as usize,
+        queue_depth: session.traffic.queued_commands as usize,
+        queued_bytes: session.traffic.queued_bytes,
         engine_load: session.live.playback.load().mean,
         revision: session.open.as_ref().map_or(0, |open| open.project.seq()),
-        ..Gauges::default()
     };
     reply(DiagnosticsReport {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -101,9 +102,8 @@ fn report(session: &Session) -> Reply {
         memory_bytes: memory(),
         engine: engine(session),
         store: session.open.as_ref().map(store).transpose()?,
-        clients: session.clients,
-        // A command that is being done waits no more, and this one is the only one.
-        queued_commands: 0,
+        clients: session.traffic.clients,
+        queued_commands: session.traffic.queued_commands,
         metrics: counters(&metrics::page(&gauges)),
     })
 }

@@ -49,7 +49,7 @@ fn status(session: &Session) -> Reply {
         branch: project.map(|project| project.branch_name().to_owned()),
         warnings: session.warnings.clone(),
         jobs: session.jobs.clone(),
-        clients: session.clients,
+        clients: session.traffic.clients,
     })
 }
 

@@ -31,7 +31,7 @@ use super::{
     outbox::{Class, Closed},
 };
 use crate::{
-    metrics,
+    commands, metrics,
     model::{Message, Model, Request},
 };
 
@@ -468,7 +468,8 @@ impl Reading<'_> {
             let error = ErrorBody::new(ErrorCode::CommandNotImplemented, text);
             return self.fail(Some(&envelope), error);
         }
-        let remember = spec.is_edit() || spec.effect == Effect::Act;
+        let lasts = !commands::ends_with_connection(&command);
+        let remember = lasts && (spec.is_edit() || spec.effect == Effect::Act);
         if remember {
             match self.shared.hub.seen(&self.client.identity().instance_id, &envelope) {
                 Seen::New => {}
