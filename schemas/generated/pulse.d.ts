@@ -5835,16 +5835,17 @@ export interface RenderingUnfreezeReply {
   edit?: EditReceipt;
 }
 
-/** Renders clips or tracks to new audio clips. */
+/** Renders clips or tracks, before the fader, to new audio clips. One undo takes the clips back; the media stay in the pool. */
 export interface RenderingBounceCommand {
-  /** A new track when absent. */
+  /** An audio lane; when absent a new track behind the source's, with the strip and the sends of that. */
   lane?: LaneId | null;
-  /** Mute the sources afterwards. */
+  /** Mute what was bounced: the clip, the track, or the track's clips in the range. */
   muteSources?: boolean;
+  /** What of the sources; all, and what rings out behind it, when absent. */
   range?: TimeRange | null;
-  /** Clips or tracks. */
+  /** Clips or tracks; each becomes a clip. */
   sources: EntityId[];
-  /** With the channel's nodes, else dry. */
+  /** With the channel's nodes, else only with those that make sound of notes. */
   withEffects?: boolean;
 }
 
@@ -7044,7 +7045,7 @@ export interface Commands {
   "rendering.freeze": { payload: RenderingFreezeCommand; reply: RenderingFreezeReply };
   /** Plays tracks themselves again. The render stays in the media pool. */
   "rendering.unfreeze": { payload: RenderingUnfreezeCommand; reply: RenderingUnfreezeReply };
-  /** Renders clips or tracks to new audio clips. */
+  /** Renders clips or tracks, before the fader, to new audio clips. One undo takes the clips back; the media stay in the pool. */
   "rendering.bounce": { payload: RenderingBounceCommand; reply: RenderingBounceReply };
   /** Renders two revisions and writes A, B and A − B, only where they differ. */
   "rendering.audibleDiff": { payload: RenderingAudibleDiffCommand; reply: RenderingAudibleDiffReply };

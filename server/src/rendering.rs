@@ -3,6 +3,7 @@
 //! Everything here works on a view and a folder, so that it runs on a worker
 //! of the server, in the process of the command line, and in a test.
 
+mod bare;
 mod diff;
 mod files;
 pub mod media;
@@ -26,7 +27,7 @@ use pulse_query::{
     content::tempo_map,
     graph::Scope,
     render::{self, Options, RenderError, Report, Song},
-    source::{Source, SourceExt},
+    source::SourceExt,
     stored::Stored,
 };
 use pulse_schemas::{
@@ -45,6 +46,7 @@ use serde_json::{Value, json};
 
 use crate::refusal::Refusal;
 
+pub use bare::Bare;
 pub use diff::{AudibleDiff, Difference, audible_diff};
 pub use media::ProjectMedia;
 
@@ -138,6 +140,13 @@ impl Default for Request {
 /// Threads that a render uses unless told.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Frames to render, and from where on silence at the end is left out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Span {
+    pub range: std::ops::Range<i64>,
+    pub trim_from: i64,
 }
 
 /// How far a render is, readable from anywhere.
@@ -293,6 +302,13 @@ impl<'a> Renderer<'a> {
         Ok(start..end)
     }
 
+    /// A fixed end is kept to the frame; an open one gives silence away.
+    fn span(&self, request: &Request, song: &Song) -> Result<Span, RenderingError> {
+        let range = self.range(request, song)?;
+        let trim_from = if request.to.is_some() { i64::MAX } else { song.end() };
+        Ok(Span { range, trim_from })
+    }
+
     fn options(&self, request: &Request, song: &Song, watch: &Watch) -> Options {
         Options {
             threads: request.threads,
@@ -311,21 +327,20 @@ impl<'a> Renderer<'a> {
         watch: &Watch,
     ) -> Result<Outcome, RenderingError> {
         let song = self.song(request, scope)?;
-        self.song_to_files(request, &song, path, watch)
+        let span = self.span(request, &song)?;
+        self.song_to_files(request, &song, span, path, watch)
     }
 
     fn song_to_files(
         &self,
         request: &Request,
         song: &Song,
+        Span { range, trim_from }: Span,
         path: impl Fn(OutputKind, &BTreeMap<ChannelId, String>) -> Option<PathBuf>,
         watch: &Watch,
     ) -> Result<Outcome, RenderingError> {
         let began = Instant::now();
-        let range = self.range(request, song)?;
         let names = self.channel_names();
-        // A fixed end is kept to the frame; an open one gives silence away.
-        let trim_from = if request.to.is_some() { i64::MAX } else { song.end() };
         let mut writers: Vec<Option<FileWriter>> = Vec::new();
         for kind in song.outputs() {
             writers.push(match path(kind, &names) {
@@ -372,26 +387,30 @@ impl<'a> Renderer<'a> {
         self.to_files(request, &Scope::mix(), only_mix, watch)
     }
 
-    /// One track alone in one file, heard through `see`: the revision with
-    /// whatever the caller takes away from it.
+    /// One channel alone in one file, as `bare` hears it; a whole song with its
+    /// tail where no span is given.
     pub fn alone(
         &self,
         request: &Request,
-        track: TrackId,
+        bare: &Bare,
+        span: Option<Span>,
         path: &Path,
         watch: &Watch,
-        see: impl for<'s> Fn(&'s dyn Source, ChannelId) -> Box<dyn Source + 's>,
     ) -> Result<Outcome, RenderingError> {
-        let channel = self.stored.channel_of(track).ok_or(RenderingError::NoChannel { track })?;
-        let seen = see(&self.stored, channel.id);
-        let arrangement = channel.arrangement;
-        let scope = Scope::channel(channel.id);
+        let seen = bare.over(&self.stored);
+        let scope = Scope::channel(bare.channel.id);
         let rate = self.rate(request);
-        let song = Song::derive(&*seen, self.registry, arrangement, rate, &scope)?;
+        let arrangement = bare.channel.arrangement;
+        let song = Song::derive(&seen, self.registry, arrangement, rate, &scope)?;
+        self.stored.check()?;
+        let span = match span {
+            Some(span) => span,
+            None => self.span(request, &song)?,
+        };
         let only = |kind, _: &BTreeMap<ChannelId, String>| {
             matches!(kind, OutputKind::Stem(_)).then(|| path.to_owned())
         };
-        self.song_to_files(request, &song, only, watch)
+        self.song_to_files(request, &song, span, only, watch)
     }
 
     /// One file a channel, beside the mix where a path is given for it.

@@ -165,7 +165,11 @@ impl Session {
         }
         self.renders.active.remove(&id);
         let result = match done {
-            Some(Ok(finish)) => finish(self),
+            Some(Ok(finish)) => {
+                let result = finish(self);
+                self.show();
+                result
+            }
             Some(Err(error)) => Err(error),
             None => Err(Refusal::internal("the thread of a job panicked")),
         };

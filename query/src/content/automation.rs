@@ -147,5 +147,5 @@ fn clip_segments(
         };
         segments(&inside, at)
     };
-    passes(clip).iter().flat_map(whole).collect()
+    passes(ctx, clip, timebase).iter().flat_map(whole).collect()
 }

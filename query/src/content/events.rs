@@ -7,7 +7,7 @@ use pulse_schemas::{
     },
     graph::{SpecEvent, SpecEventBody},
     id::{AnyId, EntityId},
-    time::Ticks,
+    time::{Ticks, Timebase},
 };
 
 use super::{
@@ -39,7 +39,7 @@ fn clip_events(ctx: &Ctx<'_>, clip: &Clip, events: &mut Vec<SpecEvent>) {
     let place = Place { ctx, clip, start };
     let notes = ctx.source.members_of::<Note>(clip.id.0);
     let others = ctx.source.members_of::<MidiEvent>(clip.id.0);
-    for pass in passes(clip) {
+    for pass in passes(ctx, clip, Timebase::Musical) {
         for note in notes.iter().filter(|note| !note.mute && plays(note, &pass)) {
             place.note(note, &pass, events);
         }

@@ -1,6 +1,11 @@
 //! How a clip shows its content: from the slip on, and round its loop.
 
-use pulse_schemas::entity::Clip;
+use pulse_schemas::{
+    entity::Clip,
+    time::{Moment, Timebase},
+};
+
+use super::Ctx;
 
 /// Most passes of one loop that are unrolled; a clip with more is a mistake
 /// that must not take the memory of the machine.
@@ -17,15 +22,42 @@ pub struct Pass {
     pub shift: i64,
 }
 
-/// The passes of a clip whose content and length are in one unit.
+/// The passes of a clip, counted in the unit of its content: notes lie at ticks
+/// in every clip, points of an envelope at moments of the envelope's timebase.
 ///
 /// The first pass begins at the slip; each later one at the start of the loop.
-pub fn passes(clip: &Clip) -> Vec<Pass> {
-    passes_of(
-        clip.length.0,
-        clip.slip.0,
-        clip.loop_length.map(|length| (clip.loop_start.0, length.0)),
-    )
+pub fn passes(ctx: &Ctx<'_>, clip: &Clip, content: Timebase) -> Vec<Pass> {
+    let inside = Inside { ctx, clip, content };
+    let repeat = clip.loop_length.map(|length| {
+        let start = inside.distance(clip.loop_start);
+        (start, inside.distance(clip.loop_start.saturating_add(length)) - start)
+    });
+    passes_of(inside.distance(clip.length), inside.distance(clip.slip), repeat)
+}
+
+/// Lengths inside a clip in the unit of its content, measured from its start.
+struct Inside<'a> {
+    ctx: &'a Ctx<'a>,
+    clip: &'a Clip,
+    content: Timebase,
+}
+
+impl Inside<'_> {
+    fn distance(&self, of: Moment) -> i64 {
+        if self.clip.timebase == self.content {
+            return of.0;
+        }
+        let ahead = self.at(Moment(of.0.saturating_abs())) - self.at(Moment::ZERO);
+        if of.0 < 0 { -ahead } else { ahead }
+    }
+
+    fn at(&self, after_start: Moment) -> i64 {
+        let place = self.clip.start.saturating_add(after_start);
+        match self.content {
+            Timebase::Musical => self.ctx.tempo.ticks_of(self.clip.timebase, place).0,
+            Timebase::Absolute => self.ctx.tempo.flicks_of(self.clip.timebase, place).0,
+        }
+    }
 }
 
 fn passes_of(length: i64, slip: i64, repeat: Option<(i64, i64)>) -> Vec<Pass> {

@@ -8,7 +8,7 @@ use pulse_schemas::{
         ActorId, AutomationEnvelopeId, AutomationPointId, ChannelId, ClipId, EntityId, LaneId,
         NoteId, TrackId,
     },
-    time::{Moment, Ticks},
+    time::{Flicks, Moment, Ticks, Timebase},
 };
 
 use super::*;
@@ -137,6 +137,27 @@ fn a_loop_plays_its_notes_again() {
     let looped = clip(|clip| clip.loop_length = Some(Moment(2 * BEAT)));
     let expect = [(96_000, 120_000, 60), (144_000, 168_000, 60)];
     assert_eq!(played(looped, &[note(0, 0, BEAT), note(1, 3 * BEAT, BEAT)]), expect);
+}
+
+#[test]
+fn a_clip_that_is_fixed_in_time_shows_the_notes_that_it_covers() {
+    // At 120 BPM a beat is half a second.
+    let fixed = |change: fn(&mut Clip, i64)| {
+        let half = Flicks::PER_SECOND / 2;
+        clip(|clip| {
+            clip.timebase = Timebase::Absolute;
+            (clip.start, clip.length) = (Moment(4 * half), Moment(4 * half));
+            change(clip, half);
+        })
+    };
+    let notes = [note(0, 0, BEAT), note(1, BEAT, 8 * BEAT), note(2, 4 * BEAT, BEAT)];
+    let expect = [(96_000, 120_000, 60), (120_000, 192_000, 61)];
+    assert_eq!(played(fixed(|_, _| {}), &notes), expect);
+    let slipped = fixed(|clip, half| clip.slip = Moment(half));
+    assert_eq!(played(slipped, &notes), [(96_000, 192_000, 61), (168_000, 192_000, 62)]);
+    let looped = fixed(|clip, half| clip.loop_length = Some(Moment(2 * half)));
+    let expect = [(96_000, 120_000, 60), (144_000, 168_000, 60)];
+    assert_eq!(played(looped, &notes[..1]), expect);
 }
 
 #[test]

@@ -12,7 +12,6 @@ const PENDING: &[(&str, &str)] = &[
     ("pad", "*"),
     ("plugin", "*"),
     ("recording", "*"),
-    ("rendering", "bounce"),
 ];
 
 pub(super) fn is_pending(domain: &str, name: &str) -> bool {

@@ -155,17 +155,21 @@ commands! {
     check |payload, checker| check_list("tracks", &payload.tracks, checker);
     example r#"{"tracks": ["trk_1"]}"#;
 
-    /// Renders clips or tracks to new audio clips.
+    /// Renders clips or tracks, before the fader, to new audio clips. One undo
+    /// takes the clips back; the media stay in the pool.
     act Bounce emits ["job.progress"] {
-        /// Clips or tracks.
+        /// Clips or tracks; each becomes a clip.
         sources: Vec<AnyId>,
+        /// What of the sources; all, and what rings out behind it, when absent.
         range: Option<TimeRange>,
-        /// A new track when absent.
+        /// An audio lane; when absent a new track behind the source's, with the
+        /// strip and the sends of that.
         lane: Option<LaneId>,
-        /// With the channel's nodes, else dry.
+        /// With the channel's nodes, else only with those that make sound of notes.
         #[serde(default)]
         with_effects: bool,
-        /// Mute the sources afterwards.
+        /// Mute what was bounced: the clip, the track, or the track's clips in the
+        /// range.
         #[serde(default)]
         mute_sources: bool,
     } -> BounceStarted {

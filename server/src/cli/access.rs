@@ -14,6 +14,7 @@ use pulse_schemas::{
     command,
     envelope::Envelope,
     error::{ErrorBody, ErrorCode},
+    job::Job,
 };
 use pulse_store::project::{DraftPolicy, OpenOptions, Project};
 use serde_json::{Value, json};
@@ -140,6 +141,29 @@ impl Access {
                 }
             }
         }
+    }
+
+    /// Waits for the job that a reply names; what the job made is added as `result`.
+    pub fn settle(&mut self, mut reply: Value) -> Result<Value, Failure> {
+        let Some(id) = reply.get("job").filter(|job| job.is_string()).cloned() else {
+            return Ok(reply);
+        };
+        let job = loop {
+            if let Access::Local { session, .. } = self {
+                session.collect_jobs();
+            }
+            let progress = self.call("rendering.progress", json!({ "job": id }))?;
+            let job: Job = serde_json::from_value(progress["job"].clone())?;
+            if job.finished.is_some() {
+                break job;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        };
+        if let Some(error) = job.error {
+            return Err(Failure::Refused(error));
+        }
+        reply["result"] = job.result.unwrap_or_default();
+        Ok(reply)
     }
 
     pub fn ask(&mut self, name: &str) -> Result<Value, Failure> {

@@ -57,6 +57,7 @@ pub fn run(
     let mut access = place.access()?;
     if name != "-" {
         let reply = access.call(name, parse(payload.as_deref())?)?;
+        let reply = access.settle(reply)?;
         access.finish()?;
         return Ok(print(output, &reply));
     }
@@ -68,7 +69,8 @@ pub fn run(
             continue;
         }
         let (name, payload) = line.split_once(char::is_whitespace).unwrap_or((line, "{}"));
-        replies.push(access.call(name, parse(Some(payload))?)?);
+        let reply = access.call(name, parse(Some(payload))?)?;
+        replies.push(access.settle(reply)?);
     }
     access.finish()?;
     Ok(print(output, &Value::Array(replies)))

@@ -247,6 +247,19 @@ fn is_there(item: &MediaItem, folder: Option<&Path>) -> bool {
     present(item, folder).is_ok()
 }
 
+/// Finishes a reserved item with what was found in its file.
+pub fn finish(
+    edit: &mut Edit<'_, '_>,
+    media: MediaId,
+    probe: Probe,
+    more: impl FnOnce(&mut MediaItem),
+) -> Result<(), Refusal> {
+    let mut item = pending(edit, media)?;
+    fill(&mut item, probe);
+    more(&mut item);
+    edit.put(item)
+}
+
 fn finalise(edit: &mut Edit<'_, '_>, payload: &Finalise) -> Reply {
     let mut item = pending(edit, payload.media)?;
     edit.label(format!("Finish {}", item.name));

@@ -1,12 +1,15 @@
 //! Renders as jobs: started here, done on a thread, told about by events.
 
+mod bounce;
+#[cfg(test)]
+mod tests;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use pulse_engine::file::Depth;
-use pulse_query::source::Source;
 use pulse_schemas::{
     command::{
         rendering::{
@@ -15,8 +18,8 @@ use pulse_schemas::{
         },
         types::Rev as WireRev,
     },
-    entity::{AudioFormat, Channel, Lifecycle, MediaItem, MediaOrigin, MediaStorage, Track},
-    id::{ChannelId, MediaId, TrackId},
+    entity::{AudioFormat, Lifecycle, MediaItem, MediaOrigin, MediaStorage, Track},
+    id::{MediaId, TrackId},
 };
 use pulse_store::{cache::CacheStore, project::MEDIA_DIR, rev::Rev, tx::TxMeta, view::View};
 use serde_json::{Value, json};
@@ -24,7 +27,7 @@ use serde_json::{Value, json};
 use super::edit::{Edit, done, reply};
 use crate::{
     refusal::{Refusal, Reply},
-    rendering::{Outcome, Renderer, Request, Watch, audible_diff},
+    rendering::{Bare, Outcome, Renderer, Request, Watch, audible_diff},
     renders::Finish,
     session::{Caller, Session},
 };
@@ -79,6 +82,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         }
         Command::Stems(payload) => stems(session, caller, payload),
         Command::Freeze(payload) => freeze(session, caller, payload),
+        Command::Bounce(payload) => bounce::bounce(session, caller, payload),
         Command::AudibleDiff(payload) => listen(session, caller, payload),
         Command::CompareAudio(payload) => compare(session, caller, payload),
         Command::Cancel(payload) => {
@@ -123,6 +127,13 @@ impl Task {
             folder: session.open.as_ref().and_then(|open| open.path.clone()),
             cache: session.render_cache()?,
         })
+    }
+
+    /// Where the arrangement that plays ends, in frames.
+    fn end(&self, rate: u32) -> Result<i64, Refusal> {
+        let request = Request { rate: Some(rate), ..Request::default() };
+        let song = self.renderer().song(&request, &pulse_query::graph::Scope::mix())?;
+        Ok(song.end())
     }
 
     fn renderer(&self) -> Renderer<'_> {
@@ -251,66 +262,6 @@ fn difference(
     Ok(Box::new(move |_| Ok(value)))
 }
 
-/// A revision in which a track sounds as its frozen render has to: before the
-/// fader, whatever is muted or soloed.
-struct Bare<'a> {
-    inner: &'a dyn Source,
-    channel: ChannelId,
-}
-
-impl Bare<'_> {
-    fn bare(&self, entity: pulse_schemas::entity::AnyEntity) -> pulse_schemas::entity::AnyEntity {
-        use pulse_schemas::entity::{AnyEntity, PanLaw};
-        match entity {
-            AnyEntity::Track(track) => Track { mute: false, solo: false, ..track }.into(),
-            AnyEntity::Channel(channel) if channel.id == self.channel => Channel {
-                gain_db: 0.0,
-                pan: 0.0,
-                width: 1.0,
-                mute: false,
-                invert_left: false,
-                invert_right: false,
-                pan_law: PanLaw::Balance,
-                ..channel
-            }
-            .into(),
-            other => other,
-        }
-    }
-}
-
-impl Source for Bare<'_> {
-    fn entity(
-        &self,
-        key: pulse_schemas::record::EntityKey,
-    ) -> Option<pulse_schemas::entity::AnyEntity> {
-        self.inner.entity(key).map(|entity| self.bare(entity))
-    }
-
-    fn of_kind(
-        &self,
-        kind: pulse_schemas::id::EntityKind,
-    ) -> Vec<pulse_schemas::entity::AnyEntity> {
-        self.inner.of_kind(kind).into_iter().map(|entity| self.bare(entity)).collect()
-    }
-
-    fn members(
-        &self,
-        kind: pulse_schemas::id::EntityKind,
-        owner: pulse_schemas::id::EntityId,
-    ) -> Vec<pulse_schemas::entity::AnyEntity> {
-        self.inner.members(kind, owner).into_iter().map(|entity| self.bare(entity)).collect()
-    }
-
-    fn referrers(
-        &self,
-        kind: pulse_schemas::id::EntityKind,
-        target: pulse_schemas::id::AnyId,
-    ) -> Vec<pulse_schemas::entity::AnyEntity> {
-        self.inner.referrers(kind, target).into_iter().map(|entity| self.bare(entity)).collect()
-    }
-}
-
 fn freeze(session: &mut Session, caller: &Caller, payload: &Freeze) -> Reply {
     let task = Task::of(session, None)?;
     let Some(folder) = task.folder.clone() else {
@@ -354,9 +305,8 @@ fn render_frozen(
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(Refusal::internal)?;
     }
-    let outcome = renderer.alone(&request, track, &path, watch, |source, channel| {
-        Box::new(Bare { inner: source, channel })
-    })?;
+    let bare = Bare::whole(&task.view, track)?;
+    let outcome = renderer.alone(&request, &bare, None, &path, watch)?;
     let file = std::fs::File::open(&path).map_err(Refusal::internal)?;
     let mut decoder = pulse_engine::decode::Decoder::open(Box::new(file), Some("wav"))
         .map_err(Refusal::internal)?;

@@ -13,11 +13,27 @@ use pulse_schemas::graph::OutputKind;
 
 use super::{Rendered, RenderingError, SILENT};
 
+/// A file on its way: gone, unless somebody keeps it.
+struct Partial(PathBuf);
+
+impl Partial {
+    fn keep_as(self, path: &Path) -> std::io::Result<()> {
+        std::fs::rename(&self.0, path)
+    }
+}
+
+impl Drop for Partial {
+    /// After `keep_as` there is nothing left under the name.
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.0));
+    }
+}
+
 /// Writes beside the target and renames, so that an interrupted render leaves
 /// an old file as it was.
 pub struct FileWriter {
     path: PathBuf,
-    partial: PathBuf,
+    partial: Partial,
     kind: OutputKind,
     writer: Box<dyn AudioWriter>,
     hasher: blake3::Hasher,
@@ -39,9 +55,9 @@ impl FileWriter {
             Some("flac") => FileKind::Flac,
             _ => return Err(RenderingError::Name { path }),
         };
-        let partial = partial_of(&path);
-        let file = std::fs::File::create(&partial)
-            .map_err(|error| RenderingError::File { path: partial.clone(), error })?;
+        let partial = Partial(partial_of(&path));
+        let file = std::fs::File::create(&partial.0)
+            .map_err(|error| RenderingError::File { path: partial.0.clone(), error })?;
         let sink = Box::new(std::io::BufWriter::new(file));
         let writer = create(sink, FileSpec::new(file_kind, depth, rate, 2))
             .map_err(|error| RenderingError::Write { path: path.clone(), error })?;
@@ -91,7 +107,8 @@ impl FileWriter {
         let FileWriter { path, partial, kind, writer, hasher, meter, .. } = self;
         let written =
             writer.finish().map_err(|error| RenderingError::Write { path: path.clone(), error })?;
-        std::fs::rename(&partial, &path)
+        partial
+            .keep_as(&path)
             .map_err(|error| RenderingError::File { path: path.clone(), error })?;
         let source = match kind {
             OutputKind::Master => None,
