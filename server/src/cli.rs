@@ -8,6 +8,7 @@ mod edit;
 mod output;
 mod play;
 mod render;
+mod replay;
 mod serve;
 mod versions;
 mod view;
@@ -289,6 +290,20 @@ enum Command {
         #[arg(short = 'n', long)]
         count: Option<u64>,
     },
+    /// Do a log of commands again and check every step.
+    ///
+    /// `debug.logCommands` writes the log. A log that starts with `project.new` is
+    /// replayed into a new folder; any other onto a copy of the project as it was
+    /// when the log began.
+    #[command(
+        after_help = "Examples:\n  pulse replay session.jsonl           check it and keep nothing\n  \
+                      pulse replay session.jsonl again     keep the project in `again`"
+    )]
+    Replay {
+        log: PathBuf,
+        /// A folder that is not there yet, or a copy of the project; a passing one when absent.
+        dir: Option<PathBuf>,
+    },
     /// Check every file of the project; repair what can be repaired.
     #[command(after_help = "Examples:\n  pulse fsck\n  pulse fsck --repair")]
     Fsck {
@@ -385,6 +400,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Watch { domains, socket, count } => {
             serve::watch(&place, output, domains, socket, count)
         }
+        Command::Replay { log, dir } => replay::replay(output, &log, dir.as_deref()),
         Command::Fsck { repair } => care::fsck(&place, output, repair),
         Command::Gc => care::gc(&place, output),
         Command::Doctor => care::doctor(&place, output),

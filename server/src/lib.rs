@@ -5,6 +5,9 @@ pub mod session;
 
 pub mod commands;
 
+pub mod command_log;
+pub mod replay;
+
 pub mod renders;
 
 pub mod rendering;

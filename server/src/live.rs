@@ -11,6 +11,7 @@ use pulse_schemas::{
 };
 
 use crate::{
+    command_log::Recorder,
     model::Published,
     playback::{Headless, Playback},
     session::Caller,
@@ -36,7 +37,7 @@ pub struct Live {
     /// Media whose files were gone when somebody looked last.
     pub missing: BTreeSet<MediaId>,
     /// Where commands are written for a replay.
-    pub command_log: Option<std::fs::File>,
+    pub command_log: Option<Recorder>,
     /// Events of an edit, until its transaction has taken effect.
     pub events: Vec<Published>,
     /// When the transport was told last.
@@ -112,6 +113,16 @@ impl Live {
         let id = self.next_stream;
         self.next_stream += 1;
         id
+    }
+
+    /// The id that the next gesture or stream gets.
+    pub fn next_stream(&self) -> u32 {
+        self.next_stream
+    }
+
+    /// Goes on counting where a log of commands did.
+    pub fn set_next_stream(&mut self, next: u32) {
+        self.next_stream = next;
     }
 
     pub fn publish(

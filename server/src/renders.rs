@@ -19,6 +19,8 @@ use pulse_store::cache::{CacheStats, CacheStore, DiskCache};
 use serde_json::{Value, json};
 
 use crate::{
+    command_log::What,
+    model::Published,
     refusal::Refusal,
     rendering::{RenderingError, Watch, open_cache},
     session::Session,
@@ -44,6 +46,23 @@ pub struct Renders {
     next: u64,
     active: BTreeMap<JobId, Active>,
     cache: Option<Arc<DiskCache>>,
+}
+
+impl Renders {
+    /// Jobs that were ever started; the last one has this number.
+    pub fn started(&self) -> u64 {
+        self.next
+    }
+
+    /// Goes on counting where a log of commands did.
+    pub fn set_started(&mut self, started: u64) {
+        self.next = started;
+    }
+}
+
+/// Whether the end of a job changes the project, and not only files beside it.
+fn takes_effect(command: &str) -> bool {
+    command == "rendering.freeze" || command.starts_with("media.")
 }
 
 impl Session {
@@ -93,7 +112,7 @@ impl Session {
             })
             .map_err(Refusal::internal)?;
         self.renders.active.insert(id, Active { watch, slot, thread, told: 0.0 });
-        let now = Timestamp((self.clock)());
+        let now = Timestamp(self.time);
         self.jobs.push(Job {
             id,
             command: command.to_owned(),
@@ -164,6 +183,9 @@ impl Session {
             return;
         }
         self.renders.active.remove(&id);
+        self.time = (self.clock)();
+        self.doing.0 = self.job(id).map(|job| job.command.clone()).unwrap_or_default();
+        let (counters, first) = (self.counters(), self.outbox.len());
         let result = match done {
             Some(Ok(finish)) => {
                 let result = finish(self);
@@ -173,7 +195,11 @@ impl Session {
             Some(Err(error)) => Err(error),
             None => Err(Refusal::internal("the thread of a job panicked")),
         };
-        let now = Timestamp((self.clock)());
+        let now = Timestamp(self.time);
+        let of_project = self.job(id).is_ok_and(|job| takes_effect(&job.command));
+        if of_project && result.is_ok() {
+            self.log(What::Job(id), None, counters, None, first);
+        }
         self.change_job(id, |job| {
             job.finished = Some(now);
             match result {
@@ -188,6 +214,16 @@ impl Session {
             }
         });
         self.tell_job(id, "finished");
+    }
+
+    /// Waits for one job and takes its result in.
+    pub fn finish_job(&mut self, id: JobId) -> Vec<Published> {
+        self.outbox.clear();
+        while self.renders.active.contains_key(&id) {
+            self.collect_job(id);
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::mem::take(&mut self.outbox)
     }
 
     fn change_job(&mut self, id: JobId, change: impl FnOnce(&mut Job)) {

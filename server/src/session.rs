@@ -3,7 +3,7 @@
 //! It knows no sockets and no threads, so that the command line can run it in
 //! its own process and a test can run it without either.
 
-use std::{io::Write, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
 use pulse_query::host::Host as Derivations;
@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 
 use crate::{
     changed::changed,
+    command_log::{What, hex},
     commands::{self, edit::Edit},
     config::Config,
     live::{ControlStream, Gesture, Live},
@@ -127,6 +128,9 @@ pub struct Session {
     pub doing: (String, String),
     /// Where time comes from; a replay puts the log's own clock here.
     pub clock: fn() -> i64,
+    /// The time of what is being done: one, however long it takes, so that a replay
+    /// can give it again.
+    pub time: i64,
     /// The state of the project that the playback was shown last.
     shown: Option<Hash>,
 }
@@ -153,6 +157,7 @@ impl Session {
             socket: None,
             doing: Default::default(),
             clock: || crate::clock::now().0,
+            time: crate::clock::now().0,
             shown: None,
         }
     }
@@ -175,6 +180,8 @@ impl Session {
     ) -> Done {
         self.outbox.clear();
         self.ticket = None;
+        self.time = (self.clock)();
+        let counters = self.counters();
         let spec = command.spec();
         self.doing = (spec.full_name(), spec.summary());
         let reply = self.check_revision(expect_revision).and_then(|()| {
@@ -191,41 +198,21 @@ impl Session {
         }
         match reply {
             Ok(reply) => {
-                self.log_command(caller, command);
                 if !spec.read_only() {
                     let (domain, name) = (spec.domain.name(), spec.name);
                     self.outbox.insert(0, Published { domain, name, payload: reply.clone() });
                 }
+                self.log_command(caller, command, expect_revision, counters, None);
                 Done {
                     reply: Ok(reply),
                     events: std::mem::take(&mut self.outbox),
                     ticket: self.ticket.take(),
                 }
             }
-            Err(Refusal(error)) => Done { reply: Err(error), events: Vec::new(), ticket: None },
-        }
-    }
-
-    /// Writes a command that was done and did something, for a replay. A log
-    /// that can't be written ends with a warning instead of a gap.
-    fn log_command(&mut self, caller: &Caller, command: &Command) {
-        let spec = command.spec();
-        let of_log = (spec.domain.name(), spec.name) == ("debug", "logCommands");
-        let Some(log) = &mut self.live.command_log else { return };
-        if spec.read_only() || of_log {
-            return;
-        }
-        let line = json!({
-            "time": (self.clock)(),
-            "author": caller.author,
-            "client": caller.instance_id,
-            "domain": spec.domain.name(),
-            "name": spec.name,
-            "payload": command.payload().unwrap_or_default(),
-        });
-        if let Err(error) = writeln!(log, "{line}") {
-            tracing::warn!(%error, "the log of commands ends here");
-            self.live.command_log = None;
+            Err(Refusal(error)) => {
+                self.log_command(caller, command, expect_revision, counters, Some(&error.code));
+                Done { reply: Err(error), events: Vec::new(), ticket: None }
+            }
         }
     }
 
@@ -310,7 +297,7 @@ impl Session {
             client: caller.instance_id.clone(),
             command: serde_json::to_vec(&log)?,
             coalesce: None,
-            time: (self.clock)(),
+            time: self.time,
         })
     }
 
@@ -442,6 +429,8 @@ impl Session {
     /// cable that is pulled must not undo a turn of a knob that everybody heard.
     pub fn let_go(&mut self, caller: &Caller) -> Vec<Published> {
         self.outbox.clear();
+        self.time = (self.clock)();
+        let counters = self.counters();
         let own = |holder: &crate::live::Holder| holder.connection == caller.connection;
         let gestures: Vec<Gesture> =
             self.live.gestures.extract_if(.., |_, it| own(&it.holder)).map(|(_, it)| it).collect();
@@ -452,6 +441,7 @@ impl Session {
             open.remove(&caller.connection);
         }
         self.live.editors.retain(|_, open| !open.is_empty());
+        self.doing.0 = "parameter.endGesture".to_owned();
         for gesture in gestures {
             let meta = self.own_meta(caller, "Move a parameter");
             let commit = |edit: &mut Edit<'_, '_>| {
@@ -461,10 +451,14 @@ impl Session {
                 tracing::warn!(%error.message, "a gesture of a client that left is lost");
             }
         }
+        self.doing.0 = "gesture.close".to_owned();
         for stream in streams {
             if let Err(Refusal(error)) = self.commit_stream(caller, stream) {
                 tracing::warn!(%error.message, "a stream of a client that left is lost");
             }
+        }
+        if !self.outbox.is_empty() {
+            self.log(What::Left {}, Some(caller), counters, None, 0);
         }
         std::mem::take(&mut self.outbox)
     }
@@ -486,14 +480,19 @@ impl Session {
         let frame = StreamFrame::read(body);
         let frame =
             frame.map_err(|error| Refusal::new(ErrorCode::FrameBinary, error.to_string()))?;
+        self.time = (self.clock)();
+        let counters = self.counters();
         commands::gesture::frame(self, caller, &frame)?;
+        if self.live.command_log.is_some() {
+            self.log(What::Stream(hex(body)), Some(caller), counters, None, 0);
+        }
         Ok(std::mem::take(&mut self.outbox))
     }
 
     fn own_meta(&self, caller: &Caller, label: &str) -> TxMeta {
         TxMeta {
             author: caller.author.clone(),
-            time: (self.clock)(),
+            time: self.time,
             ..TxMeta::new(label, caller.instance_id.clone())
         }
     }

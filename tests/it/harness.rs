@@ -98,9 +98,19 @@ impl Server {
 
     /// The output of a server that did not get as far as its ready line.
     pub fn try_start(dir: &Path, settings: &[&str]) -> Result<Server, Output> {
+        Server::launch(dir, &["--json", "-p", "song", "serve"], settings)
+    }
+
+    /// A server that has no project open.
+    pub fn without_project(dir: &Path, settings: &[&str]) -> Server {
+        let started = Server::launch(dir, &["--json", "serve"], settings);
+        started.unwrap_or_else(|output| panic!("{output:?}"))
+    }
+
+    fn launch(dir: &Path, args: &[&str], settings: &[&str]) -> Result<Server, Output> {
         let socket = dir.join("pulse.sock");
         let mut command = pulse();
-        command.current_dir(dir).args(["--json", "-p", "song", "serve", "--tcp", "127.0.0.1:0"]);
+        command.current_dir(dir).args(args).args(["--tcp", "127.0.0.1:0"]);
         command.arg("--socket").arg(&socket);
         for setting in settings {
             command.args(["--set", setting]);

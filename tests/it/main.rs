@@ -9,6 +9,7 @@ mod kill_loop;
 mod layering;
 mod licences;
 mod python_example;
+mod replay;
 mod robustness;
 mod serve;
 mod setup;

@@ -33,7 +33,7 @@ const LEFT_OUT: &[&str] = &[
 /// Domains of jobs and devices, which have journeys of their own.
 const OTHER_DOMAINS: &[&str] = &["rendering", "media", "hardware", "transport", "metering"];
 
-fn commands() -> Vec<&'static CommandSpec> {
+pub fn commands() -> Vec<&'static CommandSpec> {
     command::all()
         .filter(|spec| !LEFT_OUT.contains(&&*spec.full_name()))
         .filter(|spec| !OTHER_DOMAINS.contains(&spec.domain.name()))
@@ -42,10 +42,10 @@ fn commands() -> Vec<&'static CommandSpec> {
 
 /// Ids that answers have named, by their prefix.
 #[derive(Default)]
-struct Known(BTreeMap<String, Vec<String>>);
+pub struct Known(BTreeMap<String, Vec<String>>);
 
 impl Known {
-    fn learn(&mut self, value: &Value) {
+    pub fn learn(&mut self, value: &Value) {
         match value {
             Value::String(text) => {
                 if let Some(prefix) = prefix(text) {
@@ -135,16 +135,18 @@ fn disturb(value: &mut Value, random: &mut Random) {
     }
 }
 
-struct Storm {
-    wire: Wire,
-    random: Random,
-    known: Arc<Mutex<Known>>,
-    specs: Vec<&'static CommandSpec>,
+pub struct Storm {
+    pub wire: Wire,
+    pub random: Random,
+    pub known: Arc<Mutex<Known>>,
+    pub specs: Vec<&'static CommandSpec>,
+    /// Whether some of the commands are wrong on purpose.
+    pub wild: bool,
 }
 
 impl Storm {
     /// Sends `count` commands, some at a time, and reads as many answers.
-    fn rage(&mut self, count: usize) -> Vec<String> {
+    pub fn rage(&mut self, count: usize) -> Vec<String> {
         let mut defects = Vec::new();
         let mut left = count;
         let mut number = 0;
@@ -188,7 +190,7 @@ impl Storm {
         };
         let mut payload = spec.example();
         self.known.lock().unwrap().fill(&mut payload, &mut self.random);
-        if self.random.one_in(3) {
+        if self.wild && self.random.one_in(3) {
             disturb(&mut payload, &mut self.random);
         }
         (spec.full_name(), payload)
@@ -214,7 +216,8 @@ fn a_storm_of_right_and_wrong_commands_breaks_nothing() {
             let mut wire = Wire::unix(&server, encoding);
             wire.hello(&format!("storm{number}"), None);
             let random = Random::new(0xd0 + number);
-            let mut storm = Storm { wire, random, known: Arc::clone(&known), specs: commands() };
+            let (known, specs) = (Arc::clone(&known), commands());
+            let mut storm = Storm { wire, random, known, specs, wild: true };
             std::thread::spawn(move || storm.rage(total / clients as usize))
         })
         .collect();

@@ -1,7 +1,5 @@
 //! Debug: for those who build clients and Pulse itself.
 
-use std::fs::OpenOptions;
-
 use pulse_query::{
     graph::{Scope, graph},
     stored::Stored,
@@ -17,6 +15,7 @@ use pulse_schemas::{
 
 use super::edit::{active_arrangement, done, reply};
 use crate::{
+    command_log::{Base, Recorder},
     commands::media::files::{absolute, unreadable},
     refusal::{Refusal, Reply},
     session::Session,
@@ -94,8 +93,9 @@ fn log_commands(session: &mut Session, payload: &LogCommands) -> Reply {
         None => None,
         Some(text) => {
             let path = absolute(text)?;
-            let file = OpenOptions::new().create(true).append(true).open(&path);
-            Some(file.map_err(|error| unreadable(&path, &error))?)
+            let project = session.project().ok();
+            let base = project.map(|it| Base { root: it.root(), revision: it.seq() });
+            Some(Recorder::start(&path, base).map_err(|error| unreadable(&path, &error))?)
         }
     };
     done()
@@ -144,15 +144,18 @@ mod tests {
         project.ok("debug.logCommands", json!({"path": path}));
         project.ok("track.create", json!({"name": "A"}));
         project.ok("track.list", json!({}));
+        let nobody = json!({"track": crate::commands::testing::id("trk", 1), "name": "B"});
+        project.refused("track.rename", nobody, "entity.notFound");
+        project.refused("debug.logCommands", json!({"path": path}), "media.unreadable");
         project.ok("debug.logCommands", json!({"path": null}));
         let text = std::fs::read_to_string(&path).unwrap();
         let _ = std::fs::remove_file(&path);
         let names: Vec<String> = text
             .lines()
             .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-            .map(|line| format!("{}.{}", line["domain"], line["name"]).replace('"', ""))
+            .map(|line| line["do"]["name"].as_str().unwrap_or_default().to_owned())
             .collect();
-        assert_eq!(names, ["track.create"]);
+        assert_eq!(names, ["", "track.create", "track.rename"]);
     }
 
     #[test]

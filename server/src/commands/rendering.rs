@@ -338,7 +338,7 @@ fn adopt(
     author: String,
     client: String,
 ) -> Result<Value, Refusal> {
-    let time = (session.clock)();
+    let time = session.time;
     let label = format!("Freeze {} tracks", frozen.len());
     let meta = TxMeta { author, time, ..TxMeta::new(label, client) };
     session.transact(meta, |edit| {

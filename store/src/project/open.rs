@@ -72,6 +72,9 @@ pub struct OpenOptions {
     pub draft: DraftPolicy,
     /// Where this process takes commands, for whoever finds the project locked.
     pub socket: Option<String>,
+    /// A copy of a folder goes on making the ids that the original makes: for a
+    /// replay, which has to. Such a copy must never be merged with its original.
+    pub replica: bool,
 }
 
 /// Why a project cannot be created or opened.
@@ -150,7 +153,7 @@ impl Project {
         if options.read_only {
             return Ok(project);
         }
-        if let Err(error) = project.after_open(options.draft) {
+        if let Err(error) = project.after_open(&options) {
             // A question leaves everything as it was, so that it is asked again.
             if matches!(error, OpenError::DraftLeft { .. }) {
                 project.abandon();
@@ -226,14 +229,16 @@ impl Project {
         path.and_then(|path| file_number(&path)).unwrap_or_default()
     }
 
-    fn after_open(&mut self, draft: DraftPolicy) -> Result<(), OpenError> {
-        self.settle_home()?;
+    fn after_open(&mut self, options: &OpenOptions) -> Result<(), OpenError> {
+        if !options.replica {
+            self.settle_home()?;
+        }
         if !self.refs().withheld()?.is_empty() {
             self.restore_withheld()?;
         }
         let crashed = self.repo.recovered().rows > 0;
         if crashed && self.is_dirty()? {
-            match draft {
+            match options.draft {
                 DraftPolicy::Ask => {
                     return Err(OpenError::DraftLeft {
                         dir: self.dir.clone().unwrap_or_default(),

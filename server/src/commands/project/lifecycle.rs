@@ -54,7 +54,7 @@ pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
         Some(Template::Demo) => Content::Demo,
         Some(Template::Stress) => STRESS,
     };
-    let now = (session.clock)();
+    let now = session.time;
     let options = CreateOptions {
         name: payload.name.clone().or(folder).unwrap_or_else(|| "Untitled".into()),
         author: caller.author.clone(),
@@ -100,7 +100,7 @@ fn opened(session: &mut Session) -> Result<pulse_schemas::command::project::Proj
     let info = project_info(open)?;
     if let Some(path) = &open.path {
         let (path, name) = (path.clone(), info.name.clone());
-        session.recent.note(Entry { path, name, opened: (session.clock)() });
+        session.recent.note(Entry { path, name, opened: session.time });
     }
     session.publish("project", "opened", json!({ "info": info }));
     session.settled()?;
@@ -124,6 +124,7 @@ pub fn open(session: &mut Session, payload: &Open) -> Reply {
             Some(DraftChoice::Discard) => DraftPolicy::Discard,
         },
         socket: session.socket.clone(),
+        ..OpenOptions::default()
     };
     let project = match Project::open(&path, options) {
         Ok(project) => project,
