@@ -7,6 +7,7 @@
 //! size: parcels (plans, content, songs) one way and what they replace back,
 //! messages one way, snapshots of what sounded back.
 
+pub mod course;
 pub mod song;
 pub mod transport;
 

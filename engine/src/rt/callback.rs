@@ -18,6 +18,7 @@ use std::{
 use rtrb::Consumer;
 
 use super::{
+    course::{Course, Effect},
     events::{Act, Message, Waiting},
     feedback::Writer,
     handoff::{Parcel, Program, Receiver},
@@ -25,15 +26,12 @@ use super::{
     metronome::Metronome,
     quiet::quietly,
     song::Song,
-    transport::{Jump, Mode, Transport},
+    transport::Mode,
 };
 use crate::{
     event::EventBody,
     exec::{Block, Executor},
 };
-
-/// How long pause and panic take to fall silent.
-const FADE_SECONDS: f64 = 0.005;
 
 /// Where the transport stands, for whoever can't wait for a snapshot.
 #[derive(Default)]
@@ -56,25 +54,14 @@ pub(crate) struct Parts {
     pub place: Arc<Place>,
 }
 
-/// What happens once a fade has ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum AfterFade {
-    Pause,
-    Silence,
-}
-
 /// One engine on its audio thread. Owned by one device at a time.
 pub struct Callback {
     parts: Parts,
     program: Option<Box<Program>>,
-    transport: Transport,
+    course: Course,
     waiting: Waiting,
     metronome: Metronome,
-    clock: u64,
     taken: u64,
-    gain: f32,
-    gain_step: f32,
-    after_fade: Option<AfterFade>,
     mix: [Vec<f32>; 2],
 }
 
@@ -84,14 +71,10 @@ impl Callback {
         let mix = || vec![0.0; parts.max_block];
         Callback {
             program: None,
-            transport: Transport::default(),
+            course: Course::new(parts.rate),
             waiting: Waiting::default(),
             metronome: Metronome::new(parts.rate),
-            clock: 0,
             taken: 0,
-            gain: 1.0,
-            gain_step: (1.0 / (FADE_SECONDS * f64::from(parts.rate))) as f32,
-            after_fade: None,
             mix: [mix(), mix()],
             parts,
         }
@@ -108,10 +91,10 @@ impl Callback {
         });
         if ended.is_err() {
             out.fill(0.0);
-            self.parts.log.note(self.clock, What::Panicked);
+            self.parts.log.note(self.course.clock(), What::Panicked);
         }
         self.parts.feedback.worked(frames as u64, began.elapsed().as_secs_f64());
-        self.parts.place.song_frame.store(self.transport.song_frame(), Ordering::Relaxed);
+        self.parts.place.song_frame.store(self.course.transport().song_frame(), Ordering::Relaxed);
         self.parts.place.taken.store(self.taken, Ordering::Release);
         self.report();
     }
@@ -177,65 +160,43 @@ impl Callback {
         }
         let count = self.waiting.take_lost();
         if count > 0 {
-            self.parts.log.note(self.clock, What::MessagesLost { count });
+            self.parts.log.note(self.course.clock(), What::MessagesLost { count });
         }
     }
 
     /// Does every transport act that is due.
     fn transport_acts(&mut self) {
-        while let Some(act) = self.waiting.pop_transport(self.clock) {
+        while let Some(act) = self.waiting.pop_transport(self.course.clock()) {
             self.do_act(act);
         }
     }
 
     fn do_act(&mut self, act: Act) {
-        match act {
-            Act::Play(start) => {
-                if self.after_fade == Some(AfterFade::Pause) {
-                    self.after_fade = None;
-                }
-                let jump = self.transport.play(start, &self.parts.song);
-                self.follow(jump);
-            }
-            Act::Stop => {
-                let jump = self.transport.stop();
-                self.follow(jump);
-            }
-            Act::Pause if self.transport.mode() == Mode::Playing => {
-                self.after_fade = Some(AfterFade::Pause);
-            }
-            Act::Pause => self.transport.pause(),
-            Act::Seek(to) => {
-                let jump = self.transport.seek(to);
-                self.follow(jump);
-            }
-            Act::Loop(range) => self.transport.set_loop(range),
-            Act::Punch(range) => self.transport.set_punch(range),
-            Act::Metronome { on, gain } => {
-                (self.metronome.on, self.metronome.gain) = (on, gain);
-            }
-            Act::Panic => self.after_fade = Some(AfterFade::Silence),
-            Act::Event { .. } | Act::Param { .. } | Act::Bypass { .. } => {}
+        if let Act::Metronome { on, gain } = act {
+            (self.metronome.on, self.metronome.gain) = (on, gain);
         }
+        let effect = self.course.act(act, &self.parts.song);
+        self.follow(effect);
     }
 
-    fn follow(&mut self, jump: Jump) {
+    fn follow(&mut self, effect: Effect) {
         let Some(program) = &mut self.program else { return };
-        program.executor.jump(jump.by);
-        if jump.release {
-            program.executor.tell_players(EventBody::AllNotesOff, self.transport.frame());
+        program.executor.jump(effect.jump.by);
+        if effect.jump.release {
+            let frame = self.course.transport().frame();
+            program.executor.tell_players(EventBody::AllNotesOff, frame);
+        }
+        if effect.reset {
+            program.executor.reset();
         }
     }
 
     /// Frames that can be run without looking up.
     fn part(&self, left: usize) -> usize {
         let mut part = left.min(self.parts.max_block) as u64;
-        part = part.min(self.transport.span());
+        part = part.min(self.course.span());
         if let Some(at) = self.waiting.next_transport() {
-            part = part.min(at - self.clock);
-        }
-        if self.after_fade.is_some() && self.gain > 0.0 {
-            part = part.min(libm::ceilf(self.gain / self.gain_step) as u64);
+            part = part.min(at - self.course.clock());
         }
         part.max(1) as usize
     }
@@ -243,23 +204,19 @@ impl Callback {
     /// Runs frames in which the transport goes straight on.
     fn step(&mut self, frames: usize, inputs: &[&[f32]]) {
         self.mix.iter_mut().for_each(|side| side[..frames].fill(0.0));
-        if self.transport.mode() != Mode::Paused {
+        if self.course.transport().mode() != Mode::Paused {
             self.node_acts(frames);
             self.play(frames, inputs);
             self.click(frames);
         }
         self.fade(frames);
-        self.clock += frames as u64;
-        let jump = self.transport.advance(frames as u64);
-        self.follow(jump);
-        if self.gain <= 0.0 {
-            self.end_fade();
-        }
+        let effect = self.course.advance(frames as u64);
+        self.follow(effect);
     }
 
     /// Notes and parameters of the coming frames.
     fn node_acts(&mut self, frames: usize) {
-        let (clock, frame) = (self.clock, self.transport.frame());
+        let (clock, frame) = (self.course.clock(), self.course.transport().frame());
         let (program, log) = (&mut self.program, &mut self.parts.log);
         self.waiting.take(
             clock + frames as u64,
@@ -277,8 +234,8 @@ impl Callback {
     fn play(&mut self, frames: usize, inputs: &[&[f32]]) {
         let Some(program) = &mut self.program else { return };
         let song = &*self.parts.song;
-        let now = self.transport.now(song);
-        let block = Block::live(self.transport.frame(), frames, &now, inputs);
+        let now = self.course.now(song);
+        let block = Block::live(self.course.transport().frame(), frames, &now, inputs);
         match &mut program.crew {
             Some(crew) => program.executor.process_with(crew, &block),
             None => program.executor.process(&block),
@@ -301,8 +258,8 @@ impl Callback {
     fn click(&mut self, frames: usize) {
         let [left, right] = &mut self.mix;
         let out = [&mut left[..frames], &mut right[..frames]];
-        let (song, place) = (&*self.parts.song, self.transport.song_frame());
-        match (self.transport.mode(), self.transport.counted()) {
+        let (song, place) = (&*self.parts.song, self.course.transport().song_frame());
+        match (self.course.transport().mode(), self.course.transport().counted()) {
             (_, Some(counted)) => self.metronome.count(song, place, counted, out),
             (Mode::Playing, _) => self.metronome.play(song, place, out),
             _ => self.metronome.rest(out),
@@ -311,33 +268,20 @@ impl Callback {
 
     /// Applies the gain that pause and panic move, then shows the sum.
     fn fade(&mut self, frames: usize) {
-        let down = self.after_fade.is_some() || self.transport.mode() == Mode::Paused;
-        let step = if down { -self.gain_step } else { self.gain_step };
         let [left, right] = &mut self.mix;
-        if down || self.gain < 1.0 {
-            for (left, right) in left[..frames].iter_mut().zip(&mut right[..frames]) {
-                self.gain = (self.gain + step).clamp(0.0, 1.0);
-                *left *= self.gain;
-                *right *= self.gain;
+        if !self.course.is_full() {
+            let sides = left[..frames].iter_mut().zip(&mut right[..frames]);
+            for (offset, (left, right)) in sides.enumerate() {
+                let gain = self.course.gain(offset);
+                *left *= gain;
+                *right *= gain;
             }
         }
         self.parts.feedback.master(&left[..frames], &right[..frames]);
     }
 
-    fn end_fade(&mut self) {
-        match self.after_fade.take() {
-            Some(AfterFade::Pause) => self.transport.pause(),
-            Some(AfterFade::Silence) => {
-                if let Some(program) = &mut self.program {
-                    program.executor.reset();
-                }
-            }
-            None => {}
-        }
-    }
-
     fn report(&mut self) {
-        let (transport, clock) = (&self.transport, self.clock);
+        let (transport, clock) = (self.course.transport(), self.course.clock());
         let serial = self.program.as_ref().map_or(0, |program| program.serial);
         let xruns = self.parts.xruns.load(Ordering::Relaxed);
         self.parts.feedback.send(|snapshot| {
