@@ -7,7 +7,7 @@
 
 use pulse_engine::{
     material::{BYPASS, Slices},
-    node::Descriptor,
+    node::{Descriptor, Determinism},
     param::GRID,
     plan::{Plan, PlanUnit},
     transport::Timeline as _,
@@ -114,6 +114,9 @@ fn node_hash(hasher: &mut Hasher, plan: &Plan, node: u32, slices: &Slices) {
     hasher.bytes(&key.to_bytes());
     hasher.hash(&class.hash);
     let Some(kind) = class.kind else { return };
+    if kind.descriptor.determinism == Determinism::Machine {
+        hasher.text(&machine());
+    }
     let given = slices.params.0.get(&key);
     for param in kind.descriptor.params.iter().filter(|param| !param.layout) {
         let value = given.and_then(|given| given.get(param.id)).copied();
@@ -125,6 +128,23 @@ fn node_hash(hasher: &mut Hasher, plan: &Plan, node: u32, slices: &Slices) {
     hasher.number(plan.nodes[node as usize].modulations.len() as u64);
     let zones: &[ZoneSpec] = slices.zones.0.get(&key).map_or(&[], Vec::as_slice);
     hasher.value(&zones);
+}
+
+/// What the bits of a kind that is not portable depend on beside its version:
+/// libraries choose their loops by what the processor offers.
+fn machine() -> String {
+    #[cfg(target_arch = "x86_64")]
+    let features = [
+        ("sse4.1", std::is_x86_feature_detected!("sse4.1")),
+        ("avx", std::is_x86_feature_detected!("avx")),
+        ("avx2", std::is_x86_feature_detected!("avx2")),
+        ("fma", std::is_x86_feature_detected!("fma")),
+        ("avx512f", std::is_x86_feature_detected!("avx512f")),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let features: [(&str, bool); 0] = [];
+    let there = features.iter().filter(|(_, there)| *there).map(|(name, _)| *name);
+    std::iter::once(std::env::consts::ARCH).chain(there).collect::<Vec<_>>().join("+")
 }
 
 /// What of a key belongs to the frames `start..start + frames` of the unit's
@@ -168,7 +188,7 @@ fn automation(
     frames: i64,
 ) {
     let Some(curves) = slices.automation.0.get(&key) else { return };
-    for param in descriptor.params {
+    for param in descriptor.params.iter().filter(|param| param.automatable) {
         let Some(segments) = curves.get(param.id) else { continue };
         hasher.text(param.id);
         for segment in heard(segments, start, start + frames + GRID) {

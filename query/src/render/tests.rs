@@ -1,3 +1,5 @@
+mod perturbation;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use pulse_engine::{
