@@ -16,8 +16,8 @@ use pulse_engine::{
 };
 use pulse_schemas::{
     graph::{
-        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
-        Role,
+        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
+        OutputSpec, Role,
     },
     id::{AnyId, EntityId, EntityKind},
 };
@@ -62,6 +62,7 @@ fn session(tracks: u32) -> GraphSpec {
         kind: EdgeKind::Audio,
         feedback_frames: None,
         compensated: true,
+        depth: Depth::FULL,
     }));
     let tap = |track: u32| {
         let strip = key(track * 10 + 3);

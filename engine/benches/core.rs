@@ -27,8 +27,8 @@ use pulse_engine::{
 };
 use pulse_schemas::{
     graph::{
-        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
-        Role,
+        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
+        OutputSpec, Role,
     },
     hash::Hash,
     id::{ActorId, EntityId, NodeId},
@@ -63,6 +63,7 @@ fn edge(from: NodeKey, to: NodeKey) -> EdgeSpec {
         kind: EdgeKind::Audio,
         feedback_frames: None,
         compensated: true,
+        depth: Depth::FULL,
     }
 }
 

@@ -14,6 +14,7 @@ mod memory;
 mod node;
 mod ops;
 mod params;
+pub mod profile;
 mod scan;
 mod state;
 mod unit;
@@ -30,6 +31,7 @@ use crate::{
 use batch::BatchRun;
 use delay::Line;
 use memory::{Arena, Cells};
+use profile::Profile;
 use unit::{Fault, ParamEvent, Unit};
 
 pub(crate) use ops::run_task;
@@ -88,6 +90,7 @@ pub(crate) struct Core {
     pub outputs: Cells<[Vec<f32>; MAX_CHANNELS]>,
     pub shared: Arena,
     pub faults: AtomicU64,
+    pub profile: Option<Arc<Profile>>,
 }
 
 /// What one worker has for itself.
@@ -183,6 +186,7 @@ impl Executor {
             ),
             shared: Arena::new(plan.shared_slots, plan.shared_blocks, plan.max_block),
             faults: AtomicU64::new(0),
+            profile: None,
             material,
             plan,
         };
@@ -215,6 +219,12 @@ impl Executor {
 
     pub fn material(&self) -> &Arc<Material> {
         &self.core.material
+    }
+
+    /// Puts another profile under the running plan, or none, and gives back the
+    /// old. Real-time safe. It must have been made for this very plan.
+    pub fn swap_profile(&mut self, profile: Option<Arc<Profile>>) -> Option<Arc<Profile>> {
+        std::mem::replace(&mut self.core.profile, profile)
     }
 
     /// Runs one block on this thread. Real-time safe.

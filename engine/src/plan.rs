@@ -154,13 +154,15 @@ pub struct EventSource {
 }
 
 /// A parameter moved by a control output.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Modulation {
     pub param: u32,
     pub node: u32,
     pub port: u32,
     /// Added to a frame in the receiver's time to get one in the source's.
     pub shift: i64,
+    /// Share of the parameter's range that an output of 1 stands for.
+    pub depth: f64,
 }
 
 /// All nodes of one kind, version, layout and channel count.

@@ -22,10 +22,11 @@ pub mod feedback;
 pub mod log;
 pub mod metronome;
 pub mod quiet;
+pub mod scope;
 
 pub mod engine;
 
-pub use engine::{Config, Engine, EngineError, ManualClock};
+pub use engine::{Config, Engine, EngineError, ManualClock, NodeCost};
 pub use feedback::{Feedback, Level};
 pub use song::Song;
 pub use transport::Mode;

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use pulse_schemas::{
     graph::{
-        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
-        SpecEvent, SpecEventBody,
+        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
+        OutputSpec, SpecEvent, SpecEventBody,
     },
     id::{AnyId, EntityId, EntityKind},
 };
@@ -549,6 +549,15 @@ impl Sketch {
         self.push(from, 0, to, Inlet::Param(param.to_owned()), EdgeKind::Control, None)
     }
 
+    /// Moves a parameter by a share of what the modulator says.
+    pub fn control_by(&mut self, from: u32, to: u32, param: &str, depth: f64) -> &mut Sketch {
+        self.control(from, to, param);
+        if let Some(edge) = self.spec.edges.last_mut() {
+            edge.depth = Depth(depth);
+        }
+        self
+    }
+
     fn push(
         &mut self,
         from: u32,
@@ -566,6 +575,7 @@ impl Sketch {
             kind,
             feedback_frames,
             compensated: true,
+            depth: Depth::FULL,
         });
         self
     }

@@ -22,8 +22,8 @@ use pulse_engine::{
 };
 use pulse_schemas::{
     graph::{
-        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
-        Role, SpecEvent, SpecEventBody,
+        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
+        OutputSpec, Role, SpecEvent, SpecEventBody,
     },
     id::{AnyId, EntityId, EntityKind},
 };
@@ -84,6 +84,7 @@ fn edge(from: u32, to: u32) -> EdgeSpec {
         kind: EdgeKind::Audio,
         feedback_frames: None,
         compensated: true,
+        depth: Depth::FULL,
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use pulse_engine::{node::Descriptor, registry::Registry};
 use pulse_schemas::{
     entity::{Channel, Connection, DspNode, Lane, LaneKind, ModulationRoute, NodeStack, Track},
-    graph::{Cohort, EdgeKind, EdgeSpec, Inlet, NodeKey, NodeSpec},
+    graph::{Cohort, Depth, EdgeKind, EdgeSpec, Inlet, NodeKey, NodeSpec},
     id::{EntityKind, NodeId},
     order::OrderKey,
 };
@@ -205,6 +205,7 @@ impl<'a> Builder<'a> {
             kind,
             feedback_frames: None,
             compensated: true,
+            depth: Depth::FULL,
         });
     }
 
@@ -334,6 +335,7 @@ fn modulation_edge(route: &ModulationRoute) -> Option<EdgeSpec> {
         kind: EdgeKind::Control,
         feedback_frames: None,
         compensated: true,
+        depth: Depth(route.depth.clamp(-1.0, 1.0)),
     })
 }
 

@@ -7,7 +7,8 @@ use pulse_engine::registry::Registry;
 use pulse_schemas::{
     entity::{ChannelKind, DspNode, Send, SidechainRoute, SignalTap},
     graph::{
-        Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec,
+        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
+        OutputSpec,
     },
     id::{AnyId, ArrangementId, ChannelId, SidechainRouteId},
 };
@@ -182,6 +183,7 @@ fn audio_edges(
         kind: EdgeKind::Audio,
         feedback_frames: feedback,
         compensated: true,
+        depth: Depth::FULL,
     }));
 }
 

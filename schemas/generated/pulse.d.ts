@@ -967,7 +967,7 @@ export interface MediaStorage {
   volume?: string | null;
 }
 
-export type MeterKind = "level" | "loudness" | "spectrum" | "phase";
+export type MeterKind = "level" | "loudness" | "spectrum" | "phase" | "transport";
 
 /** What one stretch of a frame's samples means. */
 export interface MeterSlot {
@@ -1132,9 +1132,19 @@ export interface NodeKindInfo {
 }
 
 export interface NodeLoad {
+  /** Blocks that were measured. */
+  blocks: number;
+  /** Its kind: `pulse.eq`. */
+  kind: string;
   /** Microseconds per block: mean and worst. */
   meanUs: number;
+  /** The entity that the node works for. */
   node: EntityId;
+  /** What it does for it: `node`, `strip`, `send`, `lane`, `in`. */
+  role: string;
+  /** Part of the time that there is, 0 to 1. */
+  share: number;
+  track?: TrackId | null;
   worstUs: number;
 }
 
@@ -1311,7 +1321,7 @@ export interface Place {
   ticks?: Ticks | null;
 }
 
-export type PlayState = "stopped" | "playing" | "paused" | "recording";
+export type PlayState = "stopped" | "playing" | "paused" | "recording" | "countingIn";
 
 export interface PluginInfo {
   /** Crashed at a scan and is not loaded. */
@@ -4608,6 +4618,8 @@ export interface RoutingListReply {
 /** Plays from where the transport stands, or from a place. */
 export interface TransportPlayCommand {
   from?: Place | null;
+  /** Rolls in as a recording does: after the count-in, from the pre-roll on, recording between the punch points. */
+  record?: boolean;
 }
 
 /** What `Play` answers. */
@@ -6331,7 +6343,15 @@ export interface DiagnosticsReportReply {
   version: string;
 }
 
-/** Tells which nodes cost most. */
+/** Measures what each node costs, from now on or no longer. Off at first, because looking at the clock twice per node costs something itself. */
+export interface DiagnosticsProfileCommand {
+  enabled: boolean;
+}
+
+/** Nothing to say but that it was done. */
+export interface DiagnosticsProfileReply {}
+
+/** Tells which nodes cost most, the worst first, as measured since `diagnostics.profile` was turned on. */
 export interface DiagnosticsNodeLoadsCommand {
   limit?: number | null;
 }
@@ -6339,6 +6359,8 @@ export interface DiagnosticsNodeLoadsCommand {
 /** What `NodeLoads` answers. */
 export interface DiagnosticsNodeLoadsReply {
   loads: NodeLoad[];
+  /** Whether nodes are being measured. */
+  profiling: boolean;
 }
 
 /** Checks set-up and project and says what to do about what it finds. */
@@ -7135,7 +7157,9 @@ export interface Commands {
   "job.wait": { payload: JobWaitCommand; reply: JobWaitReply };
   /** Reports on engine, store, clients and queues. */
   "diagnostics.report": { payload: DiagnosticsReportCommand; reply: DiagnosticsReportReply };
-  /** Tells which nodes cost most. */
+  /** Measures what each node costs, from now on or no longer. Off at first, because looking at the clock twice per node costs something itself. */
+  "diagnostics.profile": { payload: DiagnosticsProfileCommand; reply: DiagnosticsProfileReply };
+  /** Tells which nodes cost most, the worst first, as measured since `diagnostics.profile` was turned on. */
   "diagnostics.nodeLoads": { payload: DiagnosticsNodeLoadsCommand; reply: DiagnosticsNodeLoadsReply };
   /** Checks set-up and project and says what to do about what it finds. */
   "diagnostics.doctor": { payload: DiagnosticsDoctorCommand; reply: DiagnosticsDoctorReply };
@@ -7365,8 +7389,13 @@ export interface PluginChangedEvent {
 /** A node gave values that are no numbers, or failed, and is bypassed. */
 export interface DiagnosticsFaultEvent {
   channel?: ChannelId | null;
+  /** What the node is called, or its kind. */
+  name: string;
   node: EntityId;
   reason: string;
+  track?: TrackId | null;
+  /** What the track is called. */
+  trackName?: string | null;
 }
 
 /** The engine missed its time. */

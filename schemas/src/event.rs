@@ -23,7 +23,7 @@ use crate::{
     entity::{AnyEntity, HistoryContext},
     envelope::Kind,
     hash::Hash,
-    id::{AnyId, ChannelId, MediaId},
+    id::{AnyId, ChannelId, MediaId, TrackId},
     job::Job,
 };
 
@@ -380,7 +380,12 @@ events! {
     /// A node gave values that are no numbers, or failed, and is bypassed.
     state: diagnostics fault => NodeFaulted {
         node: AnyId,
+        /// What the node is called, or its kind.
+        name: String,
         channel: Option<ChannelId>,
+        track: Option<TrackId>,
+        /// What the track is called.
+        track_name: Option<String>,
         reason: String,
     }
 

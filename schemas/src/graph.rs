@@ -193,8 +193,54 @@ pub enum Inlet {
     Param(String),
 }
 
+/// How far a control edge moves its parameter: the share of the range that an
+/// output of 1 stands for. Ordered and hashed by its exact value.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Depth(pub f64);
+
+impl Depth {
+    pub const FULL: Depth = Depth(1.0);
+
+    pub fn is_full(&self) -> bool {
+        *self == Depth::FULL
+    }
+}
+
+impl Default for Depth {
+    fn default() -> Depth {
+        Depth::FULL
+    }
+}
+
+impl PartialEq for Depth {
+    fn eq(&self, other: &Depth) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Depth {}
+
+impl PartialOrd for Depth {
+    fn partial_cmp(&self, other: &Depth) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Depth {
+    fn cmp(&self, other: &Depth) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl std::hash::Hash for Depth {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.to_bits().hash(state);
+    }
+}
+
 /// One connection. Several edges into one port are summed in the order of the
-/// source keys. An edge has no gain: a send level is a node.
+/// source keys. An audio edge has no gain: a send level is a node.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EdgeSpec {
@@ -210,6 +256,9 @@ pub struct EdgeSpec {
     /// monitoring path, which takes what there is.
     #[serde(default = "yes")]
     pub compensated: bool,
+    /// Of a control edge; other edges leave it full.
+    #[serde(default, skip_serializing_if = "Depth::is_full")]
+    pub depth: Depth,
 }
 
 fn yes() -> bool {
@@ -332,7 +381,11 @@ fn put_edge(out: &mut Vec<u8>, edge: &EdgeSpec) {
     out.push(edge.kind as u8);
     out.push(u8::from(edge.feedback_frames.is_some()));
     out.extend_from_slice(&edge.feedback_frames.unwrap_or(0).to_be_bytes());
-    out.push(u8::from(edge.compensated));
+    let partial = !edge.depth.is_full();
+    out.push(u8::from(edge.compensated) | u8::from(partial) << 1);
+    if partial {
+        out.extend_from_slice(&edge.depth.0.to_bits().to_be_bytes());
+    }
 }
 
 fn put_output(out: &mut Vec<u8>, output: &OutputSpec) {
@@ -379,6 +432,7 @@ mod tests {
             kind: EdgeKind::Audio,
             feedback_frames: None,
             compensated: true,
+            depth: Depth::FULL,
         }
     }
 
@@ -413,6 +467,7 @@ mod tests {
         check(&|g| _ = g.nodes[0].layout.insert("lookahead".to_owned(), 5.0), false);
         check(&|g| g.edges[0].compensated = false, false);
         check(&|g| g.edges[0].feedback_frames = Some(0), false);
+        check(&|g| g.edges[0].depth = Depth(0.5), false);
         check(&|g| g.edges[0].to_port = Inlet::Param("gain".to_owned()), false);
         check(&|g| g.outputs[0].kind = OutputKind::Stem(key(1).entity), false);
         check(&|g| g.version += 1, false);

@@ -104,7 +104,10 @@ impl Host {
                 Err(Refusal::new(ErrorCode::ClientSubscriptionUnknown, text))
             }
             client::Command::Subscriptions(_) => {
-                Ok(subscriptions(client, &self.views.list(client.number)))
+                let meters = &self.session.live.meters;
+                let own = meters.values().filter(|it| it.connection == client.number);
+                let streams: Vec<u32> = own.map(|stream| stream.number).collect();
+                Ok(subscriptions(client, &self.views.list(client.number), &streams))
             }
         }
     }
@@ -147,7 +150,11 @@ fn subscribe(client: &Client, payload: &client::Subscribe, hub: &Hub) -> Reply {
     Ok(json!({"subscription": subscription, "position": position, "recovered": recovered}))
 }
 
-fn subscriptions(client: &Client, views: &[ViewSubscription]) -> serde_json::Value {
+fn subscriptions(
+    client: &Client,
+    views: &[ViewSubscription],
+    streams: &[u32],
+) -> serde_json::Value {
     let events: Vec<_> = client
         .subscriptions()
         .into_iter()
@@ -159,7 +166,7 @@ fn subscriptions(client: &Client, views: &[ViewSubscription]) -> serde_json::Val
             json!({"subscription": subscription, "topics": topics})
         })
         .collect();
-    json!({"events": events, "views": views, "streams": []})
+    json!({"events": events, "views": views, "streams": streams})
 }
 
 fn caller(client: &Client) -> Caller {
@@ -234,6 +241,9 @@ impl Handler for Host {
             crate::metrics::note_session(self.session.live.playback.load().mean, revision);
         }
         publish(hub, self.session.tick(), None);
+        let news = crate::engine_news::look(&mut self.session);
+        publish(hub, news, None);
+        crate::meters::pump(&mut self.session, hub);
         self.views.tick(&mut self.session, hub);
         if self.session.has_jobs() {
             self.session.collect_jobs();

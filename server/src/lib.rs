@@ -16,6 +16,7 @@ pub mod model;
 
 pub mod cli;
 
+pub mod engine_news;
 pub mod host;
 
 pub mod subscriptions;
@@ -32,6 +33,7 @@ pub mod transport;
 mod changed;
 pub mod clock;
 pub mod config;
+pub mod meters;
 pub mod metrics;
 mod recent;
 mod refusal;

@@ -12,8 +12,9 @@ use pulse_schemas::{
 
 use crate::{
     command_log::Recorder,
+    engine_news::Seen,
     model::Published,
-    playback::{Headless, Playback},
+    playback::{Headless, Metered, Playback},
     session::Caller,
     transport::Transport,
 };
@@ -42,6 +43,8 @@ pub struct Live {
     pub events: Vec<Published>,
     /// When the transport was told last.
     pub told: Option<std::time::Instant>,
+    /// What was told of the engine.
+    pub engine_seen: Seen,
     next_stream: u32,
 }
 
@@ -65,12 +68,20 @@ pub struct ControlStream {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeterStream {
+    pub number: u32,
     pub connection: u64,
     pub kind: MeterKind,
-    pub channels: Vec<ChannelId>,
+    pub channels: Vec<Metered>,
+    /// Channels that were asked for by name; none is all there are.
+    pub named: Vec<ChannelId>,
     /// Frames per second.
     pub rate: u8,
     pub bands: u16,
+    /// Of the next frame.
+    pub sequence: u64,
+    pub due: std::time::Instant,
+    /// The state of the project that the channels are of.
+    pub root: Option<Hash>,
 }
 
 /// Who holds something: one connection of one client.
@@ -102,6 +113,7 @@ impl Default for Live {
             command_log: None,
             events: Vec::new(),
             told: None,
+            engine_seen: Seen::default(),
             next_stream: 1,
         }
     }

@@ -42,6 +42,10 @@ pub static BYTES_IN: Counter = Counter::new();
 pub static BYTES_OUT: Counter = Counter::new();
 pub static MESSAGES_REFUSED: Counter = Counter::new();
 pub static EVENTS_DROPPED: Counter = Counter::new();
+pub static XRUNS: Counter = Counter::new();
+pub static DEVICE_LOSSES: Counter = Counter::new();
+pub static DEVICE_RECOVERIES: Counter = Counter::new();
+pub static NODE_FAULTS: Counter = Counter::new();
 pub static CACHE_HITS: Counter = Counter::new();
 pub static CACHE_MISSES: Counter = Counter::new();
 
@@ -97,7 +101,7 @@ pub fn noted_session() -> (f64, u64) {
 /// The page that a scraper gets.
 pub fn page(gauges: &Gauges) -> String {
     let mut page = String::new();
-    let counters: [(&str, &str, &Counter); 10] = [
+    let counters: [(&str, &str, &Counter); 14] = [
         ("pulse_connections_opened_total", "Connections accepted.", &CONNECTIONS_OPENED),
         ("pulse_connections_refused_total", "Connections refused.", &CONNECTIONS_REFUSED),
         (
@@ -110,6 +114,10 @@ pub fn page(gauges: &Gauges) -> String {
         ("pulse_bytes_out_total", "Bytes written.", &BYTES_OUT),
         ("pulse_messages_refused_total", "Messages answered with an error.", &MESSAGES_REFUSED),
         ("pulse_events_dropped_total", "Events dropped for slow clients.", &EVENTS_DROPPED),
+        ("pulse_xruns_total", "Times that the audio engine was late.", &XRUNS),
+        ("pulse_device_losses_total", "Audio devices that went away.", &DEVICE_LOSSES),
+        ("pulse_device_recoveries_total", "Audio devices that came back.", &DEVICE_RECOVERIES),
+        ("pulse_node_faults_total", "Nodes that failed and were bypassed.", &NODE_FAULTS),
         ("pulse_cache_hits_total", "Render segments found in the cache.", &CACHE_HITS),
         ("pulse_cache_misses_total", "Render segments rendered.", &CACHE_MISSES),
     ];

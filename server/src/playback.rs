@@ -5,6 +5,7 @@
 //! like any other, and the engine is one more implementation.
 
 pub mod deriver;
+pub mod meters;
 pub mod player;
 
 use std::{path::Path, time::Instant};
@@ -14,10 +15,10 @@ use pulse_schemas::{
     command::{
         diagnostics::{NodeFault, NodeLoad},
         hardware::{AudioConfig, AudioDevice, MidiPort},
-        metering::ChannelLevel,
+        metering::{ChannelLevel, MeterKind},
         session::EngineState,
     },
-    id::{ChannelId, TrackId},
+    id::{AnyId, ChannelId, TrackId},
     time::Flicks,
 };
 use pulse_store::view::View;
@@ -29,6 +30,52 @@ pub struct Wanted {
     pub device: Option<String>,
     pub rate: Option<u32>,
     pub block: Option<u32>,
+}
+
+/// A channel as meters need to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metered {
+    pub id: ChannelId,
+    pub channels: u8,
+    pub master: bool,
+}
+
+/// How to begin to play.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roll {
+    pub from: Flicks,
+    /// A part of the song that is played before it.
+    pub pre_roll: Flicks,
+    /// Bars that are counted before anything plays, and how long they take.
+    pub count_in: u8,
+    pub count_in_time: Flicks,
+    pub record: bool,
+}
+
+impl Roll {
+    pub fn from(from: Flicks) -> Roll {
+        Roll { from, ..Roll::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rolling {
+    pub counting: bool,
+    pub recording: bool,
+}
+
+/// What an engine has to say by itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct News {
+    pub state: Option<EngineState>,
+    /// Why the device that was asked for doesn't play.
+    pub lost: Option<String>,
+    pub losses: u64,
+    pub recoveries: u64,
+    pub xruns: u64,
+    pub load: f64,
+    /// Nodes that failed since the last news, and how.
+    pub faults: Vec<(AnyId, String)>,
 }
 
 /// How the engine has been doing.
@@ -54,8 +101,27 @@ pub trait Playback: Send {
     /// Where the song is now.
     fn position(&self) -> Flicks;
 
-    /// Moves on from `from`.
-    fn play(&mut self, from: Flicks);
+    /// Waits until what was shown plays; the reason when it doesn't.
+    fn settle(&self, _patience: std::time::Duration) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Called many times a second.
+    fn tick(&mut self) {}
+
+    /// What happened by itself since the last call.
+    fn news(&mut self) -> News {
+        News { state: Some(self.state()), ..News::default() }
+    }
+
+    /// Moves on.
+    fn play(&mut self, roll: &Roll);
+
+    /// Whether beats are being counted, and whether what sounds is recorded.
+    fn rolling(&self) -> Rolling;
+
+    /// Where recording begins and ends by itself.
+    fn set_punch(&mut self, _range: Option<(Flicks, Flicks)>) {}
 
     /// Stands still; `keep_tails` for a pause, whose voices go on at the next play.
     fn halt(&mut self, keep_tails: bool);
@@ -83,10 +149,42 @@ pub trait Playback: Send {
     /// Takes held peaks back; all when none is named.
     fn reset_levels(&mut self, channels: &[ChannelId]);
 
+    /// Begins to measure for a stream, or to measure other channels for it. The
+    /// reason comes back where it can't.
+    fn watch(
+        &mut self,
+        _stream: u32,
+        _kind: MeterKind,
+        _channels: &[Metered],
+    ) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn unwatch(&mut self, _stream: u32) {}
+
+    /// Adds the samples of one frame of a stream: nothing sounds, unless somebody
+    /// knows better.
+    fn measure(
+        &mut self,
+        _stream: u32,
+        kind: MeterKind,
+        channels: &[Metered],
+        bands: u16,
+        out: &mut Vec<f32>,
+    ) {
+        let bands = usize::from(bands);
+        channels.iter().for_each(|channel| meters::silence(kind, channel, bands, out));
+    }
+
     fn load(&self) -> Load;
 
-    /// The most expensive nodes, the worst first.
-    fn node_loads(&self) -> Vec<NodeLoad>;
+    /// Measures the cost of each node, from now on or no longer.
+    fn set_profiling(&mut self, _on: bool) {}
+
+    /// The most expensive nodes, the worst first; none while nobody measures.
+    fn node_loads(&self) -> Option<Vec<NodeLoad>> {
+        None
+    }
 
     fn reset_counters(&mut self);
 
@@ -114,6 +212,10 @@ pub struct Headless {
     since: Option<u64>,
     at: Flicks,
     repeat: Option<(Flicks, Flicks)>,
+    /// Nanoseconds until the song moves.
+    wait: u64,
+    record_from: Option<Flicks>,
+    punch: Option<(Flicks, Flicks)>,
     rate: u32,
     block: u32,
 }
@@ -134,6 +236,9 @@ impl Headless {
             since: None,
             at: Flicks(0),
             repeat: None,
+            wait: 0,
+            record_from: None,
+            punch: None,
             rate: 48_000,
             block: 512,
         }
@@ -142,6 +247,7 @@ impl Headless {
     /// Starts counting again from `at`.
     fn rebase(&mut self, at: Flicks) {
         self.at = at;
+        self.wait = 0;
         if self.since.is_some() {
             self.since = Some((self.clock)());
         }
@@ -166,20 +272,37 @@ impl Playback for Headless {
 
     fn position(&self) -> Flicks {
         let Some(since) = self.since else { return self.at };
-        let nanos = (self.clock)().saturating_sub(since);
+        let nanos = (self.clock)().saturating_sub(since).saturating_sub(self.wait);
         let passed = i128::from(nanos) * FLICKS_PER_SECOND / NANOS_PER_SECOND;
         let at = self.fold(i128::from(self.at.0) + passed);
         Flicks(i64::try_from(at).unwrap_or(i64::MAX)).clamped()
     }
 
-    fn play(&mut self, from: Flicks) {
+    fn play(&mut self, roll: &Roll) {
         self.since = Some((self.clock)());
-        self.at = from;
+        self.at = Flicks(roll.from.0 - roll.pre_roll.0.max(0));
+        let wait = i128::from(roll.count_in_time.0.max(0)) * NANOS_PER_SECOND / FLICKS_PER_SECOND;
+        self.wait = u64::try_from(wait).unwrap_or(u64::MAX);
+        self.record_from = roll.record.then_some(roll.from);
+    }
+
+    fn rolling(&self) -> Rolling {
+        let Some(since) = self.since else { return Rolling::default() };
+        let counting = (self.clock)().saturating_sub(since) < self.wait;
+        let at = self.position();
+        let inside = self.punch.is_none_or(|(start, end)| (start..end).contains(&at));
+        let begun = self.record_from.is_some_and(|from| at >= from);
+        Rolling { counting, recording: !counting && begun && inside }
+    }
+
+    fn set_punch(&mut self, range: Option<(Flicks, Flicks)>) {
+        self.punch = range;
     }
 
     fn halt(&mut self, _keep_tails: bool) {
         self.at = self.position();
         self.since = None;
+        self.record_from = None;
     }
 
     fn seek(&mut self, to: Flicks) {
@@ -209,10 +332,6 @@ impl Playback for Headless {
 
     fn load(&self) -> Load {
         Load::default()
-    }
-
-    fn node_loads(&self) -> Vec<NodeLoad> {
-        Vec::new()
     }
 
     fn reset_counters(&mut self) {}
@@ -261,6 +380,19 @@ impl Playback for Headless {
     }
 }
 
+/// A playback that says what a test writes for it.
+#[cfg(test)]
+pub struct Scripted {
+    pub inner: Headless,
+    pub script: std::sync::Arc<std::sync::Mutex<News>>,
+}
+
+#[cfg(test)]
+mod scripted;
+
+#[cfg(test)]
+mod live_tests;
+
 #[cfg(test)]
 mod tests {
     use std::sync::{
@@ -278,7 +410,7 @@ mod tests {
         let clock = Arc::clone(&now);
         let mut playback = Headless::over(move || clock.load(Ordering::Relaxed));
         let pass = |seconds: u64| now.fetch_add(seconds * 1_000_000_000, Ordering::Relaxed);
-        playback.play(Flicks(SECOND));
+        playback.play(&Roll::from(Flicks(SECOND)));
         pass(2);
         assert_eq!(playback.position(), Flicks(3 * SECOND));
         playback.set_loop(Some((Flicks(2 * SECOND), Flicks(4 * SECOND))));

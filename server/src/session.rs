@@ -246,6 +246,12 @@ impl Session {
     /// Plays through `playback` from now on.
     pub fn attach(&mut self, playback: Box<dyn crate::playback::Playback>) {
         self.live.playback = playback;
+        let Live { meters, playback, .. } = &mut self.live;
+        for stream in meters.values() {
+            if let Err(reason) = playback.watch(stream.number, stream.kind, &stream.channels) {
+                tracing::warn!(reason, "a stream of meters ends with its engine");
+            }
+        }
         self.engine = self.live.playback.state();
         self.shown = None;
         self.show();
@@ -436,7 +442,10 @@ impl Session {
             self.live.gestures.extract_if(.., |_, it| own(&it.holder)).map(|(_, it)| it).collect();
         let streams: Vec<ControlStream> =
             self.live.controls.extract_if(.., |_, it| own(&it.holder)).map(|(_, it)| it).collect();
-        self.live.meters.retain(|_, meter| meter.connection != caller.connection);
+        let Live { meters, playback, .. } = &mut self.live;
+        for (number, _) in meters.extract_if(.., |_, it| it.connection == caller.connection) {
+            playback.unwatch(number);
+        }
         for open in self.live.editors.values_mut() {
             open.remove(&caller.connection);
         }

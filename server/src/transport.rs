@@ -15,7 +15,10 @@ use pulse_schemas::{
 };
 use pulse_store::view::View;
 
-use crate::{playback::Playback, refusal::Refusal};
+use crate::{
+    playback::{Playback, Roll, Rolling},
+    refusal::Refusal,
+};
 
 /// The tempo and the bars of an arrangement.
 pub struct SongTime {
@@ -105,15 +108,42 @@ impl Transport {
         if self.is_moving() { time.tempo.tick_at(playback.position()) } else { self.at }
     }
 
-    pub fn play(&mut self, playback: &mut dyn Playback, time: &SongTime, from: Option<Ticks>) {
+    /// Plays, or with `record` rolls in as for a recording: count-in, pre-roll.
+    pub fn play(
+        &mut self,
+        playback: &mut dyn Playback,
+        time: &SongTime,
+        from: Option<Ticks>,
+        record: bool,
+    ) {
         let at = from.unwrap_or_else(|| self.position(playback, time));
         self.apply_loop(playback, time);
-        playback.play(time.tempo.flicks_at(at));
+        self.apply_punch(playback, time);
+        playback.play(&self.roll(time, at, record));
         if !self.is_moving() || from.is_some() {
             self.origin = at;
         }
         self.at = at;
         self.state = PlayState::Playing;
+    }
+
+    fn roll(&self, time: &SongTime, at: Ticks, record: bool) -> Roll {
+        let from = time.tempo.flicks_at(at);
+        if !record {
+            return Roll::from(from);
+        }
+        // Nothing lies before the start of the song.
+        let first = Ticks((at.0 - self.pre_roll.0).max(0));
+        let bar = time.bars.signature_at(first).bar().as_quarters();
+        let bars = bar * f64::from(self.count_in);
+        let seconds = bars * 60.0 / time.tempo.bpm_at(first).max(1.0);
+        Roll {
+            from,
+            pre_roll: Flicks(from.0 - time.tempo.flicks_at(first).0),
+            count_in: self.count_in,
+            count_in_time: Flicks((seconds * 705_600_000.0) as i64),
+            record,
+        }
     }
 
     /// Stays where it is; from a stand, goes back to where play began.
@@ -151,10 +181,29 @@ impl Transport {
         playback.set_loop(range.map(|range| (flicks(range.start), flicks(range.end))));
     }
 
+    /// Tells the playback where recording begins and ends, at the tempo of now.
+    pub fn apply_punch(&self, playback: &mut dyn Playback, time: &SongTime) {
+        let flicks = |at: Ticks| -> Flicks { time.tempo.flicks_at(at) };
+        let range = self.punch_range.filter(|_| self.punch_enabled);
+        playback.set_punch(range.map(|range| (flicks(range.start), flicks(range.end))));
+    }
+
+    /// What it does, to the moment: a transport that plays may still be counting.
+    fn doing(&self, playback: &dyn Playback) -> PlayState {
+        if !self.is_moving() {
+            return self.state;
+        }
+        match playback.rolling() {
+            Rolling { counting: true, .. } => PlayState::CountingIn,
+            Rolling { recording: true, .. } => PlayState::Recording,
+            Rolling { .. } => PlayState::Playing,
+        }
+    }
+
     pub fn report(&self, playback: &dyn Playback, time: &SongTime) -> TransportState {
         let ticks = self.position(playback, time);
         TransportState {
-            state: self.state,
+            state: self.doing(playback),
             ticks,
             flicks: time.tempo.flicks_at(ticks),
             text: time.bars.format(ticks),

@@ -15,7 +15,10 @@ use std::{
 use pulse_schemas::{
     codec::{self, Encoding},
     envelope::{Envelope, Kind},
-    frame::FrameDecoder,
+    frame::{
+        FrameDecoder,
+        stream::{self, StreamFrame},
+    },
 };
 use serde_json::{Value, json};
 
@@ -222,6 +225,11 @@ trait ReadWrite: Read + Write {}
 
 impl<T: Read + Write> ReadWrite for T {}
 
+enum Next {
+    Message(Box<Envelope>),
+    Frame(StreamFrame),
+}
+
 /// One connection, without the comfort of the client library.
 pub struct Wire {
     socket: Socket,
@@ -229,6 +237,8 @@ pub struct Wire {
     pub encoding: Encoding,
     /// Events that came while somebody waited for an answer.
     pub events: VecDeque<Envelope>,
+    /// Binary frames that came while somebody waited for a message.
+    pub frames: VecDeque<StreamFrame>,
     prefix: String,
     next: u64,
 }
@@ -251,6 +261,7 @@ impl Wire {
             decoder: FrameDecoder::new(1 << 28),
             encoding,
             events: VecDeque::new(),
+            frames: VecDeque::new(),
             prefix: "c".into(),
             next: 0,
         }
@@ -295,14 +306,40 @@ impl Wire {
         self.write(&bytes)
     }
 
-    /// The next message of any kind; none when the server has closed.
+    /// The next message of any kind; none when the server has closed. Binary frames
+    /// are put aside.
     pub fn receive(&mut self) -> Option<Envelope> {
+        loop {
+            match self.read()? {
+                Next::Message(envelope) => return Some(*envelope),
+                Next::Frame(frame) => self.frames.push_back(frame),
+            }
+        }
+    }
+
+    /// The next binary frame of a stream; messages are put aside.
+    pub fn frame(&mut self, stream: u32) -> StreamFrame {
+        loop {
+            if let Some(at) = self.frames.iter().position(|frame| frame.stream == stream) {
+                return self.frames.remove(at).unwrap();
+            }
+            match self.read().expect("the server closed instead of a frame") {
+                Next::Message(envelope) => self.events.push_back(*envelope),
+                Next::Frame(frame) => self.frames.push_back(frame),
+            }
+        }
+    }
+
+    fn read(&mut self) -> Option<Next> {
         let mut buffer = vec![0; 64 * 1024];
         loop {
             match self.decoder.next().unwrap() {
-                // Frames of binary streams are no messages.
-                Some(body) if body.first() == Some(&0xc1) => {}
-                Some(body) => return Some(codec::decode_any(body).unwrap().1),
+                Some(body) if stream::is_stream(body) => {
+                    return Some(Next::Frame(StreamFrame::read(body).unwrap()));
+                }
+                Some(body) => {
+                    return Some(Next::Message(Box::new(codec::decode_any(body).unwrap().1)));
+                }
                 None => match self.socket.stream().read(&mut buffer) {
                     Ok(0) => return None,
                     Ok(count) => self.decoder.push(&buffer[..count]),

@@ -8,6 +8,7 @@ mod harness;
 mod kill_loop;
 mod layering;
 mod licences;
+mod meters;
 mod python_example;
 mod replay;
 mod robustness;

@@ -31,6 +31,25 @@ impl Executor {
         }
     }
 
+    /// Begins the notes that are held where the song was gone to, `next_frame`
+    /// being the frame of the next block there: who jumps into the middle of a
+    /// chord hears it.
+    pub fn chase(&mut self, next_frame: i64) {
+        let plan = &*self.core.plan;
+        let materials = &self.core.material.nodes;
+        for (index, (unit, material)) in self.core.units.all().zip(materials).enumerate() {
+            let frame = plan.local_frame(index as u32, next_frame);
+            material.sounding(frame, |event| push_pending(&mut unit.pending, frame, *event));
+        }
+    }
+
+    /// Counts frames for the profile, where one is kept.
+    pub fn played(&self, frames: usize) {
+        if let Some(profile) = &self.core.profile {
+            profile.played(frames);
+        }
+    }
+
     /// Whether a failed node panicked; None for one that plays.
     pub fn has_panicked(&mut self, node: u32) -> Option<bool> {
         let fault = self.core.units.one(node as usize).fault.as_ref()?;

@@ -418,7 +418,7 @@ fn modulation(core: &Core, planned: &PlanNode, param: u32, cell: i64) -> f64 {
         let unit = unsafe { core.units.peek(source.node as usize) };
         let point = (cell + source.shift).div_euclid(GRID);
         let Some(ring) = unit.controls.get(source.port as usize) else { continue };
-        sum += ring[point.rem_euclid(ring.len() as i64) as usize];
+        sum += ring[point.rem_euclid(ring.len() as i64) as usize] * source.depth;
     }
     sum
 }

@@ -2,7 +2,10 @@
 //! a range; everything with a state of its own is elsewhere.
 #![allow(unsafe_code, clippy::needless_range_loop)]
 
-use super::{Block, Core, Scratch, batch::run_batch, memory::Buffers, node::NodeRun, unit::Unit};
+use super::{
+    Block, Core, Scratch, batch::run_batch, memory::Buffers, node::NodeRun, profile::timed,
+    unit::Unit,
+};
 use crate::{
     plan::{Op, PlanTask, Slot},
     simd::{Kernel, LANES, dispatch},
@@ -84,7 +87,10 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
             {
                 hide_seam(unit, buffers, input.slot, input.channels, off, len);
             }
-            NodeRun { core, block, buffers, dry, node, off, len }.run(unit);
+            let run = || NodeRun { core, block, buffers, dry, node, off, len }.run(unit);
+            timed(core.profile.as_deref(), run, |profile, nanos| {
+                profile.note(node as usize, nanos, off == 0);
+            });
         }
         Op::Pack { src, block: lanes, head, lane, channels } => {
             // SAFETY: a node is the head of one chain, which is packed once.
@@ -105,7 +111,13 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
             // SAFETY: a batch belongs to one operation.
             let run = unsafe { core.batches.get(batch as usize) };
             let planned = &core.plan.batches[batch as usize];
-            run_batch(core, run, planned, buffers, block, off, len);
+            let work = || run_batch(core, run, planned, buffers, block, off, len);
+            timed(core.profile.as_deref(), work, |profile, nanos| {
+                // Lanes run at once: each member bears its share.
+                let members = planned.members.iter().flatten();
+                let share = nanos / (members.clone().count() as u64).max(1);
+                members.for_each(|&node| profile.note(node as usize, share, off == 0));
+            });
         }
         Op::Unpack { block: lanes, dst, lane, channels } => {
             for channel in 0..usize::from(channels) {

@@ -401,3 +401,25 @@ fn automation_is_heard_where_it_is_drawn() {
         assert!(bits(&found) == bits(&expect));
     }
 }
+
+#[test]
+fn half_the_depth_is_half_the_movement() {
+    let moved = |depth: f64| {
+        let mut sketch = Sketch::default();
+        sketch.node(1, "test.steady").node(2, "test.gain").edge(1, 2).output(2);
+        sketch.node(3, "test.wobble").control_by(3, 2, "gain", depth);
+        let mut slices = Slices::default();
+        slices.params.set(key(2), "gain", 0.5);
+        let heard = run(&sketch, &slices, FRAMES, &How::default());
+        let sound: Vec<f64> = heard[0][0].iter().map(|sample| f64::from(*sample) - 0.5).collect();
+        sound
+    };
+    let (whole, half, back, none) = (moved(0.2), moved(0.1), moved(-0.1), moved(0.0));
+    let widest = whole.iter().fold(0.0f64, |most, sample| most.max(sample.abs()));
+    assert!(widest > 0.01, "nothing moves: {widest}");
+    for (((whole, half), back), none) in whole.iter().zip(&half).zip(&back).zip(&none) {
+        assert!((half * 2.0 - whole).abs() < 1e-6, "{half} of {whole}");
+        assert!((half + back).abs() < 1e-6, "{back} is not the opposite of {half}");
+        assert_eq!(*none, 0.0);
+    }
+}

@@ -483,7 +483,8 @@ fn plan_node(
             EdgeKind::Control => {
                 let shift = if edge.spec.compensated { 0 } else { -late };
                 let (param, port) = (edge.to_port, u32::from(edge.spec.from_port));
-                modulations.push(Modulation { param, node: edge.from, port, shift });
+                let depth = edge.spec.depth.0;
+                modulations.push(Modulation { param, node: edge.from, port, shift, depth });
             }
         }
     }

@@ -99,6 +99,9 @@ impl Plan {
         for source in &planned.modulations {
             let key = self.nodes[source.node as usize].key;
             write!(f, ", parameter {} moved by {key}:{}", source.param, source.port)?;
+            if source.depth != 1.0 {
+                write!(f, " × {}", source.depth)?;
+            }
         }
         Ok(())
     }

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use pulse_schemas::graph::{
-    EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec, Role,
+    Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec, Role,
 };
 
 use super::{Profile, feed};
@@ -194,6 +194,7 @@ impl Part {
             kind: EdgeKind::Audio,
             feedback_frames: None,
             compensated: true,
+            depth: Depth::FULL,
         });
         self.inputs.push(SegmentPort { node: reader.key, port, channels });
     }

@@ -25,6 +25,7 @@ use super::{
     log::{self, What},
     metronome::Metronome,
     quiet::quietly,
+    scope::Scopes,
     song::Song,
     transport::Mode,
 };
@@ -39,6 +40,8 @@ pub(crate) struct Place {
     pub song_frame: AtomicI64,
     /// Messages that have been taken so far.
     pub taken: AtomicU64,
+    /// The transport's mode in two bits, and whether it records in a third.
+    pub mode: AtomicU64,
 }
 
 /// What a callback is made of.
@@ -61,6 +64,7 @@ pub struct Callback {
     course: Course,
     waiting: Waiting,
     metronome: Metronome,
+    scopes: Scopes,
     taken: u64,
     mix: [Vec<f32>; 2],
 }
@@ -74,6 +78,7 @@ impl Callback {
             course: Course::new(parts.rate),
             waiting: Waiting::default(),
             metronome: Metronome::new(parts.rate),
+            scopes: Scopes::new(),
             taken: 0,
             mix: [mix(), mix()],
             parts,
@@ -95,6 +100,14 @@ impl Callback {
         }
         self.parts.feedback.worked(frames as u64, began.elapsed().as_secs_f64());
         self.parts.place.song_frame.store(self.course.transport().song_frame(), Ordering::Relaxed);
+        let mode = match self.course.transport().mode() {
+            Mode::Stopped => 0,
+            Mode::CountIn => 1,
+            Mode::Playing => 2,
+            Mode::Paused => 3,
+        };
+        let recording = u64::from(self.course.transport().recording()) << 2;
+        self.parts.place.mode.store(mode | recording, Ordering::Relaxed);
         self.parts.place.taken.store(self.taken, Ordering::Release);
         self.report();
     }
@@ -133,6 +146,14 @@ impl Callback {
                     Parcel::Material(material)
                 }
                 Parcel::Song(song) => Parcel::Song(std::mem::replace(&mut self.parts.song, song)),
+                Parcel::Scope(slot, scope) => {
+                    let plan = self.program.as_ref().map(|program| program.executor.plan());
+                    Parcel::Scope(slot, self.scopes.replace(slot, scope, plan))
+                }
+                Parcel::Profile(profile) => match &mut self.program {
+                    Some(program) => Parcel::Profile(program.executor.swap_profile(profile)),
+                    None => Parcel::Profile(profile),
+                },
                 Parcel::Empty => Parcel::Empty,
             };
             self.parts.receiver.give_back(old);
@@ -145,6 +166,7 @@ impl Callback {
             program.executor.adopt(&mut old.executor);
         }
         self.parts.feedback.restart(program.executor.plan().outputs.len());
+        self.scopes.rebind(program.executor.plan());
         match self.program.replace(program) {
             Some(old) => Parcel::Program(old),
             None => Parcel::Empty,
@@ -189,6 +211,9 @@ impl Callback {
         if effect.reset {
             program.executor.reset();
         }
+        if effect.jump.landed {
+            program.executor.chase(self.course.transport().frame());
+        }
     }
 
     /// Frames that can be run without looking up.
@@ -208,6 +233,8 @@ impl Callback {
             self.node_acts(frames);
             self.play(frames, inputs);
             self.click(frames);
+        } else {
+            self.scopes.rest(frames);
         }
         self.fade(frames);
         let effect = self.course.advance(frames as u64);
@@ -232,7 +259,7 @@ impl Callback {
     }
 
     fn play(&mut self, frames: usize, inputs: &[&[f32]]) {
-        let Some(program) = &mut self.program else { return };
+        let Some(program) = &mut self.program else { return self.scopes.rest(frames) };
         let song = &*self.parts.song;
         let now = self.course.now(song);
         let block = Block::live(self.course.transport().frame(), frames, &now, inputs);
@@ -244,6 +271,10 @@ impl Callback {
             let [left, right] = program.executor.output_pair(output);
             self.parts.feedback.level(output, [&left[..frames], &right[..frames]]);
         }
+        self.scopes.hear(frames, |output, take| {
+            take(program.executor.output_pair(output));
+        });
+        program.executor.played(frames);
         if let Some(master) = program.master {
             let sides = program.executor.output_pair(master);
             for (mix, side) in self.mix.iter_mut().zip(sides) {

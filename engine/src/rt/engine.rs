@@ -26,13 +26,17 @@ use super::{
     log,
     params::{self, ParamError},
     retire::Collector,
+    scope::{self, Listener, SCOPES},
     song::Song,
-    transport::{Range, Start},
+    transport::{Mode, Range, Start},
 };
 use crate::{
     device::{self, DeviceConfig, DeviceError, DeviceState, keeper::Keeper},
     event::{Event, EventBody},
-    exec::{Executor, FaultReport},
+    exec::{
+        Executor, FaultReport,
+        profile::{Cost, Profile},
+    },
     material::{Material, MediaResolver, Slices},
     parallel::Crew,
     plan::{CompileError, Compiler, Plan},
@@ -72,6 +76,8 @@ pub enum EngineError {
     Crowded,
     #[error("nothing is loaded; load a project first")]
     NothingLoaded,
+    #[error("{SCOPES} outputs are looked at already; close a meter first")]
+    Looked,
     #[error("a thread could not be started: {reason}; free some memory")]
     Thread { reason: String },
 }
@@ -113,6 +119,8 @@ struct Loader {
     loaded: Option<Loaded>,
     serial: u64,
     threads: usize,
+    profiling: bool,
+    scopes: [bool; SCOPES],
 }
 
 /// What commands and meters need: never held for long, and locked after the
@@ -128,6 +136,23 @@ struct Control {
     /// Where a transport act that may still be under way puts the song, and its
     /// number.
     told: Option<(u64, i64)>,
+    profile: Option<(Arc<Plan>, Arc<Profile>)>,
+}
+
+/// An output that is looked at; see [`Engine::look_at`].
+pub struct Look {
+    slot: usize,
+    pub listener: Listener,
+}
+
+/// What a node of the plan that plays has cost since it was asked for.
+#[derive(Clone, PartialEq, Debug)]
+pub struct NodeCost {
+    pub node: NodeKey,
+    pub kind: String,
+    pub cost: Cost,
+    /// Part of the time that there was.
+    pub share: f64,
 }
 
 /// A running engine. Dropping it stops the sound and every thread.
@@ -206,8 +231,15 @@ impl Engine {
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
-        let loader =
-            Loader { compiler, sender, loaded: None, serial: 0, threads: config.threads.max(1) };
+        let loader = Loader {
+            compiler,
+            sender,
+            loaded: None,
+            serial: 0,
+            threads: config.threads.max(1),
+            profiling: false,
+            scopes: [false; SCOPES],
+        };
         let control = Control {
             messages,
             feedback: reader,
@@ -217,6 +249,7 @@ impl Engine {
             last: Feedback::default(),
             sent: 0,
             told: None,
+            profile: None,
         };
         let engine = Engine {
             loader: Mutex::new(loader),
@@ -319,6 +352,18 @@ impl Engine {
         self.place.song_frame.load(Ordering::Relaxed)
     }
 
+    /// What the transport does and whether it records, to the block.
+    pub fn mode(&self) -> (Mode, bool) {
+        let bits = self.place.mode.load(Ordering::Relaxed);
+        let mode = match bits & 3 {
+            1 => Mode::CountIn,
+            2 => Mode::Playing,
+            3 => Mode::Paused,
+            _ => Mode::Stopped,
+        };
+        (mode, bits & 4 != 0)
+    }
+
     pub fn play(&self, start: Start) -> Result<(), EngineError> {
         self.act(Act::Play(start))
     }
@@ -379,12 +424,58 @@ impl Engine {
         feedback.xruns =
             self.xruns.load(Ordering::Relaxed) + self.keeper.as_ref().map_or(0, Keeper::xruns);
         control.last.faults.clear();
+        control.last.fresh = false;
         feedback
     }
 
     /// Magnitudes of the master from 0 Hz to half the rate.
     pub fn spectrum(&self, out: &mut Vec<f32>) {
         self.control().feedback.spectrum(out);
+    }
+
+    /// Begins to listen to one output, wherever later plans have it; `loud` where
+    /// loudness will be asked for.
+    pub fn look_at(&self, of: OutputKind, loud: bool) -> Result<Look, EngineError> {
+        let mut loader = self.loader();
+        let free = loader.scopes.iter().position(|taken| !taken);
+        let slot = free.ok_or(EngineError::Looked)?;
+        let (scope, listener) = scope::pair(of, self.rate, loud);
+        loader.send(Parcel::Scope(slot, Some(scope)))?;
+        loader.scopes[slot] = true;
+        Ok(Look { slot, listener })
+    }
+
+    pub fn look_away(&self, look: Look) -> Result<(), EngineError> {
+        let mut loader = self.loader();
+        loader.send(Parcel::Scope(look.slot, None))?;
+        loader.scopes[look.slot] = false;
+        Ok(())
+    }
+
+    /// Measures what each node costs, from now on or no longer.
+    pub fn set_profiling(&self, on: bool) -> Result<(), EngineError> {
+        let mut loader = self.loader();
+        loader.profiling = on;
+        let plan = loader.loaded.as_ref().map(|loaded| loaded.plan.clone());
+        let profile = plan.filter(|_| on).map(|plan| (plan.clone(), profile_of(&plan)));
+        self.control().profile = profile.clone();
+        loader.send(Parcel::Profile(profile.map(|(_, profile)| profile)))
+    }
+
+    /// The nodes that were measured, by key; none while nobody measures.
+    pub fn node_costs(&self) -> Option<Vec<NodeCost>> {
+        let (plan, profile) = self.control().profile.clone()?;
+        let available = profile.frames() as f64 / f64::from(self.rate) * 1e9;
+        let costs = plan.nodes.iter().enumerate().map(|(index, node)| {
+            let cost = profile.cost(index);
+            NodeCost {
+                node: node.key,
+                kind: plan.class(index as u32).kind_name.clone(),
+                cost,
+                share: if available > 0.0 { cost.nanos as f64 / available } else { 0.0 },
+            }
+        });
+        Some(costs.filter(|cost| cost.cost.blocks > 0).collect())
     }
 
     /// What the audio thread noted since the last call.
@@ -421,8 +512,9 @@ impl Control {
         self.messages.push(Message { at, act }).map_err(|_| EngineError::Crowded)?;
         self.sent += 1;
         match act {
-            Act::Seek(frame) | Act::Play(Start { from: Some(frame), .. }) => {
-                self.told = Some((self.sent, frame));
+            Act::Seek(frame) => self.told = Some((self.sent, frame)),
+            Act::Play(Start { from: Some(frame), pre_roll, .. }) => {
+                self.told = Some((self.sent, frame - pre_roll.max(0)));
             }
             _ => {}
         }
@@ -502,6 +594,10 @@ impl Loader {
         let master = kinds.iter().position(|kind| *kind == OutputKind::Master);
         self.serial += 1;
         engine.control().announce(self.serial, kinds);
+        let profile = self.profiling.then(|| (plan.clone(), profile_of(&plan)));
+        let mut executor = executor;
+        executor.swap_profile(profile.as_ref().map(|(_, profile)| profile.clone()));
+        engine.control().profile = profile;
         let program = Program { serial: self.serial, executor, crew, master };
         let sent = self.send(Parcel::Program(Box::new(program)));
         self.loaded = match sent {
@@ -517,6 +613,10 @@ impl Loaded {
     fn current(&self) -> Current {
         Current { plan: self.plan.clone(), material: self.material.clone() }
     }
+}
+
+fn profile_of(plan: &Plan) -> Arc<Profile> {
+    Arc::new(Profile::new(plan.nodes.len()))
 }
 
 /// Nodes whose content differs.

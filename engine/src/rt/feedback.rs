@@ -208,6 +208,9 @@ pub struct Fault {
 /// What sounded since the last time somebody asked.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Feedback {
+    /// Whether anything was measured since the last time somebody asked; else this
+    /// is what was said then.
+    pub fresh: bool,
     /// Frames since the engine started.
     pub clock: u64,
     pub mode: Mode,
@@ -273,6 +276,7 @@ fn merge(
     }
     faults.extend(snapshot.faults.iter().map(|&(node, panicked)| Fault { node, panicked }));
     Feedback {
+        fresh: true,
         clock: snapshot.clock,
         mode: snapshot.mode,
         recording: snapshot.recording,

@@ -12,8 +12,12 @@ use std::sync::{
 
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::song::Song;
-use crate::{exec::Executor, material::Material, parallel::Crew};
+use super::{scope::Scope, song::Song};
+use crate::{
+    exec::{Executor, profile::Profile},
+    material::Material,
+    parallel::Crew,
+};
 
 /// Parcels that may be on their way there and back.
 pub const CAPACITY: usize = 64;
@@ -32,6 +36,10 @@ pub enum Parcel {
     /// Bound to the plan of the program that was sent before it.
     Material(Arc<Material>),
     Song(Arc<Song>),
+    /// An ear for a slot, or none any more.
+    Scope(usize, Option<Box<Scope>>),
+    /// Made for the program that was sent before it.
+    Profile(Option<Arc<Profile>>),
     /// What comes back where nothing was replaced.
     Empty,
 }

@@ -278,3 +278,145 @@ fn the_null_device_keeps_time() {
     assert!((4_000..32_000).contains(&feedback.song_frame), "{}", feedback.song_frame);
     assert!(feedback.master().is_some_and(|level| level.peak[0] > 0.01));
 }
+
+#[test]
+fn an_output_that_is_looked_at_is_heard_through_every_plan() {
+    use crate::{analysis::Spectrum, rt::scope::transform_size};
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.steady").node(2, "test.gain").edge(1, 2).output(2).output(1);
+    let (engine, mut clock) = engine(1);
+    load(&engine, &sketch, &Slices::default());
+    let mut look = engine.look_at(sketch.spec.outputs[1].kind, false).unwrap();
+    let mut dc = |clock: &mut ManualClock| {
+        hear(clock, 9_000, &[256]);
+        look.listener.listen();
+        let mut bands = vec![];
+        look.listener.spectrum(&mut Spectrum::new(transform_size(512)), 512, &mut bands);
+        bands[0]
+    };
+    assert!((dc(&mut clock) - 2.0).abs() < 0.01, "a steady 1 on both sides of 0 Hz");
+    sketch.node(3, "test.gain").edge(2, 3);
+    load(&engine, &sketch, &Slices::default());
+    assert!((dc(&mut clock) - 2.0).abs() < 0.01);
+    engine.look_away(look).unwrap();
+    let master = sketch.spec.outputs[0].kind;
+    for _ in 0..super::scope::SCOPES {
+        engine.look_at(master, false).unwrap();
+        hear(&mut clock, 64, &[64]);
+    }
+    assert!(engine.look_at(master, false).is_err());
+}
+
+#[test]
+fn nodes_are_timed_while_somebody_asks() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.steady").node(2, "test.gain").edge(1, 2).output(2);
+    let (engine, mut clock) = engine(1);
+    load(&engine, &sketch, &Slices::default());
+    assert_eq!(engine.node_costs(), None);
+    hear(&mut clock, 4_096, &[512]);
+    engine.set_profiling(true).unwrap();
+    hear(&mut clock, 4_096, &[512]);
+    let costs = engine.node_costs().unwrap();
+    let seen: Vec<_> = costs.iter().map(|cost| (cost.node, cost.cost.blocks)).collect();
+    assert_eq!(seen, [(key(1), 8), (key(2), 8)]);
+    assert!(costs.iter().all(|cost| cost.cost.worst <= cost.cost.nanos && cost.share > 0.0));
+    sketch.node(3, "test.gain").edge(2, 3).output(3);
+    load(&engine, &sketch, &Slices::default());
+    hear(&mut clock, 1_024, &[512]);
+    assert_eq!(engine.node_costs().unwrap().len(), 3, "a new plan is timed as well");
+    engine.set_profiling(false).unwrap();
+    assert_eq!(engine.node_costs(), None);
+}
+
+/// A held note: on at `on`, off at `off`.
+fn held(slices: &mut Slices, number: u32, on: i64, off: i64) {
+    let events = slices.events.0.entry(key(1)).or_default();
+    events.extend([note(on, number, true), note(off, number, false)]);
+    slices.events.sort();
+}
+
+#[test]
+fn who_jumps_into_a_held_note_hears_it_begin() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.pluck").output(1);
+    let mut slices = Slices::default();
+    held(&mut slices, 1, 100, 5_000);
+    held(&mut slices, 2, 200, 300);
+    held(&mut slices, 3, 700, 800);
+    for cuts in [&[1][..], &[64], &[512], &[13, 777]] {
+        let check = |what: &str, act: &dyn Fn(&Engine), expect: &[usize]| {
+            let (engine, mut clock) = engine(1);
+            load(&engine, &sketch, &slices);
+            act(&engine);
+            let heard = hear(&mut clock, 600, cuts);
+            assert_eq!(onsets(&heard), expect, "{what}, calls of {cuts:?}");
+        };
+        check("from the middle", &|engine| play_from(engine, 500), &[0, 200]);
+        check("between notes", &|engine| play_from(engine, 5_001), &[]);
+        check("from its very start", &|engine| play_from(engine, 700), &[0]);
+        let sought = |engine: &Engine| {
+            play_from(engine, 6_000);
+            engine.act_at(50, Act::Seek(250)).unwrap();
+        };
+        check("after a seek", &sought, &[50, 500]);
+        let looped = |engine: &Engine| {
+            engine.set_loop(Range::new(4_000, 4_200)).unwrap();
+            play_from(engine, 4_050);
+        };
+        check("at each turn of a loop", &looped, &[0, 150, 350, 550]);
+    }
+}
+
+#[test]
+fn count_in_pre_roll_loop_and_clicks_lie_on_their_samples() {
+    let (sketch, slices) = clicks();
+    for cuts in [&[64][..], &[512], &[4_096], &[13, 777]] {
+        let (engine, mut clock) = engine(1);
+        load(&engine, &sketch, &slices);
+        engine.set_punch(Range::new(650, 720)).unwrap();
+        let start = Start { from: Some(600), pre_roll: 400, count_in: 1, record: true };
+        engine.play(start).unwrap();
+        let counted = hear(&mut clock, 96_000, cuts);
+        let beats: Vec<_> = (0..4).map(|beat| beat * 24_000).collect();
+        let clicks: Vec<_> = beats.iter().filter(|&&at| counted[at + 1].abs() > 0.01).collect();
+        assert_eq!(clicks.len(), 4, "calls of {cuts:?}");
+        assert_eq!(engine.mode(), (Mode::Playing, false));
+        // The last click of the count-in has died away; 200 and on: notes at 300, 700.
+        let heard = hear(&mut clock, 460, cuts);
+        assert_eq!(onsets(&heard), [100], "calls of {cuts:?}");
+        assert_eq!(engine.mode(), (Mode::Playing, true), "at 660, within the punch");
+        hear(&mut clock, 100, cuts);
+        assert_eq!((engine.mode(), engine.song_frame()), ((Mode::Playing, false), 760));
+    }
+}
+
+#[test]
+fn the_metronome_follows_tempo_and_loop() {
+    use pulse_schemas::time::{SignatureMap, TempoMap, TempoMark, TempoShape, Ticks};
+    let quarter = Ticks(Ticks::PER_QUARTER);
+    let marks = [
+        TempoMark { at: Ticks(0), bpm: 120.0, shape: TempoShape::default() },
+        TempoMark { at: Ticks(2 * quarter.0), bpm: 240.0, shape: TempoShape::default() },
+    ];
+    let song = Song::new(TempoMap::new(&marks).unwrap(), SignatureMap::default(), RATE);
+    for cuts in [&[64][..], &[512], &[13, 777]] {
+        let (engine, mut clock) = engine(1);
+        engine.set_song(song.clone()).unwrap();
+        engine.set_metronome(true, 1.0).unwrap();
+        engine.set_loop(Range::new(24_000, 60_000)).unwrap();
+        play_from(&engine, 100);
+        let heard = hear(&mut clock, 120_000, cuts);
+        // Beats at 24 000 and 48 000, then every 12 000; the loop goes back from 60 000.
+        let expect = [23_900, 47_900, 59_900, 83_900, 95_900, 119_900];
+        let mut quiet = 2_000;
+        let mut found = vec![];
+        for (at, sample) in heard.iter().enumerate() {
+            if *sample != 0.0 && quiet >= 1_000 {
+                found.push(at - 1);
+            }
+            quiet = if *sample == 0.0 { quiet + 1 } else { 0 };
+        }
+        assert_eq!(found, expect, "calls of {cuts:?}");
+    }
+}

@@ -55,6 +55,8 @@ pub struct Jump {
     pub by: i64,
     /// Notes of the song that still sound have lost their note-off.
     pub release: bool,
+    /// The song goes on from another place: notes that are held there begin.
+    pub landed: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -141,7 +143,7 @@ impl Transport {
         self.count_left = self.count_length;
         if self.count_left > 0 {
             self.mode = Mode::CountIn;
-            return Jump { by: 0, release: was_playing };
+            return Jump { release: was_playing, ..Jump::default() };
         }
         self.mode = Mode::Playing;
         Jump { release: was_playing, ..self.jump_to(self.place) }
@@ -159,7 +161,7 @@ impl Transport {
                 self.mode = Mode::Stopped;
                 self.record_from = None;
                 self.jumped = true;
-                Jump { by: 0, release: true }
+                Jump { release: true, ..Jump::default() }
             }
         }
     }
@@ -183,7 +185,7 @@ impl Transport {
             Mode::Paused => {
                 self.mode = Mode::Stopped;
                 self.began = to;
-                Jump { by: 0, release: true }
+                Jump { release: true, ..Jump::default() }
             }
             Mode::Stopped | Mode::CountIn => {
                 self.began = to;
@@ -196,7 +198,7 @@ impl Transport {
         let by = to - self.frame;
         self.frame = to;
         self.jumped = true;
-        Jump { by, release: false }
+        Jump { by, release: false, landed: true }
     }
 
     /// Frames that may be run before something happens by itself.
@@ -273,7 +275,7 @@ mod tests {
         let mut transport = Transport::default();
         transport.play(Start { from: Some(1_000), ..Start::default() }, &song);
         run(&mut transport, 500);
-        assert_eq!(transport.stop(), Jump { by: 0, release: true });
+        assert_eq!(transport.stop(), Jump { release: true, ..Jump::default() });
         run(&mut transport, 77);
         assert_eq!((transport.mode(), transport.song_frame()), (Mode::Stopped, 1_500));
         transport.stop();

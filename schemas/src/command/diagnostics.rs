@@ -49,10 +49,20 @@ wire! {
 
 wire! {
     struct NodeLoad {
+        /// The entity that the node works for.
         node: AnyId,
+        /// What it does for it: `node`, `strip`, `send`, `lane`, `in`.
+        role: String,
+        /// Its kind: `pulse.eq`.
+        kind: String,
+        track: Option<TrackId>,
         /// Microseconds per block: mean and worst.
         mean_us: f64,
         worst_us: f64,
+        /// Part of the time that there is, 0 to 1.
+        share: f64,
+        /// Blocks that were measured.
+        blocks: u64,
     }
 }
 
@@ -75,10 +85,20 @@ commands! {
     }
     example r#"{}"#;
 
-    /// Tells which nodes cost most.
+    /// Measures what each node costs, from now on or no longer. Off at first,
+    /// because looking at the clock twice per node costs something itself.
+    put Profile {
+        enabled: bool,
+    } -> Done
+    example r#"{"enabled": true}"#;
+
+    /// Tells which nodes cost most, the worst first, as measured since
+    /// `diagnostics.profile` was turned on.
     ask NodeLoads {
         limit: Option<u32>,
     } -> NodeLoadList {
+        /// Whether nodes are being measured.
+        profiling: bool,
         loads: Vec<NodeLoad>,
     }
     example r#"{"limit": 10}"#;

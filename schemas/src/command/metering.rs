@@ -13,6 +13,11 @@ wire! {
         Spectrum,
         /// Correlation and balance, −1 to 1.
         Phase,
+        /// Where the song stands: six samples and no channels. State (0 stopped,
+        /// 1 playing, 2 paused, 3 recording, 4 counting in), quarter notes per
+        /// minute, bar and beat counted from 1, part of the beat, whether the loop
+        /// is on.
+        Transport,
     }
 }
 

@@ -4,7 +4,7 @@ use super::prelude::*;
 
 wire! {
     #[derive(Copy, Eq)]
-    enum PlayState { Stopped, Playing, Paused, Recording }
+    enum PlayState { Stopped, Playing, Paused, Recording, CountingIn }
 }
 
 wire! {
@@ -64,6 +64,10 @@ commands! {
     /// Plays from where the transport stands, or from a place.
     put Play emits ["transport.state"] {
         from: Option<Place>,
+        /// Rolls in as a recording does: after the count-in, from the pre-roll on,
+        /// recording between the punch points.
+        #[serde(default)]
+        record: bool,
     } -> Playing {
         state: TransportState,
     }

@@ -28,7 +28,7 @@ use super::{
     render::{Reading, position},
 };
 use crate::{
-    playback::{Playback, player::Player},
+    playback::{Playback, Roll, player::Player},
     transport::SongTime,
 };
 
@@ -80,7 +80,7 @@ pub fn play(place: &Place, output: &Output, arguments: &Arguments) -> Result<Exi
         .map_err(|error| refused(error.to_string()))?;
     player.follow(Some((&view, Some(&reading.dir))));
     player.settle(LOADING).map_err(refused)?;
-    player.play(time.tempo.flicks_at(from));
+    player.play(&Roll::from(time.tempo.flicks_at(from)));
     let heard = listen(&player, output, &time, arguments.seconds);
     player.halt(false);
     let summary = heard.json(&player);

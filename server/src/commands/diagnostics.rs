@@ -10,8 +10,9 @@ use pulse_schemas::{
         },
         session::Severity,
     },
-    entity::{MediaItem, OnDelete},
+    entity::{Channel, DspNode, Lane, MediaItem, OnDelete, Send, Track},
     error::ErrorCode,
+    id::{AnyId, ChannelId, EntityKind, LaneId, NodeId, SendId, TrackId},
     record::EntityKey,
 };
 use pulse_store::{project::CareError, repo::layout::JOURNAL_FILE, view::View};
@@ -37,6 +38,10 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
 pub fn act(session: &mut Session, command: &Command) -> Reply {
     match command {
         Command::CollectGarbage(payload) => collect_garbage(session, payload),
+        Command::Profile(payload) => {
+            session.live.playback.set_profiling(payload.enabled);
+            done()
+        }
         Command::ResetCounters(_) => {
             session.live.playback.reset_counters();
             done()
@@ -109,9 +114,36 @@ fn report(session: &Session) -> Reply {
 }
 
 fn node_loads(session: &Session, payload: &NodeLoads) -> Reply {
-    let mut loads = session.live.playback.node_loads();
+    let measured = session.live.playback.node_loads();
+    let profiling = measured.is_some();
+    let mut loads = measured.unwrap_or_default();
     loads.truncate(payload.limit.map_or(usize::MAX, |limit| limit as usize));
-    reply(NodeLoadList { loads })
+    if let Ok(view) = session.view() {
+        for load in &mut loads {
+            load.track = owner(&view, load.node).and_then(|channel| channel.track);
+        }
+    }
+    reply(NodeLoadList { profiling, loads })
+}
+
+/// The channel that an entity sounds through.
+pub fn owner(view: &View, id: AnyId) -> Option<Channel> {
+    let track = |id| view.get::<Track>(id).ok().flatten();
+    let of_track = |track: TrackId| {
+        let channels = view.referring::<Channel>(track).ok()?;
+        channels.into_iter().find(|channel| channel.track == Some(track))
+    };
+    let id = match id.kind {
+        EntityKind::Channel => ChannelId(id.id),
+        EntityKind::DspNode => view.get::<DspNode>(NodeId(id.id)).ok().flatten()?.channel,
+        EntityKind::Send => view.get::<Send>(SendId(id.id)).ok().flatten()?.from,
+        EntityKind::Lane => {
+            return of_track(view.get::<Lane>(LaneId(id.id)).ok().flatten()?.track);
+        }
+        EntityKind::Track => return of_track(track(TrackId(id.id))?.id),
+        _ => return None,
+    };
+    view.get::<Channel>(id).ok().flatten()
 }
 
 fn finding(severity: Severity, subject: &str, message: String, hint: Option<&str>) -> Finding {

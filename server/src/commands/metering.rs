@@ -7,8 +7,9 @@ use pulse_schemas::{
     command::metering::{
         Close, Command, Levels, MeterKind, MeterOpened, MeterSlot, Open, Read, Reset,
     },
-    entity::Channel,
+    entity::{Channel, ChannelKind},
     error::ErrorCode,
+    hash::Hash,
     id::ChannelId,
 };
 use pulse_store::view::View;
@@ -16,6 +17,7 @@ use pulse_store::view::View;
 use super::edit::{active_arrangement, done, reply, sort};
 use crate::{
     live::MeterStream,
+    playback::Metered,
     refusal::{Refusal, Reply},
     session::{Caller, Session},
 };
@@ -47,17 +49,26 @@ fn wanted(view: &View, named: &[ChannelId]) -> Result<Vec<Channel>, Refusal> {
     named.iter().map(get).collect()
 }
 
+fn metered(channel: &Channel) -> Metered {
+    Metered {
+        id: channel.id,
+        channels: channel.channels.clamp(1, 2),
+        master: channel.channel_kind == ChannelKind::Master,
+    }
+}
+
 /// Samples of one channel in a frame.
-fn samples(kind: MeterKind, channel: &Channel, bands: u16) -> u32 {
+fn samples(kind: MeterKind, channel: &Metered, bands: u16) -> u32 {
     match kind {
         MeterKind::Level => 2 * u32::from(channel.channels),
         MeterKind::Loudness => 3,
         MeterKind::Spectrum => u32::from(bands),
         MeterKind::Phase => 2,
+        MeterKind::Transport => 0,
     }
 }
 
-fn layout(kind: MeterKind, channels: &[Channel], bands: u16) -> Vec<MeterSlot> {
+fn layout(kind: MeterKind, channels: &[Metered], bands: u16) -> Vec<MeterSlot> {
     let mut first = 0;
     let mut slots = Vec::with_capacity(channels.len());
     for channel in channels {
@@ -68,25 +79,83 @@ fn layout(kind: MeterKind, channels: &[Channel], bands: u16) -> Vec<MeterSlot> {
     slots
 }
 
-fn open(session: &mut Session, caller: &Caller, payload: &Open) -> Reply {
-    let channels = wanted(&session.view()?, &payload.channels)?;
-    let bands = payload.bands.unwrap_or(512);
-    let layout = layout(payload.kind, &channels, bands);
+/// The channels of a stream and what their samples mean.
+fn arrange(
+    session: &Session,
+    kind: MeterKind,
+    named: &[ChannelId],
+    bands: u16,
+) -> Result<(Vec<Metered>, Vec<MeterSlot>), Refusal> {
+    let view = session.view()?;
+    let channels: Vec<Metered> = match kind {
+        MeterKind::Transport => Vec::new(),
+        _ => wanted(&view, named)?.iter().map(metered).collect(),
+    };
+    let layout = layout(kind, &channels, bands);
     let total: u32 = layout.iter().map(|slot| slot.samples).sum();
     if total > u32::from(u16::MAX) {
         let text = format!("{total} samples are more than one frame may carry; ask for less");
         return Err(Refusal::range("payload.channels", text));
     }
-    let stream = session.live.stream();
+    Ok((channels, layout))
+}
+
+fn open(session: &mut Session, caller: &Caller, payload: &Open) -> Reply {
+    let bands = payload.bands.unwrap_or(512);
+    let (channels, layout) = arrange(session, payload.kind, &payload.channels, bands)?;
+    let number = session.live.stream();
+    let watched = session.live.playback.watch(number, payload.kind, &channels);
+    watched.map_err(|reason| {
+        Refusal::new(ErrorCode::LimitReached, reason).with("limit", "metering.channels")
+    })?;
     let meter = MeterStream {
+        number,
         connection: caller.connection,
         kind: payload.kind,
-        channels: channels.iter().map(|channel| channel.id).collect(),
+        channels,
+        named: payload.channels.clone(),
         rate: payload.rate.unwrap_or(30),
         bands,
+        sequence: 0,
+        due: std::time::Instant::now(),
+        root: session.open.as_ref().map(|open| open.project.root()),
     };
-    session.live.meters.insert(stream, meter);
-    reply(MeterOpened { stream, layout })
+    session.live.meters.insert(number, meter);
+    reply(MeterOpened { stream: number, layout })
+}
+
+/// Has a stream show the channels of another state of the project; the layout
+/// comes back, with its first frame, where it is another one. A channel that is
+/// gone leaves a stream that named it.
+pub fn renew(
+    session: &mut Session,
+    number: u32,
+    root: Option<Hash>,
+) -> Option<(u64, Vec<MeterSlot>)> {
+    let stream = session.live.meters.get(&number)?;
+    let (kind, bands, mut named) = (stream.kind, stream.bands, stream.named.clone());
+    let mut fixed = !named.is_empty();
+    if let Ok(view) = session.view() {
+        named.retain(|id| matches!(view.get::<Channel>(*id), Ok(Some(_))));
+    }
+    fixed &= named.is_empty();
+    // All the channels that a stream named are gone: none is not all.
+    let (channels, layout) = match fixed {
+        true => Default::default(),
+        false => arrange(session, kind, &named, bands).unwrap_or_default(),
+    };
+    let live = &mut session.live;
+    let stream = live.meters.get_mut(&number)?;
+    stream.root = root;
+    if stream.channels == channels {
+        return None;
+    }
+    if let Err(reason) = live.playback.watch(number, kind, &channels) {
+        tracing::warn!(reason, number, "a stream of meters keeps its old channels");
+        return None;
+    }
+    stream.channels = channels;
+    Some((stream.sequence, layout))
 }
 
 fn close(session: &mut Session, caller: &Caller, payload: &Close) -> Reply {
@@ -98,6 +167,7 @@ fn close(session: &mut Session, caller: &Caller, payload: &Close) -> Reply {
         );
     }
     session.live.meters.remove(&payload.stream);
+    session.live.playback.unwatch(payload.stream);
     done()
 }
 

@@ -4,6 +4,7 @@ use pulse_schemas::command::transport::{
     Command, CountInSet, LoopSet, MetronomeSet, Paused, Play, Playing, PunchSet, Seek, SetCountIn,
     SetLoop, SetMetronome, SetPunch, Sought, StateReply, Stopped, TransportState,
 };
+use pulse_schemas::time::{BarBeatTick, Ticks};
 use serde_json::json;
 
 use super::edit::{active_arrangement, done, reply};
@@ -49,6 +50,15 @@ pub fn state(session: &Session) -> Result<TransportState, Refusal> {
     Ok(session.live.transport.report(&*session.live.playback, &time))
 }
 
+/// Bar and beat, counted from 1, and the part of the beat at a place.
+pub fn place(session: &Session, at: Ticks) -> Option<[f32; 3]> {
+    let time = song_time(session).ok()?;
+    let place = time.bars.position_at(at);
+    let beat = time.bars.signature_at(at).beat().0.max(1);
+    let within = i64::from(place.tick) * BarBeatTick::PARTS + i64::from(place.rest);
+    Some([place.bar as f32, place.beat as f32, (within as f64 / beat as f64) as f32])
+}
+
 /// Tells everybody, and answers.
 fn told(session: &mut Session) -> Result<TransportState, Refusal> {
     let state = state(session)?;
@@ -63,7 +73,7 @@ fn play(session: &mut Session, payload: &Play) -> Reply {
         None => None,
     };
     let live = &mut session.live;
-    live.transport.play(&mut *live.playback, &time, from);
+    live.transport.play(&mut *live.playback, &time, from, payload.record);
     reply(Playing { state: told(session)? })
 }
 
@@ -103,13 +113,16 @@ fn set_loop(session: &mut Session, payload: &SetLoop) -> Reply {
 }
 
 fn set_punch(session: &mut Session, payload: &SetPunch) -> Reply {
-    let transport = &mut session.live.transport;
+    let time = song_time(session)?;
+    let live = &mut session.live;
+    let transport = &mut live.transport;
     let range = payload.range.or(transport.punch_range);
     let enabled = payload.enabled.unwrap_or(transport.punch_enabled);
     if enabled && range.is_none() {
         return Err(Refusal::range("payload.range", "there is no range yet to punch"));
     }
     (transport.punch_range, transport.punch_enabled) = (range, enabled);
+    live.transport.apply_punch(&mut *live.playback, &time);
     reply(PunchSet { state: told(session)? })
 }
 
@@ -174,6 +187,32 @@ mod tests {
         now.store(3_000_000_000, Ordering::Relaxed);
         let state = project.ok("transport.pause", json!({}))["state"].clone();
         assert_eq!((&state["ticks"], &state["state"]), (&json!(BAR / 2), &json!("paused")));
+    }
+
+    #[test]
+    fn a_recording_is_counted_in_led_in_and_punched() {
+        let (mut project, now) = project();
+        project.ok("transport.setCountIn", json!({"bars": 1, "preRoll": BAR / 2}));
+        let punch = json!({"start": BAR + BAR / 4, "end": 2 * BAR});
+        project.ok("transport.setPunch", json!({"enabled": true, "range": punch}));
+        let from = json!({"from": {"text": "2.1.0"}, "record": true});
+        let state = project.ok("transport.play", from)["state"].clone();
+        assert_eq!((&state["state"], &state["ticks"]), (&json!("countingIn"), &json!(BAR / 2)));
+        for (seconds, state, ticks) in [
+            (1.9, "countingIn", BAR / 2),
+            (2.5, "playing", BAR * 3 / 4),
+            (3.25, "playing", BAR + BAR / 8),
+            (3.5, "recording", BAR + BAR / 4),
+            (4.5, "recording", BAR + BAR * 3 / 4),
+            (5.0, "playing", 2 * BAR),
+        ] {
+            now.store((seconds * 1e9) as u64, Ordering::Relaxed);
+            let told = project.ok("transport.state", json!({}))["state"].clone();
+            assert_eq!((&told["state"], &told["ticks"]), (&json!(state), &json!(ticks)));
+        }
+        project.ok("transport.stop", json!({}));
+        let state = project.ok("transport.play", json!({}))["state"].clone();
+        assert_eq!(state["state"], json!("playing"), "what is no recording is not counted in");
     }
 
     #[test]

@@ -242,6 +242,17 @@ impl Hub {
         lock(&self.clients).values().cloned().collect()
     }
 
+    pub fn client(&self, number: u64) -> Option<Arc<Client>> {
+        lock(&self.clients).get(&number).cloned()
+    }
+
+    /// Tells one client something that belongs to it alone.
+    pub fn tell(&self, client: &Client, domain: &str, name: &str, payload: serde_json::Value) {
+        let mut event = Envelope::event(self.message_id(), domain, name, payload);
+        event.ts = Some(crate::clock::now());
+        client.send(Class::Reply, &event);
+    }
+
     pub fn manager(&self) -> Option<String> {
         lock(&self.manager).clone()
     }

@@ -4,7 +4,7 @@
 //! each other's place.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -61,7 +61,13 @@ pub struct Playing {
     pub failed: Option<String>,
     /// The last frame at which anything begins or plays.
     pub end: i64,
+    /// Held parameters whose held values were loaded with the content.
+    baked: BTreeSet<(NodeKey, String)>,
 }
+
+/// Parameters in somebody's hand, with their values: an edit of the same node
+/// must not move them.
+pub type Held = BTreeMap<(NodeKey, String), f64>;
 
 #[derive(Default)]
 struct Work {
@@ -75,6 +81,7 @@ struct Shared {
     work: Mutex<Work>,
     changed: Condvar,
     playing: Mutex<Playing>,
+    held: Mutex<Held>,
 }
 
 pub struct Deriver {
@@ -115,6 +122,20 @@ impl Deriver {
         true
     }
 
+    /// Whether the latest revision plays.
+    pub fn is_idle(&self) -> bool {
+        let work = lock(&self.shared.work);
+        work.next.is_none() && !work.busy
+    }
+
+    pub fn held(&self) -> MutexGuard<'_, Held> {
+        lock(&self.shared.held)
+    }
+
+    pub fn has_baked(&self, param: &(NodeKey, String)) -> bool {
+        lock(&self.shared.playing).baked.contains(param)
+    }
+
     pub fn playing(&self) -> MutexGuard<'_, Playing> {
         lock(&self.shared.playing)
     }
@@ -133,7 +154,8 @@ impl Drop for Deriver {
 fn run(shared: &Shared, engine: &Engine, registry: &Registry) {
     let mut media = None;
     while let Some(revision) = next(shared) {
-        let result = derive(engine, registry, &revision, &mut media);
+        let held = lock(&shared.held).clone();
+        let result = derive(engine, registry, &revision, &held, &mut media);
         let mut playing = lock(&shared.playing);
         match result {
             Ok(found) => *playing = found,
@@ -166,13 +188,17 @@ fn derive(
     engine: &Engine,
     registry: &Registry,
     revision: &Revision,
+    held: &Held,
     media: &mut Option<ProjectMedia>,
 ) -> Result<Playing, DeriveError> {
     let source = Stored::new(revision.view.clone());
     let arrangement = source.active_arrangement().ok_or(DeriveError::NoArrangement)?;
     let rate = engine.sample_rate();
     let spec = live_graph(&source, registry, arrangement)?;
-    let slices = content(&source, registry, arrangement, rate);
+    let mut slices = content(&source, registry, arrangement, rate);
+    for ((node, name), value) in held {
+        slices.params.set(*node, name, *value);
+    }
     let time = SongTime::of(&source, arrangement, rate);
     let routing = routing(&source, arrangement);
     let players = routing
@@ -193,7 +219,8 @@ fn derive(
     let media = media.insert(kept);
     engine.load(&spec, slices, media)?;
     engine.set_song(Song::new((*time.tempo).clone(), (*time.signatures).clone(), rate))?;
-    Ok(Playing { players, failed: None, end: end.unwrap_or(0) })
+    let baked = held.keys().cloned().collect();
+    Ok(Playing { players, failed: None, end: end.unwrap_or(0), baked })
 }
 
 /// The graph with every channel measured.

@@ -12,7 +12,7 @@ use pulse_engine::{
     event::EventBody,
     registry::Registry,
     rt::{
-        Config, Engine, EngineError, Feedback, Level,
+        Config, Engine, EngineError, Feedback, Level, Mode, NodeCost,
         transport::{Range, Start},
     },
 };
@@ -21,18 +21,20 @@ use pulse_schemas::{
     command::{
         diagnostics::{NodeFault, NodeLoad},
         hardware::{AudioConfig, AudioDevice, MidiPort},
-        metering::ChannelLevel,
+        metering::{ChannelLevel, MeterKind},
         session::EngineState,
     },
     entity::{Channel, ChannelKind},
+    graph::NodeKey,
     id::{AnyId, ChannelId, TrackId},
     time::Flicks,
 };
 use pulse_store::view::View;
 
 use super::{
-    Load, Playback, Wanted,
+    Load, Metered, News, Playback, Roll, Rolling, Wanted,
     deriver::{Deriver, Revision, channel_of},
+    meters::Streams,
 };
 
 const DEFAULT_RATE: u32 = 48_000;
@@ -46,6 +48,9 @@ struct Meters {
     levels: BTreeMap<ChannelId, Level>,
     load: pulse_engine::rt::feedback::Load,
     faults: BTreeMap<AnyId, (String, u64)>,
+    /// Faults that nobody was told of.
+    fresh_faults: Vec<(AnyId, String)>,
+    streams: Streams,
     /// Xruns before the last reset.
     forgotten: u64,
     xruns: u64,
@@ -61,6 +66,8 @@ pub struct Player {
     /// The channel that the master output belongs to.
     master: Option<ChannelId>,
     playing: bool,
+    /// Parameters that were held and are to be the project's again.
+    released: Vec<(NodeKey, String)>,
     meters: Mutex<Meters>,
 }
 
@@ -98,7 +105,16 @@ pub fn device_of(wanted: &Wanted, before: &DeviceConfig) -> Result<DeviceConfig,
 impl Player {
     pub fn start(device: DeviceConfig, registry: Registry) -> Result<Player, PlayerError> {
         let config = Config { registry: registry.clone(), ..Config::new(device.clone()) };
-        let engine = Arc::new(Engine::start(config)?);
+        Player::over(Engine::start(config)?, device, registry)
+    }
+
+    /// Plays through an engine that runs already.
+    pub fn over(
+        engine: Engine,
+        device: DeviceConfig,
+        registry: Registry,
+    ) -> Result<Player, PlayerError> {
+        let engine = Arc::new(engine);
         let deriver = Deriver::start(engine.clone(), registry.clone())?;
         Ok(Player {
             deriver,
@@ -108,6 +124,7 @@ impl Player {
             revision: None,
             master: None,
             playing: false,
+            released: Vec::new(),
             meters: Mutex::default(),
         })
     }
@@ -150,6 +167,7 @@ impl Player {
         let feedback = self.engine.feedback();
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         meters.add(&feedback, self.master);
+        meters.streams.listen();
         for note in self.engine.notes() {
             tracing::warn!("audio thread {note}");
         }
@@ -167,10 +185,15 @@ impl Player {
             next.follow(Some((view, dir.as_deref())));
         }
         if self.playing {
-            next.play(position);
+            next.play(&Roll::from(position));
         } else {
             next.seek(position);
         }
+        let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = std::mem::take(&mut meters.streams);
+        drop(meters);
+        streams.move_to(&next.engine);
+        next.meters.get_mut().unwrap_or_else(PoisonError::into_inner).streams = streams;
         *self = next;
         Ok(())
     }
@@ -196,11 +219,15 @@ impl Meters {
                 held.peak[side] = held.peak[side].max(level.peak[side]);
             }
             held.rms = level.rms;
+            if feedback.fresh {
+                self.streams.level(channel, *level);
+            }
         }
         for fault in &feedback.faults {
             let reason = if fault.panicked { "it panicked" } else { "its output was not finite" };
             let (_, count) = self.faults.entry(fault.node.entity).or_insert((reason.to_owned(), 0));
             *count += 1;
+            self.fresh_faults.push((fault.node.entity, reason.to_owned()));
         }
     }
 }
@@ -237,10 +264,64 @@ impl Playback for Player {
         Flicks::of_frame(self.engine.song_frame(), self.engine.sample_rate())
     }
 
-    fn play(&mut self, from: Flicks) {
-        let start = Start { from: Some(self.frame(from)), ..Start::default() };
+    fn settle(&self, patience: Duration) -> Result<(), String> {
+        Player::settle(self, patience)
+    }
+
+    /// What was let go goes back to the project once the project that plays is the
+    /// one it was let go in: before, its old value would be heard for a moment.
+    fn tick(&mut self) {
+        if self.released.is_empty() || !self.deriver.is_idle() {
+            return;
+        }
+        let baked = self.released.iter().any(|param| self.deriver.has_baked(param));
+        if baked && let Some(revision) = &self.revision {
+            self.deriver.show(revision.clone());
+        }
+        for param in std::mem::take(&mut self.released) {
+            if !baked {
+                self.told(self.engine.release_param(param.0, &param.1));
+            }
+        }
+    }
+
+    fn news(&mut self) -> News {
+        let device = self.engine.device();
+        let state = self.state();
+        let mut meters = self.look();
+        News {
+            state: Some(state),
+            lost: device.as_ref().and_then(|device| device.lost.clone()),
+            losses: device.as_ref().map_or(0, |device| device.losses),
+            recoveries: device.as_ref().map_or(0, |device| device.recoveries),
+            xruns: meters.xruns.saturating_sub(meters.forgotten),
+            load: f64::from(meters.load.mean),
+            faults: std::mem::take(&mut meters.fresh_faults),
+        }
+    }
+
+    fn play(&mut self, roll: &Roll) {
+        let from = self.frame(roll.from);
+        let first = self.frame(Flicks(roll.from.0 - roll.pre_roll.0));
+        let start = Start {
+            from: Some(from),
+            pre_roll: from - first,
+            count_in: roll.count_in,
+            record: roll.record,
+        };
         self.told(self.engine.play(start));
         self.playing = true;
+    }
+
+    fn rolling(&self) -> Rolling {
+        let _meters = self.look();
+        let (mode, recording) = self.engine.mode();
+        Rolling { counting: mode == Mode::CountIn, recording }
+    }
+
+    fn set_punch(&mut self, range: Option<(Flicks, Flicks)>) {
+        let range = range.and_then(|(start, end)| Range::new(self.frame(start), self.frame(end)));
+        self.told(self.engine.set_punch(range));
     }
 
     fn halt(&mut self, keep_tails: bool) {
@@ -268,10 +349,18 @@ impl Playback for Player {
     }
 
     fn hold(&mut self, parameter: &EngineParam, value: Option<f64>) {
-        self.told(match value {
-            Some(value) => self.engine.set_param(parameter.node, &parameter.name, value),
-            None => self.engine.release_param(parameter.node, &parameter.name),
-        });
+        let param = (parameter.node, parameter.name.clone());
+        self.released.retain(|released| *released != param);
+        match value {
+            Some(value) => {
+                self.told(self.engine.set_param(parameter.node, &parameter.name, value));
+                self.deriver.held().insert(param, value);
+            }
+            None => {
+                self.deriver.held().remove(&param);
+                self.released.push(param);
+            }
+        }
     }
 
     fn note(&mut self, track: TrackId, channel: u8, pitch: u8, velocity: u16) {
@@ -301,6 +390,28 @@ impl Playback for Player {
     fn reset_levels(&mut self, channels: &[ChannelId]) {
         let mut meters = self.look();
         meters.levels.retain(|id, _| !channels.is_empty() && !channels.contains(id));
+        meters.streams.reset(channels);
+    }
+
+    fn watch(&mut self, stream: u32, kind: MeterKind, channels: &[Metered]) -> Result<(), String> {
+        let engine = self.engine.clone();
+        self.look().streams.open(&engine, stream, kind, channels)
+    }
+
+    fn unwatch(&mut self, stream: u32) {
+        let engine = self.engine.clone();
+        self.look().streams.close(&engine, stream);
+    }
+
+    fn measure(
+        &mut self,
+        stream: u32,
+        _kind: MeterKind,
+        _channels: &[Metered],
+        bands: u16,
+        out: &mut Vec<f32>,
+    ) {
+        self.look().streams.measure(stream, usize::from(bands), out);
     }
 
     fn load(&self) -> Load {
@@ -320,9 +431,24 @@ impl Playback for Player {
         }
     }
 
-    /// Nodes are not timed one by one.
-    fn node_loads(&self) -> Vec<NodeLoad> {
-        Vec::new()
+    fn set_profiling(&mut self, on: bool) {
+        self.told(self.engine.set_profiling(on));
+    }
+
+    fn node_loads(&self) -> Option<Vec<NodeLoad>> {
+        let mut costs = self.engine.node_costs()?;
+        costs.sort_by(|a, b| (b.cost.nanos, a.node).cmp(&(a.cost.nanos, b.node)));
+        let load = |cost: NodeCost| NodeLoad {
+            node: cost.node.entity,
+            role: cost.node.role.to_string(),
+            kind: cost.kind,
+            track: None,
+            mean_us: cost.cost.nanos as f64 / 1_000.0 / cost.cost.blocks.max(1) as f64,
+            worst_us: cost.cost.worst as f64 / 1_000.0,
+            share: cost.share,
+            blocks: cost.cost.blocks,
+        };
+        Some(costs.into_iter().map(load).collect())
     }
 
     fn reset_counters(&mut self) {

@@ -1,0 +1,225 @@
+//! From a command to the sample: a session whose engine is driven by hand.
+
+use std::time::Duration;
+
+use pulse_engine::{
+    device::DeviceConfig,
+    registry::Registry,
+    rt::{Config, Engine, ManualClock},
+};
+use serde_json::{Value, json};
+
+use super::{Playback, player::Player};
+use crate::commands::testing::Project;
+
+const RATE: u32 = 48_000;
+const QUARTER: i64 = 45_158_400;
+
+/// A project that plays through an engine whose every frame is asked for here.
+struct Stage {
+    project: Project,
+    clock: ManualClock,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        let device = DeviceConfig::null(RATE);
+        let (engine, clock) = Engine::manual(Config::new(device.clone())).unwrap();
+        let player = Player::over(engine, device, Registry::standard()).unwrap();
+        let mut project = Project::new();
+        project.session.attach(Box::new(player));
+        Stage { project, clock }
+    }
+
+    fn ok(&mut self, name: &str, payload: Value) -> Value {
+        let reply = self.project.ok(name, payload);
+        // What was edited plays from the next frame on.
+        self.playback().settle(Duration::from_secs(60)).unwrap();
+        self.playback().tick();
+        self.playback().settle(Duration::from_secs(60)).unwrap();
+        reply
+    }
+
+    fn playback(&mut self) -> &mut dyn Playback {
+        &mut *self.project.session.live.playback
+    }
+
+    /// The left side of the next frames.
+    fn hear(&mut self, frames: usize) -> Vec<f32> {
+        let mut heard = Vec::new();
+        while heard.len() < frames {
+            let some = (frames - heard.len()).min(300);
+            heard.extend(self.clock.run(some).chunks_exact(2).map(|frame| frame[0]));
+        }
+        heard
+    }
+
+    /// The loudest of the next frames.
+    fn peak(&mut self, frames: usize) -> f32 {
+        self.hear(frames).into_iter().fold(0.0, |most, sample| most.max(sample.abs()))
+    }
+
+    /// A track with a synth that begins and ends at once, and a clip with notes.
+    fn track(&mut self, notes: Value) -> Value {
+        let made = self.ok("track.create", json!({"kind": "instrument", "name": "Keys"}));
+        let params = json!({"ampAttack": 0.1, "ampRelease": 0.1, "ampSustain": 1});
+        let node = json!({"channel": made["channel"], "kind": "pulse.synth", "params": params});
+        self.ok("node.add", node);
+        let clip = json!({"lane": made["lane"], "start": 0, "length": 64 * QUARTER,
+                          "notes": notes});
+        self.ok("clip.create", clip);
+        made
+    }
+
+    fn state(&mut self) -> (String, i64) {
+        let state = self.project.ok("transport.state", json!({}))["state"].clone();
+        (state["state"].as_str().unwrap().to_owned(), state["ticks"].as_i64().unwrap())
+    }
+}
+
+fn first_sound(heard: &[f32]) -> Option<usize> {
+    heard.iter().position(|sample| sample.abs() > 1e-6)
+}
+
+#[test]
+fn a_note_sounds_at_its_sample_after_count_in_and_pre_roll() {
+    let mut stage = Stage::new();
+    // At 120 BPM a quarter is 24 000 frames.
+    stage.track(json!([{"pitch": 60, "start": 5 * QUARTER, "length": QUARTER}]));
+    stage.hear(4_800);
+    stage.ok("transport.setCountIn", json!({"bars": 1, "preRoll": QUARTER}));
+    let punch = json!({"start": 4 * QUARTER, "end": 5 * QUARTER});
+    stage.ok("transport.setPunch", json!({"enabled": true, "range": punch}));
+    stage.ok("transport.play", json!({"from": {"ticks": 4 * QUARTER}, "record": true}));
+    let counted = stage.hear(95_000);
+    assert!(first_sound(&counted[..100]).is_some(), "the first click");
+    assert_eq!(stage.state().0, "countingIn");
+    stage.hear(1_000);
+    let (state, ticks) = stage.state();
+    // The earliest tick of a frame lies up to half a frame before it.
+    assert_eq!((state.as_str(), (3 * QUARTER - ticks) / 942), ("playing", 0));
+    assert_eq!(stage.peak(24_000), 0.0, "nothing lies in the pre-roll");
+    stage.hear(1_000);
+    assert_eq!(stage.state().0, "recording");
+    let heard = stage.hear(24_000);
+    let onset = first_sound(&heard).unwrap();
+    // The first sample of a sine or of an attack is zero or nearly so.
+    assert!((23_000..23_006).contains(&onset), "{onset}");
+    assert_eq!(stage.state().0, "playing", "behind the punch");
+}
+
+#[test]
+fn a_loop_a_seek_and_the_metronome_are_obeyed_to_the_sample() {
+    let mut stage = Stage::new();
+    stage.track(json!([{"pitch": 60, "start": 2 * QUARTER, "length": QUARTER / 4}]));
+    let range = json!({"start": QUARTER, "end": 3 * QUARTER});
+    stage.ok("transport.setLoop", json!({"enabled": true, "range": range}));
+    stage.ok("transport.play", json!({"from": {"ticks": 0}}));
+    let heard = stage.hear(120_000);
+    let onsets: Vec<usize> = (4_000..heard.len())
+        .filter(|&at| heard[at].abs() > 1e-6 && heard[at - 4_000..at].iter().all(|&s| s == 0.0))
+        .collect();
+    assert_eq!(onsets.len(), 2, "{onsets:?}");
+    assert!((48_000..48_006).contains(&onsets[0]) && onsets[1] == onsets[0] + 48_000);
+    stage.ok("transport.setLoop", json!({"enabled": false}));
+    stage.ok("transport.setMetronome", json!({"enabled": true, "gainDb": 0}));
+    stage.ok("transport.seek", json!({"to": {"ticks": 8 * QUARTER - QUARTER / 24}}));
+    let heard = stage.hear(3_000);
+    let click = first_sound(&heard[500..]).unwrap() + 500;
+    assert!((1_000..1_003).contains(&click), "{click}");
+}
+
+#[test]
+fn who_starts_within_a_note_hears_it() {
+    let mut stage = Stage::new();
+    stage.track(json!([{"pitch": 60, "start": 0, "length": 8 * QUARTER}]));
+    stage.hear(4_800);
+    stage.ok("transport.play", json!({"from": {"ticks": 4 * QUARTER}}));
+    assert!(stage.peak(2_000) > 0.01);
+    stage.ok("transport.seek", json!({"to": {"ticks": 9 * QUARTER}}));
+    stage.hear(4_800);
+    assert_eq!(stage.peak(4_800), 0.0);
+}
+
+/// The factor by which a channel's sound was turned, against what it was.
+fn turned(stage: &mut Stage, before: f32) -> f64 {
+    // Parameters glide, and a period of the note is 183 frames.
+    stage.hear(9_600);
+    20.0 * f64::log10(f64::from(stage.peak(4_800) / before))
+}
+
+#[test]
+fn a_gesture_is_heard_before_it_is_an_edit_and_stays_when_it_is() {
+    let mut stage = Stage::new();
+    let made = stage.track(json!([{"pitch": 60, "start": 0, "length": 60 * QUARTER}]));
+    stage.ok("transport.play", json!({"from": {"ticks": 0}}));
+    stage.hear(9_600);
+    let before = stage.peak(4_800);
+    assert!(before > 0.01);
+    let near = |found: f64, expect: f64| assert!((found - expect).abs() < 0.3, "{found} dB");
+    let begin = json!({"target": made["channel"], "parameter": "gainDb"});
+    let revision = stage.project.session.project().unwrap().seq();
+
+    let gesture = stage.ok("parameter.beginGesture", begin.clone())["gesture"].clone();
+    stage.ok("parameter.updateGesture", json!({"gesture": gesture, "value": -12}));
+    near(turned(&mut stage, before), -12.0);
+    assert_eq!(stage.project.session.project().unwrap().seq(), revision, "no edit yet");
+    // An edit of the same node must not take the knob out of the hand.
+    stage.ok("channel.setPan", json!({"channel": made["channel"], "width": 0.5}));
+    near(turned(&mut stage, before), -12.0);
+    stage.ok("parameter.endGesture", json!({"gesture": gesture}));
+    // From the very next frame on: at no moment does the old value come back.
+    assert!(stage.peak(2_400) < before * 0.3);
+    near(turned(&mut stage, before), -12.0);
+
+    let gesture = stage.ok("parameter.beginGesture", begin)["gesture"].clone();
+    stage.ok("parameter.updateGesture", json!({"gesture": gesture, "value": -30}));
+    near(turned(&mut stage, before), -30.0);
+    stage.ok("parameter.endGesture", json!({"gesture": gesture, "cancel": true}));
+    near(turned(&mut stage, before), -12.0);
+    stage.project.ok("history.undo", json!({}));
+    stage.project.ok("history.undo", json!({}));
+    stage.playback().settle(Duration::from_secs(60)).unwrap();
+    near(turned(&mut stage, before), 0.0);
+}
+
+#[test]
+fn half_a_modulation_depth_is_half_the_movement_at_the_output() {
+    let moved = |depth: f64| {
+        let mut stage = Stage::new();
+        let made = stage.track(json!([{"pitch": 60, "start": 0, "length": 60 * QUARTER}]));
+        let params = json!({"rate": 5, "depth": 1});
+        let lfo = json!({"channel": made["channel"], "kind": "pulse.lfo", "params": params});
+        let lfo = stage.ok("node.add", lfo)["node"].clone();
+        let to = json!({"target": made["channel"], "parameter": "pan"});
+        let route = json!({"from": lfo, "port": 0, "to": to, "depth": depth});
+        stage.ok("parameter.addModulation", route);
+        stage.ok("transport.play", json!({"from": {"ticks": 0}}));
+        stage.hear(9_600);
+        let peaks: Vec<f32> = (0..100).map(|_| stage.peak(480)).collect();
+        let most = peaks.iter().copied().fold(0.0, f32::max);
+        let least = peaks.iter().copied().fold(f32::MAX, f32::min);
+        20.0 * f64::log10(f64::from(most / least))
+    };
+    let (none, half, whole) = (moved(0.0), moved(0.2), moved(0.4));
+    assert!(none < 0.5 && half > 1.0 && whole > 1.8 * half, "{none} {half} {whole} dB");
+}
+
+#[test]
+fn nodes_are_timed_when_somebody_asks() {
+    let mut stage = Stage::new();
+    let made = stage.track(json!([]));
+    assert_eq!(
+        stage.ok("diagnostics.nodeLoads", json!({})),
+        json!({"profiling": false, "loads": []})
+    );
+    stage.ok("diagnostics.profile", json!({"enabled": true}));
+    stage.hear(9_600);
+    let found = stage.ok("diagnostics.nodeLoads", json!({"limit": 64}));
+    let loads = found["loads"].as_array().unwrap();
+    let synth = loads.iter().find(|load| load["kind"] == "pulse.synth").unwrap();
+    assert_eq!((&synth["track"], &synth["role"]), (&made["track"], &json!("node")));
+    assert!(synth["blocks"].as_u64().unwrap() >= 32 && synth["meanUs"].as_f64().unwrap() > 0.0);
+    stage.ok("diagnostics.profile", json!({"enabled": false}));
+    assert_eq!(stage.ok("diagnostics.nodeLoads", json!({}))["profiling"], json!(false));
+}
