@@ -28,6 +28,10 @@ compare:
 fuzz seconds="60":
     cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{seconds}}; done
 
+# Writes the golden pages of the command line anew (`tests/golden/`); read what changed.
+golden:
+    PULSE_GOLDEN=1 cargo test --package pulse-tests --test it -- golden
+
 # Writes what is generated from the command table.
 gen:
     cargo run --quiet --package pulse-schemas --example gen

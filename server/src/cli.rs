@@ -5,6 +5,7 @@ mod access;
 mod care;
 mod demo;
 mod edit;
+mod media;
 mod output;
 mod play;
 mod render;
@@ -24,7 +25,6 @@ use self::output::{Failure, Output};
 #[command(
     name = "pulse",
     version,
-    about,
     propagate_version = true,
     after_help = "Start with `pulse demo`: it builds a song, branches it, merges it and renders it.\n\
                   `pulse help COMMAND` shows examples of each command."
@@ -85,6 +85,9 @@ enum Command {
         /// `empty`, `demo`, or `stress:TRACKSxCLIPS`.
         #[arg(long, default_value = "empty")]
         template: String,
+        /// 32 hex digits from which ids are made, for tests and replays.
+        #[arg(long, hide = true)]
+        actor: Option<String>,
     },
     /// What is open, what is edited, what is missing.
     #[command(after_help = "Example:\n  pulse status\n  pulse --json status | jq .dirty")]
@@ -290,6 +293,15 @@ enum Command {
         #[arg(short = 'n', long)]
         count: Option<u64>,
     },
+    /// The project's files: list them, add some, find lost ones again.
+    #[command(
+        after_help = "Examples:\n  pulse media list --missing\n  pulse media add kick.wav snare.wav --tag drums\n  \
+                      pulse media relink /media/disk/Samples"
+    )]
+    Media {
+        #[command(subcommand)]
+        command: media::Command,
+    },
     /// Do a log of commands again and check every step.
     ///
     /// `debug.logCommands` writes the log. A log that starts with `project.new` is
@@ -314,6 +326,7 @@ enum Command {
     #[command(after_help = "Example:\n  pulse gc")]
     Gc,
     /// What this machine and this project have, and what is missing.
+    #[command(after_help = "Examples:\n  pulse doctor\n  pulse --json doctor | jq .checks")]
     Doctor,
     /// Completions for a shell.
     #[command(after_help = "Example:\n  pulse completions bash > /etc/bash_completion.d/pulse")]
@@ -358,7 +371,9 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         access::Place { project: cli.project, author: cli.author.unwrap_or_else(default_author) };
     match cli.command {
         Command::Demo { dir } => demo::demo(&place, output, dir),
-        Command::New { dir, template } => edit::new(&place, output, &dir, &template),
+        Command::New { dir, template, actor } => {
+            edit::new(&place, output, &dir, &template, actor.as_deref())
+        }
         Command::Status => versions::status(&place, output),
         Command::Log { rev, count } => versions::log(&place, output, rev, count),
         Command::Show { rev } => versions::show(&place, output, rev),
@@ -400,6 +415,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
         Command::Watch { domains, socket, count } => {
             serve::watch(&place, output, domains, socket, count)
         }
+        Command::Media { command } => media::media(&place, output, command),
         Command::Replay { log, dir } => replay::replay(output, &log, dir.as_deref()),
         Command::Fsck { repair } => care::fsck(&place, output, repair),
         Command::Gc => care::gc(&place, output),

@@ -54,6 +54,8 @@ use pulse_schemas::{
 use pulse_store::tx::{Committed, TxMeta};
 use serde_json::Value;
 
+pub use project::parse_actor;
+
 use crate::{
     commands::edit::Edit,
     refusal::{Refusal, Reply},

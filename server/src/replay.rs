@@ -13,7 +13,7 @@ use pulse_store::project::{DraftPolicy, OpenOptions, Project};
 use serde_json::Value;
 
 use crate::{
-    command_log::{By, Header, Line, VERSION, What, digest, show_folder, unhex},
+    command_log::{Base, By, Header, Line, VERSION, What, digest, show_folder, unhex},
     config::Config,
     recent::Recent,
     refusal::Refusal,
@@ -35,6 +35,11 @@ pub enum ReplayError {
          revision {found}; replay it onto a copy of the project as it was then"
     )]
     Base { revision: u64, root: Hash, found: u64 },
+    #[error(
+        "{} holds a project already; this log starts with nothing and wants a new folder",
+        dir.display()
+    )]
+    Taken { dir: PathBuf },
     #[error("line {line}, {name}: {what} is {found}, and was {expected} when it was logged")]
     Diverged { line: u64, name: String, what: &'static str, expected: String, found: String },
     #[error("{}", .0.message)]
@@ -65,8 +70,12 @@ pub fn replay(log: impl BufRead, dir: &Path) -> Result<(Session, Replayed), Repl
     let mut session = Session::new(Arc::new(Config::default()));
     session.recent = Recent::default();
     session.clock = || NOW.get();
-    if header.base.is_some() || dir.join(pulse_store::project::STORE_DIR).exists() {
-        open(&mut session, dir, &header)?;
+    match &header.base {
+        Some(base) => open(&mut session, dir, base)?,
+        None if dir.join(pulse_store::project::STORE_DIR).exists() => {
+            return Err(ReplayError::Taken { dir: dir.to_owned() });
+        }
+        None => {}
     }
     let of_this_release = header.pulse == env!("CARGO_PKG_VERSION");
     let mut replay = Replay { session, dir: dir.to_owned(), line: 1, refused: 0, of_this_release };
@@ -97,16 +106,14 @@ fn read_header(line: Option<String>) -> Result<Header, ReplayError> {
     serde_json::from_value(line).map_err(|_| ReplayError::NotALog)
 }
 
-fn open(session: &mut Session, dir: &Path, header: &Header) -> Result<(), ReplayError> {
-    let replica = header.base.is_some();
-    let options = OpenOptions { draft: DraftPolicy::Adopt, replica, ..OpenOptions::default() };
+fn open(session: &mut Session, dir: &Path, base: &Base) -> Result<(), ReplayError> {
+    let options =
+        OpenOptions { draft: DraftPolicy::Adopt, replica: true, ..OpenOptions::default() };
     let project = Project::open(dir, options).map_err(|error| {
         let Refusal(error) = error.into();
         ReplayError::Open(error)
     })?;
-    if let Some(base) = &header.base
-        && (project.root(), project.seq()) != (base.root, base.revision)
-    {
+    if (project.root(), project.seq()) != (base.root, base.revision) {
         let found = project.seq();
         return Err(ReplayError::Base { revision: base.revision, root: base.root, found });
     }

@@ -466,9 +466,9 @@ impl Session {
                 tracing::warn!(%error.message, "a stream of a client that left is lost");
             }
         }
-        if !self.outbox.is_empty() {
-            self.log(What::Left {}, Some(caller), counters, None, 0);
-        }
+        // Also where nothing is heard of it: an editor that is closed changes what
+        // comes later.
+        self.log(What::Left {}, Some(caller), counters, None, 0);
         std::mem::take(&mut self.outbox)
     }
 

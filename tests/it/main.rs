@@ -4,6 +4,7 @@ mod cli;
 mod docs;
 mod generated;
 mod gestures;
+mod golden;
 mod harness;
 mod kill_loop;
 mod layering;

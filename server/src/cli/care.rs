@@ -11,14 +11,18 @@ use serde_json::{Value, json};
 
 use super::{
     access::Place,
-    output::{Failure, Output},
+    output::{Failure, Output, list, number, text},
 };
 use crate::{config::Config, refusal::Refusal};
 
 pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Failure> {
     let dir = place.dir()?;
     let roots = |meta: &pulse_store::tree::Snapshot| Refs::new(meta).roots().unwrap_or_default();
-    let report = check(&dir.join(STORE_DIR), repair, &roots).map_err(refusal)?;
+    let report = match check(&dir.join(STORE_DIR), repair, &roots) {
+        Ok(report) => report,
+        Err(FsckError::Lock(_)) if !repair => return served_fsck(place, output),
+        Err(error) => return Err(refusal(error)),
+    };
     let findings: Vec<String> = report.findings.iter().map(ToString::to_string).collect();
     let value = json!({
         "clean": report.is_clean(),
@@ -34,6 +38,36 @@ pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Fa
         return Ok(ExitCode::SUCCESS);
     }
     let text = format!("{} damages were found", report.findings.len());
+    Err(Refusal::new(pulse_schemas::error::ErrorCode::ProjectCorrupt, text).into())
+}
+
+/// The files are in use, so the server that uses them looks: at every record and
+/// reference, though not at the bytes below.
+fn served_fsck(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
+    let mut access = place.access()?;
+    let reply = access.ask("diagnostics.check")?;
+    access.finish()?;
+    let all = list(&reply, "findings");
+    let damages = all.iter().filter(|finding| text(finding, "severity") == "error").count();
+    let findings: Vec<&str> = all.iter().map(|finding| text(finding, "message")).collect();
+    let value = json!({
+        "clean": damages == 0, "findings": findings, "served": true,
+        "checked": number(&reply, "checked"),
+    });
+    output.result(&value, |output| {
+        let mut page = format!("checked {} records in the server\n", number(&reply, "checked"));
+        for finding in &findings {
+            page += &format!("{} {finding}\n", output.paint("31", "found:"));
+        }
+        if damages == 0 {
+            page += "every record is as it should be\n";
+        }
+        page + &output.dim("to check the files themselves, stop the server first\n")
+    });
+    if damages == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let text = format!("{damages} damages were found");
     Err(Refusal::new(pulse_schemas::error::ErrorCode::ProjectCorrupt, text).into())
 }
 
@@ -67,7 +101,13 @@ fn refusal(error: FsckError) -> Failure {
 pub fn gc(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     let dir = place.dir()?;
     let options = OpenOptions { draft: DraftPolicy::Adopt, ..OpenOptions::default() };
-    let mut project = Project::open(&dir, options).map_err(Refusal::from)?;
+    let mut project = match Project::open(&dir, options).map_err(Refusal::from) {
+        Ok(project) => project,
+        Err(Refusal(error)) if error.details.contains_key("socket") => {
+            return served_gc(place, output);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let cleaned = project.compact().map_err(Refusal::internal)?;
     let (swept, before, after) = (cleaned.nodes, cleaned.bytes_before, cleaned.bytes_after);
     project.close().map_err(Refusal::from)?;
@@ -75,8 +115,34 @@ pub fn gc(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         "removedNodes": swept.nodes, "bytesBefore": before, "bytesAfter": after,
     });
     Ok(output.result(&value, |_| {
-        format!("{} nodes removed; {before} bytes before, {after} after\n", swept.nodes)
+        let freed = size(before.saturating_sub(after));
+        format!("{} nodes removed; {freed} freed, {} left\n", swept.nodes, size(after))
     }))
+}
+
+/// Asks the server that has the project open.
+fn served_gc(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
+    let mut access = place.access()?;
+    let reply = access.ask("diagnostics.collectGarbage")?;
+    access.finish()?;
+    let (nodes, bytes) = (number(&reply, "freedNodes"), number(&reply, "freedBytes"));
+    let value = json!({"removedNodes": nodes, "freedBytes": bytes, "served": true});
+    Ok(output.result(&value, |_| format!("{nodes} nodes removed; {} freed\n", size(bytes))))
+}
+
+/// Bytes as people count them.
+fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["bytes", "KiB", "MiB", "GiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1_024.0 && unit + 1 < UNITS.len() {
+        value /= 1_024.0;
+        unit += 1;
+    }
+    match unit {
+        0 => format!("{bytes} bytes"),
+        _ => format!("{value:.1} {}", UNITS[unit]),
+    }
 }
 
 pub fn doctor(place: &Place, output: &Output) -> Result<ExitCode, Failure> {

@@ -13,13 +13,14 @@ use super::{
     access::Place,
     output::{Failure, Output},
 };
-use crate::{config::Config, refusal::Refusal, session::Session, templates};
+use crate::{commands::parse_actor, config::Config, refusal::Refusal, session::Session, templates};
 
 pub fn new(
     place: &Place,
     output: &Output,
     dir: &Path,
     template: &str,
+    actor: Option<&str>,
 ) -> Result<ExitCode, Failure> {
     let template = templates::Template::parse(template).map_err(Failure::Usage)?;
     let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -27,6 +28,7 @@ pub fn new(
         name: name.unwrap_or_else(|| "Untitled".into()),
         author: place.author.clone(),
         time: crate::clock::now().0,
+        actor: actor.map(parse_actor).transpose()?,
         ..CreateOptions::default()
     };
     let project = Project::create(dir, options).map_err(Refusal::from)?;

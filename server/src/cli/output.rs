@@ -4,7 +4,7 @@
 
 use std::{
     io::{IsTerminal, Write},
-    process::ExitCode,
+    process::{Command, ExitCode, Stdio},
 };
 
 use pulse_schemas::error::{ErrorBody, ErrorClass};
@@ -12,6 +12,19 @@ use serde_json::{Value, json};
 
 use super::Colour;
 use crate::refusal::Refusal;
+
+/// A text in a reply; empty where there is none.
+pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
+    value.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+pub fn number(value: &Value, field: &str) -> u64 {
+    value.get(field).and_then(Value::as_u64).unwrap_or_default()
+}
+
+pub fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
+    value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
 
 /// How the program ends when it does not end well.
 #[derive(Debug)]
@@ -68,6 +81,32 @@ impl Output {
             self.text(&human(self));
         }
         ExitCode::SUCCESS
+    }
+
+    /// A result that may be longer than a screen: on a terminal it goes through
+    /// the pager (`PAGER`, else `less`), which ends at once where it fits.
+    pub fn long(&self, value: &Value, human: impl FnOnce(&Output) -> String) -> ExitCode {
+        if self.json || self.quiet > 0 || !std::io::stdout().is_terminal() {
+            return self.result(value, human);
+        }
+        let page = human(self);
+        if !paged(&page) {
+            self.text(&page);
+        }
+        ExitCode::SUCCESS
+    }
+
+    /// How far some work is, on stderr, where somebody is looking.
+    pub fn progress(&self, what: &str, done: usize, of: usize, about: &str) {
+        if self.quiet == 0 && of > 1 && std::io::stderr().is_terminal() {
+            eprint!("\r\x1b[K{what} {}/{of} {about}", done + 1);
+        }
+    }
+
+    pub fn progress_done(&self) {
+        if self.quiet == 0 && std::io::stderr().is_terminal() {
+            eprint!("\r\x1b[K");
+        }
     }
 
     /// Writes to stdout; a reader that went away is no error.
@@ -136,4 +175,24 @@ impl Output {
     pub fn dim(&self, text: &str) -> String {
         self.paint("2", text)
     }
+}
+
+/// Whether a pager took the page; none does where `PAGER` is empty or `cat`.
+fn paged(page: &str) -> bool {
+    let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    let mut words = pager.split_whitespace();
+    let Some(program) = words.next().filter(|program| *program != "cat") else { return false };
+    let mut command = Command::new(program);
+    command.args(words).stdin(Stdio::piped());
+    if std::env::var_os("LESS").is_none() {
+        // End where it fits, let colours through, leave the screen as it is.
+        command.env("LESS", "FRX");
+    }
+    let Ok(mut child) = command.spawn() else { return false };
+    if let Some(mut pipe) = child.stdin.take()
+        && pipe.write_all(page.as_bytes()).is_err()
+    {
+        // Somebody left before the end; that is what a pager is for.
+    }
+    child.wait().is_ok()
 }

@@ -37,6 +37,7 @@ impl From<ReplayError> for Failure {
                     .with("expected", expected)
                     .with("found", found)
             }
+            ReplayError::Taken { .. } => ErrorBody::new(ErrorCode::ProjectExists, text),
             ReplayError::Open(body) => body,
         };
         Failure::Refused(body)

@@ -13,6 +13,7 @@ use pulse_schemas::{
         Domain,
         client::{Subscribe, Topic},
     },
+    error::{ErrorBody, ErrorCode},
 };
 use serde_json::json;
 
@@ -93,7 +94,13 @@ fn connect(place: &Place, socket: Option<PathBuf>) -> Result<Client, Failure> {
     who.author = Some(place.author.clone());
     who.encoding = Encoding::Json;
     Client::connect_unix(&socket, &who).map_err(|error| match error {
-        pulse_client::CallError::Io(error) => io(&error, &socket),
+        pulse_client::CallError::Io(error) => {
+            let text = format!(
+                "no Pulse listens at {} ({error}); start one with `pulse serve`",
+                socket.display()
+            );
+            ErrorBody::new(ErrorCode::IoFailed, text).with("reason", error.to_string()).into()
+        }
         other => call_failure(&other),
     })
 }
@@ -121,6 +128,12 @@ pub fn watch(
     socket: Option<PathBuf>,
     count: Option<u64>,
 ) -> Result<ExitCode, Failure> {
+    let known = |name: &String| Domain::ALL.iter().any(|domain| domain.name() == name);
+    if let Some(unknown) = domains.iter().find(|name| !known(name)) {
+        let all: Vec<&str> = Domain::ALL.iter().map(|domain| domain.name()).collect();
+        let text = format!("there is no domain `{unknown}`; there are {}", all.join(", "));
+        return Err(Failure::Usage(text));
+    }
     let mut client = connect(place, socket)?;
     let domains = if domains.is_empty() {
         Domain::ALL.iter().map(|domain| domain.name().to_owned()).collect()

@@ -6,24 +6,17 @@ use serde_json::{Value, json};
 
 use super::{
     access::{Access, Place},
-    output::{Failure, Output},
+    output::{Failure, Output, list, number, text},
 };
-
-fn text<'a>(value: &'a Value, field: &str) -> &'a str {
-    value.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
-fn number(value: &Value, field: &str) -> u64 {
-    value.get(field).and_then(Value::as_u64).unwrap_or_default()
-}
-
-fn list<'a>(value: &'a Value, field: &str) -> &'a [Value] {
-    value.get(field).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
-}
 
 /// A hash as people quote it.
 fn short(hash: &str) -> String {
     hash.strip_prefix("b3:").unwrap_or(hash).chars().take(10).collect()
+}
+
+/// A time as people read it: `2026-01-31 23:59`.
+fn minute(time: &str) -> String {
+    time.chars().take(16).collect::<String>().replace('T', " ")
 }
 
 fn plural(count: u64, one: &str) -> String {
@@ -41,7 +34,7 @@ fn once(
     let mut access = place.access()?;
     let reply = access.call(name, payload)?;
     access.finish()?;
-    Ok(output.result(&reply, |output| human(output, &reply)))
+    Ok(output.long(&reply, |output| human(output, &reply)))
 }
 
 pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
@@ -49,13 +42,15 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     let info = access.ask("project.info")?["info"].take();
     let diff = access.call("version.diff", json!({"page": {"limit": 1}}))?;
     let conflicts = access.ask("version.conflicts")?;
+    let missing = access.ask("media.refresh")?;
+    let missing = list(&missing, "missing").len() as u64;
     let served = matches!(access, Access::Remote(_));
     access.finish()?;
     let counts = diff["counts"].clone();
     let conflicts = list(&conflicts, "conflicts").len() as u64;
     let value = json!({
         "project": info, "dirty": info["dirty"], "changes": counts,
-        "conflicts": conflicts, "served": served,
+        "conflicts": conflicts, "missing": missing, "served": served,
     });
     let code = output.result(&value, |output| {
         let mut page = format!(
@@ -74,6 +69,13 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         };
         if conflicts > 0 {
             page += &output.paint("33", &format!("{} to decide\n", plural(conflicts, "conflict")));
+        }
+        if missing > 0 {
+            let text = format!(
+                "{} missing: `pulse media relink DIR` looks for what is lost\n",
+                plural(missing, "file")
+            );
+            page += &output.paint("33", &text);
         }
         if served {
             page += &output.dim("a server has the project open\n");
@@ -108,7 +110,7 @@ fn log_entry(output: &Output, commit: &Value) -> String {
     format!(
         "{}{names} {}\n    {}\n",
         output.paint("33", &short(text(commit, "id"))),
-        output.dim(&format!("{} {}", text(commit, "author"), text(commit, "time"))),
+        output.dim(&format!("{}, {}", text(commit, "author"), minute(text(commit, "time")))),
         text(commit, "label")
     )
 }
@@ -142,16 +144,23 @@ pub fn changes(output: &Output, reply: &Value) -> String {
             "removed" => ("-", "31"),
             _ => ("~", "33"),
         };
+        // The sign says it already.
         let summary = text(change, "summary");
+        let summary = summary.strip_prefix(text(change, "change")).unwrap_or(summary).trim_start();
         page += &format!("{} {summary}\n", output.paint(colour, sign));
     }
+    let of = |kind: &str| all.iter().filter(|change| text(change, "change") == kind).count() as u64;
+    let (shown_added, shown_removed) = (of("added"), of("removed"));
     let counts = &reply["counts"];
-    page += &output.dim(&format!(
-        "{} added, {} removed, {} changed\n",
-        number(counts, "added"),
-        number(counts, "removed"),
-        number(counts, "modified")
-    ));
+    let (added, removed, modified) = match counts.is_object() {
+        true => (number(counts, "added"), number(counts, "removed"), number(counts, "modified")),
+        false => (shown_added, shown_removed, all.len() as u64 - shown_added - shown_removed),
+    };
+    let rest = (added + removed + modified).saturating_sub(all.len() as u64);
+    if rest > 0 {
+        page += &format!("… and {rest} more\n");
+    }
+    page += &output.dim(&format!("{added} added, {removed} removed, {modified} changed\n"));
     page
 }
 

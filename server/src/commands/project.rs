@@ -5,6 +5,8 @@ mod files;
 mod lifecycle;
 mod text;
 
+pub use lifecycle::parse_actor;
+
 use pulse_schemas::{
     command::{
         Command as Any,

@@ -73,7 +73,7 @@ pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
     reply(Opened { info })
 }
 
-fn parse_actor(text: &str) -> Result<ActorId, Refusal> {
+pub fn parse_actor(text: &str) -> Result<ActorId, Refusal> {
     let wrong = || {
         Refusal::new(ErrorCode::PayloadInvalid, "an actor is 32 hex digits")
             .with("path", "payload.actor")
