@@ -26,7 +26,13 @@ compare:
 
 # A minute on each fuzz target; needs cargo-fuzz and a nightly toolchain.
 fuzz seconds="60":
-    cd fuzz && for target in $(cargo +nightly fuzz list); do cargo +nightly fuzz run "$target" -- -max_total_time={{seconds}}; done
+    cargo run --quiet --package pulse-schemas --example seeds
+    cd fuzz && for target in $(cargo +nightly fuzz list); do \
+        case "$target" in audio) seeds=../tests/fixtures/audio ;; *) seeds=../schemas/tests/corpus ;; esac; \
+        mkdir -p "corpus/$target"; \
+        cargo +nightly fuzz run "$target" "corpus/$target" "$seeds" -- \
+            -max_total_time={{seconds}} -rss_limit_mb=2048 -timeout=20 || exit 1; \
+    done
 
 # Writes the golden pages of the command line anew (`tests/golden/`); read what changed.
 golden:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what a build and the tests need from the system: a C linker,
-# pkg-config, the headers of ALSA and JACK, and jackd for the tests with a paced
-# audio device. Never asks, changes nothing when everything is there, and needs
+# pkg-config, the headers of ALSA and JACK, and for the tests jackd (a paced audio
+# device) and Python (the example client). Never asks, changes nothing when everything is there, and needs
 # no network then.
 set -euo pipefail
 
@@ -19,6 +19,7 @@ missing() {
     # Both packages give the same header and exclude each other.
     header jack || echo libjack-jackd2-dev
     have jackd || echo jackd2
+    have python3 || echo python3
 }
 
 as_root() {
@@ -47,9 +48,9 @@ install_with_apt() {
 
 tell_what_others_need() {
     say "this system has no apt; install these with its own package manager:"
-    say "  Fedora: sudo dnf install gcc pkgconf-pkg-config alsa-lib-devel jack-audio-connection-kit-devel jack-audio-connection-kit"
-    say "  Arch:   sudo pacman -S --needed gcc pkgconf alsa-lib jack2"
-    say "  macOS:  brew install pkg-config jack"
+    say "  Fedora: sudo dnf install gcc pkgconf-pkg-config alsa-lib-devel jack-audio-connection-kit-devel jack-audio-connection-kit python3"
+    say "  Arch:   sudo pacman -S --needed gcc pkgconf alsa-lib jack2 python"
+    say "  macOS:  brew install pkg-config jack python"
 }
 
 check_rust() {
@@ -73,7 +74,7 @@ main() {
         packages=$(missing | tr '\n' ' ')
         [ -z "$packages" ] || { say "still missing: $packages"; exit 1; }
         say "done"
-    elif [ "$(uname -s)" = Darwin ] && header jack && have jackd && have cc; then
+    elif [ "$(uname -s)" = Darwin ] && header jack && have jackd && have cc && have python3; then
         say "everything is here" # macOS has no ALSA and needs none.
     else
         tell_what_others_need

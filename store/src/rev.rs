@@ -46,7 +46,7 @@ impl Rev {
 
     pub fn parse(text: &str) -> Result<Rev, ParseRevError> {
         let (base, back) = match text.trim().split_once('~') {
-            Some((base, back)) => (base, parse_back(back)?),
+            Some((base, back)) => (base.trim_end(), parse_back(back)?),
             None => (text.trim(), 0),
         };
         let base = match base.strip_prefix("op:") {
@@ -105,6 +105,7 @@ mod tests {
         check("@", RevBase::Working, 0, "@");
         check("@~2", RevBase::Working, 2, "@~2");
         check("main~", RevBase::Name("main".into()), 1, "main~1");
+        check(" main ~0", RevBase::Name("main".into()), 0, "main");
         check("b3:12ab~~", RevBase::Name("b3:12ab".into()), 2, "b3:12ab~2");
         check("op:17", RevBase::Op(17), 0, "op:17");
     }

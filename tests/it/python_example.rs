@@ -7,24 +7,19 @@ use crate::{
     workspace,
 };
 
-fn python() -> Option<Command> {
-    let found = Command::new("python3").arg("--version").output();
-    found.is_ok_and(|output| output.status.success()).then(|| Command::new("python3"))
-}
-
 fn check(over_tcp: bool) {
-    let Some(mut python) = python() else {
-        println!("python3 is missing: the example client was not run");
-        return;
-    };
     let dir = new_project();
     let mut server = Server::start(dir.path(), &[]);
     let address =
         if over_tcp { server.tcp().to_owned() } else { server.socket.display().to_string() };
     let wav = dir.path().join("mix.wav");
+    let mut python = Command::new("python3");
     python.arg(workspace::root().join("docs/examples/pulse_client.py"));
     python.args([&address, wav.to_str().unwrap()]).env("USER", "Ada");
-    let output = python.env("PULSE_TOKEN", server.token()).output().unwrap();
+    let output = python
+        .env("PULSE_TOKEN", server.token())
+        .output()
+        .expect("python3 is missing; run ./setup.sh");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     for line in [

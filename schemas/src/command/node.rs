@@ -74,7 +74,7 @@ commands! {
         node: NodeId,
     }
     check |payload, checker| checker.required("kind", &payload.kind);
-    example r#"{"channel": "chn_1", "kind": "pulse.eq", "params": {"freq1": 120, "gain1": -3}}"#;
+    example r#"{"channel": "chn_1", "kind": "pulse.eq", "params": {"band1Frequency": 120, "band1Gain": -3}}"#;
 
     /// Removes nodes with their wires, side chains and envelopes.
     edit Remove [mixer routing] {

@@ -650,6 +650,15 @@ mod tests {
     }
 
     #[test]
+    fn the_example_in_the_reference_is_one_that_works() {
+        let Chain { mut project, channel } = Chain::new();
+        let spec = pulse_schemas::command::find("node", "add").unwrap();
+        let mut example = spec.example();
+        example["channel"] = channel;
+        project.ok("node.add", example);
+    }
+
+    #[test]
     fn a_node_takes_only_parameters_that_its_kind_has_and_values_in_their_range() {
         let Chain { mut project, channel } = Chain::new();
         let add =
