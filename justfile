@@ -24,6 +24,10 @@ bench *args:
 compare:
     python3 benches/compare/compare.py
 
+# ecasound, scsynth and pedalboard at the same mix; says what is missing. PYTHON has numpy and scipy.
+rivals python="python3" *args:
+    {{python}} benches/compare/rivals.py {{args}}
+
 # A minute on each fuzz target; needs cargo-fuzz and a nightly toolchain.
 fuzz seconds="60":
     cargo run --quiet --package pulse-schemas --example seeds

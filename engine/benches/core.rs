@@ -21,81 +21,21 @@ use pulse_engine::{
     parallel::Crew,
     plan::{Compiler, Plan},
     registry::Registry,
-    render::feed,
     simd::Isa,
     transport::SteadyTempo,
 };
 use pulse_schemas::{
-    graph::{
-        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
-        OutputSpec, Role,
-    },
+    graph::{GraphSpec, OutputKind, OutputSpec},
     hash::Hash,
-    id::{ActorId, EntityId, NodeId},
 };
+use session::{edge, key, node, session};
+
+#[path = "shared/session.rs"]
+mod session;
 
 const RATE: u32 = 48_000;
 const BLOCK: usize = 256;
 const SECONDS: usize = 60;
-
-fn key(track: u32, stage: u32) -> NodeKey {
-    let id = EntityId::derive(ActorId(1), u64::from(track), stage);
-    NodeKey { entity: NodeId(id).into(), role: Role::new("node") }
-}
-
-fn node(key: NodeKey, kind: &str, layout: &[(&str, f64)]) -> NodeSpec {
-    NodeSpec {
-        key,
-        kind: kind.to_owned(),
-        dsp_version: 1,
-        layout: layout.iter().map(|(id, value)| ((*id).to_owned(), *value)).collect(),
-        channels: 2,
-        cohort: Cohort::Anticipative,
-    }
-}
-
-fn edge(from: NodeKey, to: NodeKey) -> EdgeSpec {
-    EdgeSpec {
-        from,
-        from_port: 0,
-        to,
-        to_port: Inlet::Port(0),
-        kind: EdgeKind::Audio,
-        feedback_frames: None,
-        compensated: true,
-        depth: Depth::FULL,
-    }
-}
-
-/// Feed → EQ → strip per track, tracks onto the master.
-fn session(tracks: u32) -> (GraphSpec, Slices) {
-    let (mut spec, mut slices) = (GraphSpec::default(), Slices::default());
-    let master = key(0, 0);
-    spec.nodes.push(node(master, "pulse.sum", &[]));
-    for track in 1..=tracks {
-        let index = f64::from((track - 1) % 64);
-        spec.nodes.push(node(key(track, 0), feed::KIND_NAME, &[("index", index)]));
-        spec.nodes.push(node(key(track, 1), "pulse.eq", &[]));
-        spec.nodes.push(node(key(track, 2), "pulse.strip", &[]));
-        for band in 1..=4 {
-            let mut set = |what: &str, value| {
-                slices.params.set(key(track, 1), &format!("band{band}{what}"), value);
-            };
-            set("Type", 1.0);
-            set("Frequency", 100.0 * f64::from(4u32.pow(band - 1)) + f64::from(track));
-            set("Gain", if band % 2 == 0 { 3.0 } else { -4.0 });
-            set("Q", 1.0);
-        }
-        slices.params.set(key(track, 2), "gain", -12.0);
-        slices.params.set(key(track, 2), "pan", f64::from(track) / f64::from(tracks) - 0.5);
-        spec.edges.push(edge(key(track, 0), key(track, 1)));
-        spec.edges.push(edge(key(track, 1), key(track, 2)));
-        spec.edges.push(edge(key(track, 2), master));
-    }
-    spec.outputs.push(OutputSpec { kind: OutputKind::Master, node: master, port: 0 });
-    spec.canonicalise();
-    (spec, slices)
-}
 
 /// Five nodes a track, eight buses, one send: what compile times are measured on.
 fn project(tracks: u32) -> GraphSpec {
@@ -190,7 +130,8 @@ fn fail(error: &dyn std::fmt::Display) -> std::io::Error {
     std::io::Error::other(error.to_string())
 }
 
-/// `compile` or `session` as argument run one half; `--test` only that it starts.
+/// `compile` or `session` as argument run one half, `--row=` the rows of the session whose name
+/// contains this; `--test` only that it starts.
 fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let wants = |name: &str| {
@@ -204,7 +145,8 @@ fn main() -> Result {
         compile(&mut out)?;
     }
     if wants("session") {
-        mix(&mut out)?;
+        let row = arguments.iter().find_map(|argument| argument.strip_prefix("--row="));
+        mix(&mut out, row)?;
     }
     Ok(())
 }
@@ -238,7 +180,7 @@ fn compile(out: &mut impl Write) -> Result {
     Ok(())
 }
 
-fn mix(out: &mut impl Write) -> Result {
+fn mix(out: &mut impl Write, wanted: Option<&str>) -> Result {
     writeln!(out, "64 tracks × (gain, 4 biquads, pan) × {SECONDS} s (median of 3)")?;
     let (spec, slices) = session(64);
     let noise = noise();
@@ -252,6 +194,9 @@ fn mix(out: &mut impl Write) -> Result {
         ("2 threads, lanes", true, best, 2),
         ("4 threads, lanes", true, best, 4),
     ] {
+        if wanted.is_some_and(|wanted| !name.contains(wanted)) {
+            continue;
+        }
         Isa::limit(isa);
         let compiler =
             Compiler::new(Registry::standard(), RATE, BLOCK).map_err(|error| fail(&error))?;

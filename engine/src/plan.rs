@@ -117,6 +117,15 @@ pub enum Op {
         lane: u8,
         channels: u8,
     },
+    /// `dst += lane` for the lanes `first..end`, one after the other: what
+    /// unpacking each and adding it would give, without the buffer between.
+    AddLanes {
+        block: Slot,
+        dst: Slot,
+        first: u8,
+        end: u8,
+        channels: u8,
+    },
     Output {
         output: u32,
         src: Slot,

@@ -71,6 +71,7 @@ impl Encoding {
 
     /// Integers scale by a power of two, so the mapping is exact up to 24 bits
     /// and correctly rounded beyond.
+    #[inline(always)]
     fn sample(self, bytes: &[u8]) -> f32 {
         match (self, bytes) {
             (Encoding::Unsigned8, &[a]) => (f32::from(a) - 128.0) / 128.0,
@@ -312,15 +313,41 @@ impl Reader {
         Ok(frames)
     }
 
+    /// One loop per encoding, so that what kind of sample it is isn't asked per sample.
     fn unpack(&self, frames: usize, out: &mut [&mut [f32]]) {
-        let sample_bytes = self.header.encoding.bytes();
-        let frame_bytes = self.header.frame_bytes() as usize;
-        for (channel, plane) in out.iter_mut().enumerate() {
-            let from = channel * sample_bytes;
-            let cells = self.bytes.chunks_exact(frame_bytes).take(frames);
-            for (sample, cell) in plane.iter_mut().zip(cells) {
-                *sample = self.header.encoding.sample(&cell[from..from + sample_bytes]);
-            }
+        let bytes = &self.bytes;
+        match self.header.encoding {
+            kind @ Encoding::Unsigned8 => unpack::<1>(bytes, frames, out, |cell| kind.sample(cell)),
+            kind @ Encoding::Signed16 => unpack::<2>(bytes, frames, out, |cell| kind.sample(cell)),
+            kind @ Encoding::Signed24 => unpack::<3>(bytes, frames, out, |cell| kind.sample(cell)),
+            kind @ Encoding::Signed32 => unpack::<4>(bytes, frames, out, |cell| kind.sample(cell)),
+            kind @ Encoding::Float32 => unpack::<4>(bytes, frames, out, |cell| kind.sample(cell)),
+            kind @ Encoding::Float64 => unpack::<8>(bytes, frames, out, |cell| kind.sample(cell)),
+        }
+    }
+}
+
+/// Interleaved samples of `BYTES` each into planes.
+#[inline(always)]
+fn unpack<const BYTES: usize>(
+    bytes: &[u8],
+    frames: usize,
+    out: &mut [&mut [f32]],
+    sample: impl Fn(&[u8]) -> f32,
+) {
+    let (cells, _) = bytes.as_chunks::<BYTES>();
+    if let [left, right] = out {
+        let pairs = cells.as_chunks::<2>().0.iter().take(frames);
+        for ((left, right), [a, b]) in left.iter_mut().zip(right.iter_mut()).zip(pairs) {
+            (*left, *right) = (sample(a), sample(b));
+        }
+        return;
+    }
+    let channels = out.len();
+    for (channel, plane) in out.iter_mut().enumerate() {
+        let cells = cells.chunks_exact(channels).take(frames);
+        for (to, frame) in plane.iter_mut().zip(cells) {
+            *to = sample(&frame[channel]);
         }
     }
 }
@@ -338,6 +365,10 @@ impl Backend for Reader {
         self.unpack(frames, out);
         self.frame += frames as u64;
         Ok(frames)
+    }
+
+    fn may_be_non_finite(&self) -> bool {
+        matches!(self.header.encoding, Encoding::Float32 | Encoding::Float64)
     }
 
     fn seek(&mut self, frame: u64) -> Result<(), DecodeError> {

@@ -273,6 +273,33 @@ impl<const N: usize> WideState<N> {
     }
 }
 
+/// `K` sections of `N` channels in series, frame by frame, in one pass over the samples. Each frame's
+/// sections wait for each other, but a section is busy with the next frame while the ones behind it
+/// are still at this one, so the recursions overlap instead of adding up; and audio is read and
+/// written once instead of `K` times. Lane by lane the operations and their order are those of [`run`]
+/// section after section.
+#[inline(always)]
+pub fn run_series<const K: usize, const N: usize, In, Out>(
+    states: &mut [WideState<N>; K],
+    c: &[WideCoefficients<N>; K],
+    frames: usize,
+    input: In,
+    mut output: Out,
+) where
+    In: Fn(usize) -> [f64; N],
+    Out: FnMut(usize, [f64; N]),
+{
+    let (mut local, c) = (*states, *c);
+    for i in 0..frames {
+        let mut x = input(i);
+        for k in 0..K {
+            x = local[k].step(&c[k], x);
+        }
+        output(i, x);
+    }
+    *states = local;
+}
+
 /// [`run`] for `N` channels in structure-of-arrays form. `#[inline(always)]` lets a caller compile it
 /// under a wider instruction set; the bits don't change.
 #[inline(always)]

@@ -5,9 +5,11 @@
 //! straight lines through the convex set of stable coefficients. A band at 0 dB, or off, costs
 //! nothing, and is bit-equal to not being there.
 
+use std::cell::Cell;
+
 use crate::{
     dsp::{
-        biquad::{Coefficients, State, WideCoefficients, WideState, run_wide},
+        biquad::{Coefficients, State, WideCoefficients, WideState, run_series, run_wide},
         decibel,
         fade::{self, Fade, Segment},
         settle,
@@ -389,9 +391,9 @@ impl Core for Eq {
             }
         }
         if right.is_empty() {
-            dispatch(Run { cores, bank: &mut wide.mono, frame, planes: [left] });
+            dispatch(Run { cores, wide, frame, planes: [left] });
         } else {
-            dispatch(Run { cores, bank: &mut wide.stereo, frame, planes: [left, right] });
+            dispatch(Run { cores, wide, frame, planes: [left, right] });
         }
     }
 
@@ -422,33 +424,44 @@ impl Core for Eq {
     }
 }
 
-/// The sections in use, gathered: index `channel · 8 + lane`.
-#[derive(Default)]
+/// The sections in use, gathered, with the states of either channel.
 struct Wide {
-    mono: Bank<8>,
-    stereo: Bank<16>,
+    bank: Vec<Section>,
+    /// Where a cell waits between two passes.
+    cell: [[f64; LANES]; CELL],
 }
 
-struct Bank<const N: usize>(Vec<(usize, usize, WideState<N>, WideCoefficients<N>)>);
+/// One section of every lane.
+#[derive(Clone, Copy)]
+struct Section {
+    band: usize,
+    section: usize,
+    states: [WideState<LANES>; 2],
+    c: WideCoefficients<LANES>,
+}
 
-impl<const N: usize> Default for Bank<N> {
+impl Default for Wide {
     fn default() -> Self {
-        Self(Vec::with_capacity(BANDS * SECTIONS))
+        Self { bank: Vec::with_capacity(BANDS * SECTIONS), cell: [[0.0; LANES]; CELL] }
     }
 }
 
-struct Run<'a, const CHANNELS: usize, const N: usize> {
+struct Run<'a, const CHANNELS: usize> {
     cores: &'a mut [Eq; LANES],
-    bank: &'a mut Bank<N>,
+    wide: &'a mut Wide,
     frame: i64,
     planes: [&'a mut [LaneFrame]; CHANNELS],
 }
 
-impl<const CHANNELS: usize, const N: usize> Run<'_, CHANNELS, N> {
+/// Sections that one pass takes: with four, the coefficients of eight lanes still fit the registers
+/// of AVX-512 beside the states.
+const PASS: usize = 4;
+
+impl<const CHANNELS: usize> Run<'_, CHANNELS> {
     /// Collects every section that any lane needs; the bank's capacity covers all of them.
     #[inline(always)]
     fn gather(&mut self) {
-        self.bank.0.clear();
+        self.wide.bank.clear();
         for band in 0..BANDS {
             for section in 0..SECTIONS {
                 let idle = self.cores.iter().all(|core| {
@@ -456,10 +469,12 @@ impl<const CHANNELS: usize, const N: usize> Run<'_, CHANNELS, N> {
                     is_idle(&band.rest[section], &band.states[section])
                 });
                 if !idle {
-                    let of = |i: usize| &self.cores[i % LANES].bands[band];
-                    let state = WideState::gather(|i| of(i).states[section][i / LANES]);
-                    let c = WideCoefficients::gather(|i| of(i).rest[section]);
-                    self.bank.0.push((band, section, state, c));
+                    let of = |lane: usize| &self.cores[lane].bands[band];
+                    let states = std::array::from_fn(|channel| {
+                        WideState::gather(|lane| of(lane).states[section][channel])
+                    });
+                    let c = WideCoefficients::gather(|lane| of(lane).rest[section]);
+                    self.wide.bank.push(Section { band, section, states, c });
                 }
             }
         }
@@ -467,15 +482,17 @@ impl<const CHANNELS: usize, const N: usize> Run<'_, CHANNELS, N> {
 
     #[inline(always)]
     fn scatter(&mut self) {
-        for (band, section, state, _) in &self.bank.0 {
-            for i in 0..N {
-                self.cores[i % LANES].bands[*band].states[*section][i / LANES] = state.get(i);
+        for Section { band, section, states, .. } in &self.wide.bank {
+            for (lane, core) in self.cores.iter_mut().enumerate() {
+                for (channel, wide) in states.iter().enumerate().take(CHANNELS) {
+                    core.bands[*band].states[*section][channel] = wide.get(lane);
+                }
             }
         }
     }
 }
 
-impl<const CHANNELS: usize, const N: usize> Kernel for Run<'_, CHANNELS, N> {
+impl<const CHANNELS: usize> Kernel for Run<'_, CHANNELS> {
     #[inline(always)]
     fn run(mut self) {
         self.gather();
@@ -484,36 +501,76 @@ impl<const CHANNELS: usize, const N: usize> Kernel for Run<'_, CHANNELS, N> {
             *output = core.output;
         }
         let frames = self.planes[0].len();
-        let mut scratch = [[0.0; N]; CELL];
-        let start = self.frame as u64;
-        let mut from = 0;
-        while from < frames {
-            let into_cell = (start.wrapping_add(from as u64) % settle::GRID) as usize;
-            let to = frames.min(from + CELL - into_cell);
-            let samples = &mut scratch[..to - from];
-            for (channel, plane) in self.planes.iter().enumerate() {
-                for (sample, frame) in samples.iter_mut().zip(&plane[from..to]) {
-                    for lane in 0..LANES {
-                        sample[channel * LANES + lane] = widen(frame[lane]);
-                    }
-                }
-            }
-            for (_, _, state, c) in self.bank.0.iter_mut() {
-                if into_cell == 0 {
-                    state.settle();
-                }
-                run_wide(state, c, samples);
-            }
+        let Wide { bank, cell } = &mut *self.wide;
+        for (from, to, due) in settle::cells(self.frame as u64, frames) {
             for (channel, plane) in self.planes.iter_mut().enumerate() {
-                for (sample, frame) in samples.iter().zip(&mut plane[from..to]) {
-                    for lane in 0..LANES {
-                        frame[lane] = (sample[channel * LANES + lane] * output[lane]) as f32;
-                    }
+                if due {
+                    bank.iter_mut().for_each(|section| section.states[channel].settle());
                 }
+                run_cell(bank, channel, &output, cell, &mut plane[from..to]);
             }
-            from = to;
         }
         self.scatter();
+    }
+}
+
+/// All sections over at most a cell: the first pass reads the plane, the last writes it.
+#[inline(always)]
+fn run_cell(
+    bank: &mut [Section],
+    channel: usize,
+    gain: &[f64; LANES],
+    cell: &mut [[f64; LANES]; CELL],
+    plane: &mut [LaneFrame],
+) {
+    let passes = bank.len().div_ceil(PASS).max(1);
+    for pass in 0..passes {
+        let first = pass * PASS;
+        let sections = &mut bank[first..];
+        let ends = (pass == 0, pass + 1 == passes);
+        match sections.len() {
+            0 => run_pass::<0>(sections, channel, ends, gain, cell, plane),
+            1 => run_pass::<1>(sections, channel, ends, gain, cell, plane),
+            2 => run_pass::<2>(sections, channel, ends, gain, cell, plane),
+            3 => run_pass::<3>(sections, channel, ends, gain, cell, plane),
+            _ => run_pass::<PASS>(sections, channel, ends, gain, cell, plane),
+        }
+    }
+}
+
+#[inline(always)]
+fn run_pass<const K: usize>(
+    sections: &mut [Section],
+    channel: usize,
+    ends: (bool, bool),
+    gain: &[f64; LANES],
+    cell: &mut [[f64; LANES]; CELL],
+    plane: &mut [LaneFrame],
+) {
+    let mut states: [_; K] = std::array::from_fn(|k| sections[k].states[channel]);
+    let c: [_; K] = std::array::from_fn(|k| sections[k].c);
+    let frames = plane.len().min(CELL);
+    let widened = |plane: &[LaneFrame], i: usize| plane[i].map(widen);
+    let narrowed = |x: [f64; LANES]| std::array::from_fn(|lane| (x[lane] * gain[lane]) as f32);
+    match ends {
+        (true, true) => {
+            let plane = Cell::from_mut(plane).as_slice_of_cells();
+            let input = |i: usize| plane[i].get().map(widen);
+            run_series(&mut states, &c, frames, input, |i, x| plane[i].set(narrowed(x)));
+        }
+        (true, false) => {
+            run_series(&mut states, &c, frames, |i| widened(plane, i), |i, x| cell[i] = x);
+        }
+        (false, false) => {
+            let cell = Cell::from_mut(&mut cell[..]).as_slice_of_cells();
+            run_series(&mut states, &c, frames, |i| cell[i].get(), |i, x| cell[i].set(x));
+        }
+        (false, true) => {
+            run_series(&mut states, &c, frames, |i| cell[i], |i, x| plane[i] = narrowed(x));
+        }
+    }
+    for (section, state) in sections.iter_mut().zip(states) {
+        section.states[channel] = state;
     }
 }
 

@@ -54,11 +54,66 @@ fn accesses(plan: &Plan, slots: u32, op: &Op, mut f: impl FnMut(u32, Access)) {
             f(slots + block.0, Access::Read);
             f(dst.0, Access::Write);
         }
+        Op::AddLanes { block, dst, .. } => {
+            f(slots + block.0, Access::Read);
+            f(dst.0, Access::Both);
+        }
         Op::Region { .. } => {}
     }
 }
 
-pub(crate) fn assign(plan: &mut Plan, draft: Draft, parallel: bool) {
+/// Lanes that are taken out only to be added to a sum are added where they are. The order and
+/// grouping of the sum stay as they were.
+fn add_in_place(plan: &Plan, draft: &mut Draft) {
+    let mut uses = vec![0u32; (draft.slots + draft.blocks) as usize];
+    for (op, _) in &draft.ops {
+        accesses(plan, draft.slots, op, |slot, _| uses[slot as usize] += 1);
+    }
+    let mut ops: Vec<(Op, u32)> = Vec::with_capacity(draft.ops.len());
+    // Inside a loop operations are counted, so they stay.
+    let mut counted = 0;
+    for &(op, task) in &draft.ops {
+        let fused = if counted > 0 { None } else { added_lane(ops.last(), op, &uses) };
+        counted = match op {
+            Op::Region { ops, .. } => ops,
+            _ => counted.saturating_sub(1),
+        };
+        let Some(fused) = fused else {
+            ops.push((op, task));
+            continue;
+        };
+        ops.pop();
+        match (ops.last_mut(), fused) {
+            (
+                Some((Op::AddLanes { block, dst, end, .. }, _)),
+                Op::AddLanes { block: same_block, dst: same_dst, first, end: new_end, .. },
+            ) if (*block, *dst, *end) == (same_block, same_dst, first) => *end = new_end,
+            _ => ops.push((fused, task)),
+        }
+    }
+    draft.ops = ops;
+}
+
+/// What an addition becomes if the operation before it did nothing but unpack its operand.
+fn added_lane(before: Option<&(Op, u32)>, op: Op, uses: &[u32]) -> Option<Op> {
+    let Some(&(Op::Unpack { block, dst: lane_slot, lane, channels }, _)) = before else {
+        return None;
+    };
+    match op {
+        Op::Add { src, dst, from, to }
+            if src == lane_slot && uses[src.index()] == 2 && (from, to) == (channels, channels) =>
+        {
+            Some(Op::AddLanes { block, dst, first: lane, end: lane + 1, channels })
+        }
+        _ => None,
+    }
+}
+
+pub(crate) fn assign(plan: &mut Plan, mut draft: Draft, parallel: bool) {
+    if !parallel {
+        // With several workers the addition may belong to another task than the lanes.
+        add_in_place(plan, &mut draft);
+    }
     let count = (draft.slots + draft.blocks) as usize;
     let tasks = if parallel { cut(plan, &draft) } else { vec![whole(&draft)] };
     let mut place = vec![u32::MAX; count];
@@ -169,7 +224,7 @@ fn rewrite(plan: &mut Plan, slots: u32, place: &[u32]) {
                 put(src);
                 put_block(block);
             }
-            Op::Unpack { block, dst, .. } => {
+            Op::Unpack { block, dst, .. } | Op::AddLanes { block, dst, .. } => {
                 put(dst);
                 put_block(block);
             }

@@ -66,6 +66,9 @@ impl Plan {
             Op::Node { node } => self.write_node(f, node),
             Op::Pack { src, block, lane, .. } => write!(f, "L{block}[{lane}] = {src}"),
             Op::Unpack { block, dst, lane, .. } => write!(f, "{dst} = L{block}[{lane}]"),
+            Op::AddLanes { block, dst, first, end, .. } => {
+                write!(f, "{dst} += L{block}[{first}..{end}]")
+            }
             Op::Batch { batch } => self.write_batch(f, batch),
             Op::Output { output, src, .. } => {
                 let output = &self.outputs[output as usize];

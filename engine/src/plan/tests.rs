@@ -100,21 +100,41 @@ fn a_feedback_loop_runs_in_small_turns() {
     );
 }
 
+fn three_tracks(sketch: &mut Sketch) {
+    sketch.node(99, "test.gain").output(99);
+    for track in 1..=3 {
+        let base = track * 10;
+        sketch.node(base, "test.noise").node(base + 1, "test.filter");
+        sketch.node(base + 2, "test.gain").edge(base, base + 1).edge(base + 1, base + 2);
+        sketch.edge(base + 2, 99);
+    }
+}
+
+#[test]
+fn the_verifier_notices_a_wrong_sum_of_lanes() {
+    for damage in [|end: &mut u8| *end -= 1, |end: &mut u8| *end += 1] {
+        let mut sketch = Sketch::default();
+        three_tracks(&mut sketch);
+        let mut plan = sketch.compile(&how());
+        sketch.spec.canonicalise();
+        assert_eq!(verify::verify(&plan, &sketch.spec), Ok(()));
+        let ops = plan.tasks.iter_mut().flat_map(|task| &mut task.ops);
+        let ends = ops.filter_map(|op| match op {
+            Op::AddLanes { end, .. } => Some(end),
+            _ => None,
+        });
+        assert_eq!(ends.map(damage).count(), 1);
+        assert!(verify::verify(&plan, &sketch.spec).is_err());
+    }
+}
+
 #[test]
 fn identical_chains_share_lanes() {
     check_dump(
-        |sketch| {
-            sketch.node(99, "test.gain").output(99);
-            for track in 1..=3 {
-                let base = track * 10;
-                sketch.node(base, "test.noise").node(base + 1, "test.filter");
-                sketch.node(base + 2, "test.gain").edge(base, base + 1).edge(base + 1, base + 2);
-                sketch.edge(base + 2, 99);
-            }
-        },
+        three_tracks,
         &how(),
         expect![[r#"
-            plan 48000 Hz, blocks of 64, 2+0 buffers, 1+0 lane blocks
+            plan 48000 Hz, blocks of 64, 1+0 buffers, 1+0 lane blocks
               [b0] = test.noise nod_0000000000000000000000000a/n()
               Lb0[0] = b0
               [b0] = test.noise nod_0000000000000000000000000m/n()
@@ -123,10 +143,7 @@ fn identical_chains_share_lanes() {
               Lb0[2] = b0
               Lb0 = test.filter → test.gain ×3: nod_0000000000000000000000000b/n nod_0000000000000000000000000n/n nod_0000000000000000000000000z/n
               b0 = Lb0[0]
-              b1 = Lb0[1]
-              b0 += b1
-              b1 = Lb0[2]
-              b0 += b1
+              b0 += Lb0[1..3]
               [b0] = test.gain nod_00000000000000000000000033/n(b0)
               out Master = b0, 0 frames late
         "#]],

@@ -205,6 +205,17 @@ impl Verifier<'_> {
                     let symbols = lanes.ok_or(missing)?.clone();
                     self.write(task, dst, symbols)?;
                 }
+                Op::AddLanes { block, dst, first, end, .. } => {
+                    self.read(task, dst)?;
+                    for lane in first..end {
+                        let lanes = self.lanes.get(&Self::block(task, block, lane));
+                        let missing = VerifyError::ReadBeforeWrite { task, slot: block };
+                        let more = lanes.ok_or(missing)?.clone();
+                        if let Some(sum) = self.slots.get_mut(&Self::place(task, dst)) {
+                            sum.extend(more);
+                        }
+                    }
+                }
                 Op::Output { output, src, .. } => self.output(task, output, src)?,
             }
         }
@@ -461,7 +472,7 @@ fn touch(plan: &Plan, op: &Op, mut f: impl FnMut(bool, Slot, bool)) {
             f(true, block, true);
         }
         Op::Batch { batch } => f(true, plan.batches[batch as usize].block, true),
-        Op::Unpack { block, dst, .. } => {
+        Op::Unpack { block, dst, .. } | Op::AddLanes { block, dst, .. } => {
             f(true, block, false);
             f(false, dst, true);
         }
