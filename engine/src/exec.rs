@@ -8,6 +8,7 @@
 
 mod adopt;
 mod batch;
+mod checkpoint;
 mod delay;
 mod live;
 mod memory;
@@ -34,6 +35,7 @@ use memory::{Arena, Cells};
 use profile::Profile;
 use unit::{Fault, ParamEvent, Unit};
 
+pub(crate) use checkpoint::Checkpoint;
 pub(crate) use ops::run_task;
 pub use state::{RestoreError, SavedState};
 

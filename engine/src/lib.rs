@@ -1,6 +1,7 @@
 //! What a project sounds like: plan compiler, nodes, real-time runtime, offline render.
 
 pub mod analysis;
+pub mod anticipate;
 pub mod buffer;
 pub mod decode;
 pub mod device;

@@ -206,6 +206,8 @@ pub struct PlanNode {
     pub wiring: u64,
     /// Grid values that each control output keeps.
     pub control_ring: u32,
+    /// Its place in the walk that decides the order of sums.
+    pub rank: u32,
 }
 
 /// A delay line, keyed so that it survives a recompile.

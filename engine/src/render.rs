@@ -6,6 +6,7 @@ pub mod offline;
 pub mod segment;
 
 pub use offline::{OfflineRenderer, OutputBlock};
+pub(crate) use segment::Part;
 pub use segment::{SegmentPort, SegmentRunner, SegmentSound, sum_signals};
 
 /// What happens to numbers at the edges of segments.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use pulse_engine::{
+    anticipate::Anticipation,
     device::DeviceConfig,
     event::EventBody,
     material::{NoMedia, Slices},
@@ -146,11 +147,32 @@ fn run(clock: &mut ManualClock, calls: usize, what: &str) {
 
 #[test]
 fn the_callback_allocates_nothing_whatever_is_thrown_at_it() {
-    let (engine, mut clock) = Engine::manual(Config::new(DeviceConfig::null(48_000))).unwrap();
+    torture(None);
+}
+
+#[test]
+fn nor_does_it_when_most_is_rendered_ahead() {
+    torture(Some(Anticipation { workers: 2, ..Anticipation::default() }));
+}
+
+/// Ahead of time, one track after the other becomes live.
+#[allow(clippy::unwrap_used, reason = "the body of two tests")]
+fn torture(anticipation: Option<Anticipation>) {
+    let config = Config { anticipation, ..Config::new(DeviceConfig::null(48_000)) };
+    let (engine, mut clock) = Engine::manual(config).unwrap();
+    let turn = Cell::new(0);
     // The buffer of the clock itself is no part of the callback.
     clock.run(512);
     let load = |tracks: u32, gain: f64| {
-        engine.load(&session(tracks), notes(tracks, gain), &NoMedia).unwrap();
+        let mut spec = session(tracks);
+        turn.set(turn.get() + 1);
+        let live = turn.get() % (tracks + 1) * 100;
+        for node in spec.nodes.iter_mut().filter(|_| anticipation.is_some()) {
+            let number = node.key.entity.id.0 as u32;
+            let armed = live > 0 && (live..live + 100).contains(&number);
+            node.cohort = if armed { Cohort::Live } else { Cohort::Anticipative };
+        }
+        engine.load(&spec, notes(tracks, gain), &NoMedia).unwrap();
     };
     load(3, 0.0);
     engine.set_loop(Range::new(100, 9_000)).unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
-    entity::{ChannelKind, DspNode, Send, SidechainRoute, SignalTap},
+    entity::{Channel, ChannelKind, DspNode, Send, SidechainRoute, SignalTap},
     graph::{
         Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
         OutputSpec,
@@ -15,6 +15,7 @@ use pulse_schemas::{
 
 use crate::{
     chain::{Chain, Outlet, STRIP, chain, node_key},
+    cohort::{self, Seeds},
     routing::{Route, RouteKind, Routing, RoutingCycle, routing},
     source::{Source, SourceExt},
 };
@@ -63,6 +64,37 @@ pub fn graph(
         .collect();
     let side_inputs = side_inputs(source, &routing);
     join(registry, &routing, &chains, &side_inputs, scope)
+}
+
+/// The same with every node in the cohort of its channel. A send is of the channel
+/// that it takes from.
+pub fn cohort_graph(
+    source: &dyn Source,
+    registry: &Registry,
+    arrangement: ArrangementId,
+    scope: &Scope,
+    seeds: &Seeds,
+) -> Result<GraphSpec, RoutingCycle> {
+    let routing = routing(source, arrangement);
+    let chain = |channel: &Channel| (channel.id, chain(source, registry, channel));
+    let chains: BTreeMap<ChannelId, Chain> = routing.channels.iter().map(chain).collect();
+    let side_inputs = side_inputs(source, &routing);
+    let mut spec = join(registry, &routing, &chains, &side_inputs, scope)?;
+    let places = cohort::places(source, &routing);
+    let gestures = cohort::gestures(source, arrangement);
+    let cohorts = cohort::assign(&routing, places, &gestures, seeds);
+    let live = |id: &ChannelId| {
+        cohorts.channels.get(id).is_some_and(|member| member.cohort == Cohort::Live)
+    };
+    let of_chains = chains.values().filter(|chain| live(&chain.channel.id));
+    let mut keys: BTreeSet<NodeKey> =
+        of_chains.flat_map(|chain| chain.nodes.iter().map(|node| node.key)).collect();
+    let sends = routing.routes.iter().filter(|route| route.kind == RouteKind::Send);
+    keys.extend(sends.filter(|route| live(&route.from)).map(|route| send_key(route.by)));
+    for node in spec.nodes.iter_mut().filter(|node| keys.contains(&node.key)) {
+        node.cohort = Cohort::Live;
+    }
+    Ok(spec)
 }
 
 /// Where side chains end: their routes name a channel, the engine a node.

@@ -26,7 +26,12 @@ impl Executor {
                     unit.take(old_unit, new_plan.nodes[new].control_ring.max(1) as usize);
                     unit.follow(&self.core.material.nodes[new]);
                 }
-                if new_plan.nodes[new].wiring != old_plan.nodes[known].wiring {
+                // Who stands in for a node says what it said.
+                let stands_in = |plan: &Plan, at: usize| {
+                    plan.class(at as u32).kind_name == crate::anticipate::source::KIND_NAME
+                };
+                let other = new_plan.nodes[new].wiring != old_plan.nodes[known].wiring;
+                if other && stands_in(&new_plan, new) == stands_in(&old_plan, known) {
                     unit.open_seam(&new_plan);
                 }
             },

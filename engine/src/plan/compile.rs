@@ -106,6 +106,8 @@ pub(crate) struct Graph<'a> {
     pub out_edges: Vec<u32>,
     out_of: Vec<u32>,
     pub classes: Vec<Class>,
+    /// Of each node, its rank in the graph that this one is a part of.
+    pub whole: Option<Vec<u32>>,
 }
 
 impl<'a> Graph<'a> {
@@ -158,6 +160,7 @@ impl Compiler {
             return Err(CompileError::Block { frames: max_block });
         }
         let registry = registry.with(&crate::render::feed::KIND);
+        let registry = registry.with(&crate::anticipate::source::KIND);
         let (known, classes) = (BTreeMap::new(), Vec::new());
         let (parallel, lanes) = (false, true);
         Ok(Compiler { registry, sample_rate, max_block, parallel, lanes, known, classes })
@@ -181,6 +184,16 @@ impl Compiler {
     }
 
     pub fn compile(&mut self, spec: &GraphSpec) -> Result<Plan, CompileError> {
+        self.compile_within(spec, None)
+    }
+
+    /// Compiles a part of a graph that was compiled as a whole: sums have the order
+    /// that they have there.
+    pub(crate) fn compile_within(
+        &mut self,
+        spec: &GraphSpec,
+        whole: Option<&Plan>,
+    ) -> Result<Plan, CompileError> {
         let canonical;
         let spec = if spec.is_canonical() {
             spec
@@ -190,7 +203,11 @@ impl Compiler {
             canonical = sorted;
             &canonical
         };
-        let graph = self.resolve(spec)?;
+        let mut graph = self.resolve(spec)?;
+        graph.whole = whole.map(|whole| {
+            let rank = |key| whole.find(key).map_or(0, |at| whole.nodes[at as usize].rank);
+            graph.nodes.iter().map(|node| rank(node.spec.key)).collect()
+        });
         let components = components(&graph)?;
         let component_of = component_of(&components, graph.nodes.len());
         let arrivals = latency::arrivals(&graph, &components, &component_of);
@@ -204,8 +221,16 @@ impl Compiler {
 
     /// As `compile`, for one worker whatever the compiler was told.
     pub(crate) fn compile_one_task(&mut self, spec: &GraphSpec) -> Result<Plan, CompileError> {
+        self.compile_task_within(spec, None)
+    }
+
+    pub(crate) fn compile_task_within(
+        &mut self,
+        spec: &GraphSpec,
+        whole: Option<&Plan>,
+    ) -> Result<Plan, CompileError> {
         let parallel = std::mem::replace(&mut self.parallel, false);
-        let plan = self.compile(spec);
+        let plan = self.compile_within(spec, whole);
         self.parallel = parallel;
         plan
     }
@@ -507,6 +532,7 @@ fn plan_node(
         modulations,
         wiring,
         control_ring,
+        rank: 0,
     }
 }
 
@@ -538,7 +564,7 @@ fn index_edges<'a>(
     };
     let into = starts(&|at| edges[at].to);
     let out_of = starts(&|at| edges[at].from);
-    Graph { nodes, edges, into, out_edges, out_of, classes }
+    Graph { nodes, edges, into, out_edges, out_of, classes, whole: None }
 }
 
 /// The strongly connected components in topological order. Fails on a loop that

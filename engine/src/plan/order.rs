@@ -68,6 +68,10 @@ pub(crate) fn emit(
         items[item as usize].members.iter().flatten().for_each(|&node| each(node));
     });
     let order = eager(graph, &order, &item_of);
+    for (node, component) in component_of.iter().enumerate() {
+        let own = rank[*component as usize];
+        plan.nodes[node].rank = graph.whole.as_ref().map_or(own, |whole| whole[node]);
+    }
     let draft =
         Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank).run(&order);
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
@@ -370,7 +374,9 @@ fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32]) -> Vec<u32> {
     edges.sort_by_key(|edge| {
         let component = component_of[edge.from as usize];
         let returns = edge.feedback > 0 && component == component_of[edge.to as usize];
-        (edge.to, edge.to_port, returns, rank[component as usize], edge.index)
+        let own = rank[component as usize];
+        let rank = graph.whole.as_ref().map_or(own, |whole| whole[edge.from as usize]);
+        (edge.to, edge.to_port, returns, rank, edge.index)
     });
     let mut next = 0;
     for (at, edge) in edges.iter().enumerate() {

@@ -127,14 +127,14 @@ impl SegmentRunner {
 }
 
 /// A unit as a graph of its own, with feeds for what comes from outside.
-struct Part {
-    spec: GraphSpec,
-    inputs: Vec<SegmentPort>,
-    outputs: Vec<SegmentPort>,
+pub(crate) struct Part {
+    pub spec: GraphSpec,
+    pub inputs: Vec<SegmentPort>,
+    pub outputs: Vec<SegmentPort>,
 }
 
 impl Part {
-    fn cut(spec: &GraphSpec, plan: &Plan, unit: usize) -> Part {
+    pub fn cut(spec: &GraphSpec, plan: &Plan, unit: usize) -> Part {
         let unit = &plan.units[unit];
         let mut inside: Vec<NodeKey> =
             unit.nodes.iter().map(|&node| plan.nodes[node as usize].key).collect();

@@ -38,6 +38,10 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Place {
     pub song_frame: AtomicI64,
+    /// Frames since the engine started.
+    pub clock: AtomicU64,
+    /// Frames that nodes have run, up to the block that runs now.
+    pub ran: Arc<AtomicU64>,
     /// Messages that have been taken so far.
     pub taken: AtomicU64,
     /// The transport's mode in two bits, and whether it records in a third.
@@ -108,6 +112,8 @@ impl Callback {
         };
         let recording = u64::from(self.course.transport().recording()) << 2;
         self.parts.place.mode.store(mode | recording, Ordering::Relaxed);
+        self.parts.place.ran.store(self.course.ran(), Ordering::Release);
+        self.parts.place.clock.store(self.course.clock(), Ordering::Release);
         self.parts.place.taken.store(self.taken, Ordering::Release);
         self.report();
     }
@@ -118,10 +124,10 @@ impl Callback {
     }
 
     fn render(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize, frames: usize) {
-        self.take_parcels();
         self.take_messages();
         let mut at = 0;
         while at < frames {
+            self.take_parcels();
             self.transport_acts();
             let part = self.part(frames - at);
             let mut cut: [&[f32]; 32] = [&[]; 32];
@@ -136,7 +142,9 @@ impl Callback {
     }
 
     fn take_parcels(&mut self) {
-        while let Some(parcel) = self.parts.receiver.receive() {
+        let clock = self.course.clock();
+        while self.parts.receiver.next_at().is_some_and(|at| at <= clock) {
+            let Some(parcel) = self.parts.receiver.receive() else { return };
             let old = match parcel {
                 Parcel::Program(program) => self.take_program(program),
                 Parcel::Material(mut material) => {
@@ -220,6 +228,10 @@ impl Callback {
     fn part(&self, left: usize) -> usize {
         let mut part = left.min(self.parts.max_block) as u64;
         part = part.min(self.course.span());
+        let due = self.parts.receiver.next_at().filter(|&at| at > self.course.clock());
+        if let Some(at) = due {
+            part = part.min(at - self.course.clock());
+        }
         if let Some(at) = self.waiting.next_transport() {
             part = part.min(at - self.course.clock());
         }
@@ -259,6 +271,7 @@ impl Callback {
     }
 
     fn play(&mut self, frames: usize, inputs: &[&[f32]]) {
+        self.parts.place.ran.store(self.course.ran(), Ordering::Release);
         let Some(program) = &mut self.program else { return self.scopes.rest(frames) };
         let song = &*self.parts.song;
         let now = self.course.now(song);
@@ -327,7 +340,7 @@ impl Callback {
 }
 
 /// Real-time safe.
-fn tell(executor: &mut Executor, act: Act, frame: i64) -> Result<(), What> {
+pub(crate) fn tell(executor: &mut Executor, act: Act, frame: i64) -> Result<(), What> {
     let (Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. }) = act else {
         return Ok(());
     };

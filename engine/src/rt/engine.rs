@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "patience is time; it never reaches audio")]
 
+mod ahead;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -31,6 +33,7 @@ use super::{
     transport::{Mode, Range, Start},
 };
 use crate::{
+    anticipate::{Anticipation, field::Field},
     device::{self, DeviceConfig, DeviceError, DeviceState, keeper::Keeper},
     event::{Event, EventBody},
     exec::{
@@ -54,11 +57,15 @@ pub struct Config {
     pub max_block: usize,
     /// Cores that play, the device's own thread among them.
     pub threads: usize,
+    /// Whether and how what is not live is rendered ahead; None computes all of it
+    /// when the device asks.
+    pub anticipation: Option<Anticipation>,
 }
 
 impl Config {
     pub fn new(device: DeviceConfig) -> Config {
-        Config { device, registry: Registry::standard(), max_block: 512, threads: 1 }
+        let registry = Registry::standard();
+        Config { device, registry, max_block: 512, threads: 1, anticipation: None }
     }
 }
 
@@ -95,16 +102,19 @@ struct Loaded {
 struct Current {
     plan: Arc<Plan>,
     material: Arc<Material>,
+    /// What is rendered ahead.
+    ahead: Option<Arc<Field>>,
 }
 
 impl Current {
     /// What the project says that a parameter is.
     fn value(&self, node: NodeKey, param: &str) -> Result<f64, ParamError> {
-        let at = self.plan.find(node).ok_or(ParamError::UnknownNode { node })?;
-        let class = self.plan.class(at);
+        let (plan, material) = self.home(node);
+        let at = plan.find(node).ok_or(ParamError::UnknownNode { node })?;
+        let class = plan.class(at);
         let descriptor = class.kind.map(|kind| kind.descriptor);
         let index = descriptor.and_then(|descriptor| descriptor.param_index(param));
-        let value = index.and_then(|index| self.material.nodes[at as usize].params.get(index));
+        let value = index.and_then(|index| material.nodes[at as usize].params.get(index));
         value.copied().ok_or_else(|| ParamError::UnknownParam {
             kind: class.kind_name.clone(),
             param: param.to_owned(),
@@ -121,6 +131,7 @@ struct Loader {
     threads: usize,
     profiling: bool,
     scopes: [bool; SCOPES],
+    ahead: Option<ahead::AheadLoader>,
 }
 
 /// What commands and meters need: never held for long, and locked after the
@@ -135,7 +146,9 @@ struct Control {
     sent: u64,
     /// Where a transport act that may still be under way puts the song, and its
     /// number.
-    told: Option<(u64, i64)>,
+    told: Option<Told>,
+    ahead: Option<ahead::Ahead>,
+    place: Arc<Place>,
     profile: Option<(Arc<Plan>, Arc<Profile>)>,
 }
 
@@ -153,6 +166,14 @@ pub struct NodeCost {
     pub cost: Cost,
     /// Part of the time that there was.
     pub share: f64,
+}
+
+/// A transport act that may still be under way.
+#[derive(Clone, Copy)]
+struct Told {
+    number: u64,
+    at: u64,
+    song_frame: i64,
 }
 
 /// A running engine. Dropping it stops the sound and every thread.
@@ -209,6 +230,10 @@ impl Engine {
 
     fn assemble(config: Config) -> Result<(Engine, Box<Callback>), EngineError> {
         let rate = config.device.sample_rate;
+        let place = Arc::new(Place::default());
+        let now = place.ran.clone();
+        let ahead = (config.anticipation).map(|how| ahead::assemble(&config, how, now));
+        let (ahead, ahead_loader) = ahead.transpose()?.unzip();
         let compiler = Compiler::new(config.registry, rate, config.max_block).map_err(Box::new)?;
         let compiler = compiler.parallel(config.threads > 1);
         let (sender, receiver, returns) = handoff::channel();
@@ -217,7 +242,6 @@ impl Engine {
         let (writer, reader) = feedback::channel(rate);
         let (log_writer, log_reader) = log::channel();
         let xruns = Arc::new(AtomicU64::new(0));
-        let place = Arc::new(Place::default());
         let callback = Callback::new(Parts {
             rate,
             max_block: config.max_block,
@@ -239,6 +263,7 @@ impl Engine {
             threads: config.threads.max(1),
             profiling: false,
             scopes: [false; SCOPES],
+            ahead: ahead_loader,
         };
         let control = Control {
             messages,
@@ -250,6 +275,8 @@ impl Engine {
             sent: 0,
             told: None,
             profile: None,
+            ahead,
+            place: place.clone(),
         };
         let engine = Engine {
             loader: Mutex::new(loader),
@@ -290,6 +317,9 @@ impl Engine {
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
         let mut loader = self.loader();
+        if loader.ahead.is_some() {
+            return loader.load_ahead(self, spec, slices, media);
+        }
         let hash = spec.hash();
         match loader.loaded.take() {
             Some(loaded) if loaded.spec == hash => loader.rebind(self, loaded, slices, media),
@@ -300,17 +330,26 @@ impl Engine {
     /// New content for the graph that plays.
     pub fn update(&self, slices: Slices, media: &dyn MediaResolver) -> Result<(), EngineError> {
         let mut loader = self.loader();
+        if loader.ahead.is_some() {
+            return loader.update_ahead(self, slices, media);
+        }
         let loaded = loader.loaded.take().ok_or(EngineError::NothingLoaded)?;
         loader.rebind(self, loaded, slices, media)
     }
 
     pub fn set_song(&self, song: Song) -> Result<(), EngineError> {
-        self.loader().send(Parcel::Song(Arc::new(song)))
+        let song = Arc::new(song);
+        let mut loader = self.loader();
+        let clock = self.place.clock.load(Ordering::Acquire);
+        if let Some(ahead) = &mut self.control().ahead {
+            ahead.set_song(clock, &song);
+        }
+        loader.send(Parcel::Song(song))
     }
 
     /// Turns a knob, by the id of the parameter, in native units.
     pub fn set_param(&self, node: NodeKey, param: &str, value: f64) -> Result<(), EngineError> {
-        let act = params::resolve(&self.current()?.plan, node, param, value)?;
+        let act = params::resolve(self.current()?.home(node).0, node, param, value)?;
         self.act(act)
     }
 
@@ -337,15 +376,21 @@ impl Engine {
 
     /// Nodes that play.
     pub fn nodes(&self) -> usize {
-        self.current().map_or(0, |current| current.plan.nodes.len())
+        let Ok(current) = self.current() else { return 0 };
+        // A node that is rendered ahead may have a source in the live plan.
+        let ahead = current.ahead.as_ref();
+        let live = current.plan.nodes.iter();
+        let live = live.filter(|node| ahead.is_none_or(|field| field.unit_of(node.key).is_none()));
+        live.count() + ahead.map_or(0, |field| field.plan.nodes.len())
     }
 
     /// Where the song stands, to the block; what was just told counts as done.
     pub fn song_frame(&self) -> i64 {
         let mut control = self.control();
-        if let Some((number, frame)) = control.told {
-            if self.place.taken.load(Ordering::Acquire) < number {
-                return frame;
+        if let Some(told) = control.told {
+            let taken = self.place.taken.load(Ordering::Acquire) >= told.number;
+            if !taken || self.place.clock.load(Ordering::Acquire) <= told.at {
+                return told.song_frame;
             }
             control.told = None;
         }
@@ -425,6 +470,7 @@ impl Engine {
             self.xruns.load(Ordering::Relaxed) + self.keeper.as_ref().map_or(0, Keeper::xruns);
         control.last.faults.clear();
         control.last.fresh = false;
+        feedback.faults.extend(control.ahead.iter().flat_map(ahead::Ahead::faults));
         feedback
     }
 
@@ -509,12 +555,23 @@ impl Engine {
 
 impl Control {
     fn act(&mut self, at: u64, act: Act) -> Result<(), EngineError> {
-        self.messages.push(Message { at, act }).map_err(|_| EngineError::Crowded)?;
-        self.sent += 1;
+        let clock = self.place.clock.load(Ordering::Acquire);
+        let routed = self.ahead.as_mut().map(|ahead| ahead.route(clock, at, act));
+        let at = routed.as_ref().map_or(at, |routed| routed.at);
+        if routed.as_ref().is_none_or(|routed| routed.heard) {
+            self.messages.push(Message { at, act }).map_err(|_| EngineError::Crowded)?;
+            self.sent += 1;
+        }
+        if let (Some(ahead), Some(routed)) = (&mut self.ahead, routed) {
+            ahead.done(&routed, act);
+        }
         match act {
-            Act::Seek(frame) => self.told = Some((self.sent, frame)),
+            Act::Seek(frame) => {
+                self.told = Some(Told { number: self.sent, at, song_frame: frame });
+            }
             Act::Play(Start { from: Some(frame), pre_roll, .. }) => {
-                self.told = Some((self.sent, frame - pre_roll.max(0)));
+                let song_frame = frame - pre_roll.max(0);
+                self.told = Some(Told { number: self.sent, at, song_frame });
             }
             _ => {}
         }
@@ -558,7 +615,8 @@ impl Loader {
         } else {
             let material = loaded.material.rebind(&loaded.plan, &changed, &slices, media);
             loaded.material = Arc::new(material);
-            engine.control().current = Some(loaded.current());
+            let current = loaded.current(None);
+            engine.control().current = Some(current);
             self.send(Parcel::Material(loaded.material.clone()))
         };
         loaded.slices = slices;
@@ -598,20 +656,20 @@ impl Loader {
         let mut executor = executor;
         executor.swap_profile(profile.as_ref().map(|(_, profile)| profile.clone()));
         engine.control().profile = profile;
-        let program = Program { serial: self.serial, executor, crew, master };
+        let program = Program { serial: self.serial, at: 0, executor, crew, master };
         let sent = self.send(Parcel::Program(Box::new(program)));
         self.loaded = match sent {
             Ok(()) => Some(Loaded { plan, material, slices, spec: hash }),
             Err(_) => running,
         };
-        engine.control().current = self.loaded.as_ref().map(Loaded::current);
+        engine.control().current = self.loaded.as_ref().map(|loaded| loaded.current(None));
         sent
     }
 }
 
 impl Loaded {
-    fn current(&self) -> Current {
-        Current { plan: self.plan.clone(), material: self.material.clone() }
+    fn current(&self, ahead: Option<Arc<Field>>) -> Current {
+        Current { plan: self.plan.clone(), material: self.material.clone(), ahead }
     }
 }
 

@@ -25,6 +25,8 @@ pub const CAPACITY: usize = 64;
 /// An executor ready to run, with the threads that help it.
 pub struct Program {
     pub serial: u64,
+    /// The frame of the clock from which on it plays; in the past means at once.
+    pub at: u64,
     pub executor: Executor,
     pub crew: Option<Crew>,
     /// The output that the device plays.
@@ -91,6 +93,14 @@ impl Receiver {
     /// Always called on the real-time thread, as is `give_back`, once for each.
     pub fn receive(&mut self) -> Option<Parcel> {
         self.incoming.pop().ok()
+    }
+
+    /// The frame at which the next parcel may be received.
+    pub fn next_at(&self) -> Option<u64> {
+        self.incoming.peek().ok().map(|parcel| match parcel {
+            Parcel::Program(program) => program.at,
+            _ => 0,
+        })
     }
 
     pub fn give_back(&mut self, parcel: Parcel) {

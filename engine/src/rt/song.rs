@@ -6,7 +6,7 @@ use pulse_schemas::time::{SignatureMap, TempoMap, Ticks};
 use crate::transport::{Timeline, Transport};
 
 /// Where ticks, bars and frames of one song meet. Reading allocates nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Song {
     pub tempo: TempoMap,
     pub signatures: SignatureMap,

@@ -1,0 +1,268 @@
+//! What is rendered ahead is what a plan gives that runs on the audio thread as a
+//! whole, whatever is done to it.
+
+use std::time::Duration;
+
+use pulse_schemas::graph::Cohort;
+
+use super::Anticipation;
+use crate::{
+    device::DeviceConfig,
+    material::{NoMedia, Slices},
+    rt::{
+        Config, Engine, ManualClock,
+        events::Act,
+        transport::{Range, Start},
+    },
+    testkit::{Sketch, everything, key, note, registry},
+};
+
+const RATE: u32 = 48_000;
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn engine(workers: Option<usize>, threads: usize) -> (Engine, ManualClock) {
+    let mut config = Config::new(DeviceConfig::null(RATE));
+    config.registry = registry();
+    config.threads = threads;
+    config.anticipation = workers.map(|workers| Anticipation { workers, ..Default::default() });
+    Engine::manual(config).unwrap()
+}
+
+/// What somebody does at a frame.
+#[derive(Clone)]
+enum Deed {
+    Load(Sketch, Slices),
+    Act(Act),
+    Param(u32, &'static str, f64),
+}
+
+fn play(from: i64) -> Deed {
+    Deed::Act(Act::Play(Start { from: Some(from), ..Start::default() }))
+}
+
+fn knob(node: u32, name: &'static str, value: f64) -> Deed {
+    Deed::Param(node, name, value)
+}
+
+/// A story: frames to run, then a deed.
+type Story = Vec<(usize, Deed)>;
+
+fn run(
+    clock: &mut ManualClock,
+    frames: usize,
+    cuts: &[usize],
+    engine: &Engine,
+    out: &mut Vec<f32>,
+) {
+    let (mut left, mut turn) = (frames, 0);
+    while left > 0 {
+        let cut = cuts[turn % cuts.len()].min(left);
+        assert!(engine.settle_ahead(cut as u64, PATIENCE), "what lies ahead never came");
+        out.extend_from_slice(clock.run(cut));
+        left -= cut;
+        turn += 1;
+    }
+}
+
+fn doing(engine: &Engine, deed: &Deed, at: u64) {
+    match deed {
+        Deed::Load(sketch, slices) => engine.load(&sketch.spec, slices.clone(), &NoMedia).unwrap(),
+        Deed::Act(act) => engine.act_at(at, *act).unwrap(),
+        Deed::Param(node, name, value) => engine.set_param(key(*node), name, *value).unwrap(),
+    }
+}
+
+/// The story ahead of time, and the frames at which things happened.
+fn tell_ahead(
+    story: &Story,
+    frames: usize,
+    cuts: &[usize],
+    workers: usize,
+) -> (Vec<f32>, Vec<u64>, super::AheadStats) {
+    let (engine, mut clock) = engine(Some(workers), 1);
+    let (mut heard, mut stamps) = (vec![], vec![]);
+    for (pass, deed) in story {
+        run(&mut clock, *pass, cuts, &engine, &mut heard);
+        let before = engine.last_stamp();
+        doing(&engine, deed, 0);
+        // A knob of a live node is turned at once.
+        let now = heard.len() as u64 / 2;
+        let at_once = matches!(deed, Deed::Param(..)) && engine.last_stamp() == before;
+        stamps.push(if at_once { now } else { engine.last_stamp() });
+    }
+    run(&mut clock, frames, cuts, &engine, &mut heard);
+    let stats = engine.ahead_stats().unwrap();
+    assert_eq!(stats.underrun_frames, 0, "{stats:?}");
+    assert!(clock_faults(&engine).is_empty());
+    (heard, stamps, stats)
+}
+
+fn clock_faults(engine: &Engine) -> Vec<crate::rt::feedback::Fault> {
+    engine.feedback().faults
+}
+
+/// The same story on the audio thread alone, every deed at its frame.
+fn tell_plain(story: &Story, stamps: &[u64], frames: usize) -> Vec<f32> {
+    let (engine, mut clock) = engine(None, 1);
+    let mut heard = vec![];
+    let mut deeds: Vec<(u64, &Deed)> =
+        stamps.iter().copied().zip(story.iter().map(|(_, deed)| deed)).collect();
+    deeds.sort_by_key(|(at, _)| *at);
+    for (at, deed) in deeds {
+        let now = heard.len() / 2;
+        run(&mut clock, at as usize - now, &[512], &engine, &mut heard);
+        doing(&engine, deed, at);
+    }
+    let now = heard.len() / 2;
+    run(&mut clock, frames.saturating_sub(now), &[512], &engine, &mut heard);
+    heard
+}
+
+fn check(story: &Story, frames: usize, cuts: &[usize], workers: usize, what: &str) {
+    let (heard, stamps, _) = tell_ahead(story, frames, cuts, workers);
+    let expect = tell_plain(story, &stamps, heard.len() / 2);
+    let differ = heard.iter().zip(&expect).position(|(a, b)| a.to_bits() != b.to_bits());
+    assert!(heard.iter().any(|sample| *sample != 0.0), "{what}: nothing is heard");
+    let differ = differ.map(|at| (at / 2, heard[at], expect[at]));
+    assert_eq!(differ, None, "{what}: stamps {stamps:?}");
+}
+
+/// Everything the executor does, without latency.
+fn prompt() -> (Sketch, Slices) {
+    let (mut sketch, slices) = everything();
+    for node in &mut sketch.spec.nodes {
+        if node.kind == "test.late" {
+            node.layout.insert("frames".to_owned(), 0.0);
+        }
+    }
+    (sketch, slices)
+}
+
+fn with_live(sketch: &Sketch, live: &[u32]) -> Sketch {
+    let mut sketch = sketch.clone();
+    for node in &mut sketch.spec.nodes {
+        let is = live.iter().any(|&number| key(number) == node.key);
+        node.cohort = if is { Cohort::Live } else { Cohort::Anticipative };
+    }
+    sketch
+}
+
+#[test]
+fn what_lies_ahead_is_what_runs_at_once_bit_for_bit() {
+    let (sketch, slices) = prompt();
+    for live in [&[][..], &[22, 900], &[300]] {
+        let story =
+            vec![(0, Deed::Load(with_live(&sketch, live), slices.clone())), (0, play(3_333))];
+        for (workers, cuts) in [(1, &[512][..]), (3, &[64]), (2, &[7, 130, 999, 4_096])] {
+            check(&story, 14_000, cuts, workers, &format!("live {live:?}, {workers} workers"));
+        }
+    }
+}
+
+#[test]
+fn loops_seeks_pauses_and_knobs_come_at_their_frame() {
+    let (sketch, slices) = prompt();
+    for live in [&[][..], &[32]] {
+        let story = vec![
+            (0, Deed::Load(with_live(&sketch, live), slices.clone())),
+            (0, Deed::Act(Act::Loop(Range::new(400, 2_900)))),
+            (500, play(0)),
+            (9_000, knob(2, "gain", 0.9)),
+            (700, knob(900, "gain", 0.5)),
+            (100, Deed::Act(Act::Seek(4_900))),
+            (3_000, Deed::Act(Act::Pause)),
+            (4_000, Deed::Act(Act::Play(Start::default()))),
+            (3_000, Deed::Act(Act::Stop)),
+            (2_500, play(100)),
+            (10, Deed::Act(Act::Loop(None))),
+            (2_500, Deed::Act(Act::Panic)),
+        ];
+        check(&story, 6_000, &[256, 31], 2, &format!("live {live:?}"));
+    }
+}
+
+#[test]
+fn edits_touch_what_they_touch() {
+    let (sketch, slices) = prompt();
+    let mut louder = slices.clone();
+    louder.params.set(key(32), "gain", 0.7);
+    louder.events.0.entry(key(300)).or_default().push(note(6_000, 77, true));
+    louder.events.sort();
+    let mut more = sketch.clone();
+    more.node(500, "test.noise").node(501, "test.filter").edge(500, 501).edge(501, 900);
+    let story = vec![
+        (0, Deed::Load(sketch.clone(), slices.clone())),
+        (0, play(0)),
+        (4_000, Deed::Load(sketch.clone(), louder.clone())),
+        (3_000, Deed::Load(more.clone(), louder.clone())),
+        (2_500, Deed::Load(sketch.clone(), louder)),
+        (2_500, Deed::Load(with_live(&sketch, &[12]), slices.clone())),
+    ];
+    check(&story, 6_000, &[256], 2, "edits");
+}
+
+#[test]
+fn an_edit_of_one_track_leaves_the_rings_of_the_others() {
+    let (sketch, slices) = prompt();
+    let (engine, mut clock) = engine(Some(1), 1);
+    engine.load(&sketch.spec, slices.clone(), &NoMedia).unwrap();
+    let mut heard = vec![];
+    run(&mut clock, 4_096, &[512], &engine, &mut heard);
+    let far = engine.lead() + 5_000;
+    assert!(engine.settle_ahead(far, PATIENCE));
+    let before = engine.ahead_stats().unwrap().rendered_frames;
+    let mut louder = slices;
+    louder.params.set(key(2), "gain", 0.9);
+    engine.load(&sketch.spec, louder, &NoMedia).unwrap();
+    assert!(engine.settle_ahead(far, PATIENCE));
+    let stats = engine.ahead_stats().unwrap();
+    // The track, what hears it, and some frames towards what was asked anyway.
+    let whole = stats.units as u64 * stats.look_ahead_frames;
+    let again = stats.rendered_frames - before;
+    assert!(again < whole / 2, "{again} of {whole}: {stats:?}");
+}
+
+#[test]
+fn latency_lies_behind_what_is_rendered_ahead() {
+    let (sketch, slices) = everything();
+    let story = vec![(0, Deed::Load(sketch.clone(), slices.clone())), (0, play(0))];
+    let (heard, stamps, _) = tell_ahead(&story, 16_000, &[512], 2);
+    let late = 333;
+    let plain = tell_plain(&story, &stamps, heard.len() / 2);
+    let from = stamps[1] as usize;
+    for at in from * 2..heard.len() - late * 2 {
+        assert_eq!(heard[at].to_bits(), plain[at + late * 2].to_bits(), "frame {}", at / 2);
+    }
+}
+
+#[test]
+fn a_node_that_fails_ahead_is_reported_and_the_rest_plays_on() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.steady").node(2, "test.fail").edge(1, 2);
+    sketch.node(3, "test.steady").node(4, "test.gain").edge(2, 4).edge(3, 4).output(4);
+    let (engine, mut clock) = engine(Some(1), 1);
+    engine.load(&sketch.spec, Slices::default(), &NoMedia).unwrap();
+    let mut heard = vec![];
+    run(&mut clock, 4_000, &[512], &engine, &mut heard);
+    engine.set_param(key(2), "how", 3.0).unwrap();
+    run(&mut clock, 4_000, &[512], &engine, &mut heard);
+    assert!(heard.iter().all(|sample| sample.is_finite()) && heard[7_999 * 2] >= 1.0);
+    let seen: Vec<_> =
+        engine.feedback().faults.iter().map(|fault| (fault.node, fault.panicked)).collect();
+    assert_eq!(seen, [(key(2), true)]);
+}
+
+#[test]
+fn what_is_not_there_in_time_is_silence_that_is_counted() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.steady").output(1);
+    let (engine, mut clock) = engine(Some(1), 1);
+    engine.load(&sketch.spec, Slices::default(), &NoMedia).unwrap();
+    // Far more at once than anybody is ahead.
+    let heard: Vec<f32> = clock.run(40_000).iter().step_by(2).copied().collect();
+    let step = heard.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
+    let silent = heard[engine.lead() as usize..].iter().filter(|&&sample| sample == 0.0).count();
+    let stats = engine.ahead_stats().unwrap();
+    assert!(stats.underrun_frames as usize >= silent && silent > 0, "{stats:?}, {silent}");
+    assert!(step <= 1.0 / 32.0 || heard[..2_000].contains(&1.0), "a step of {step}");
+}

@@ -1,0 +1,452 @@
+//! The side of the engine that renders ahead: loads the two parts of a graph at
+//! one frame, and gives every act that concerns what is ahead a frame that lies
+//! far enough in the future.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use pulse_schemas::graph::{GraphSpec, NodeKey, OutputKind};
+
+use super::{Current, Engine, EngineError, Loaded, Loader, changed, profile_of};
+use crate::{
+    anticipate::{
+        AheadStats, Anticipation,
+        field::{Bound, Field, Maker, Moment},
+        source::Taps,
+        split::{Split, split},
+        unit::{Stamped, What},
+        yard::Yard,
+    },
+    exec::Executor,
+    material::{Material, MediaResolver, NodeMaterial, Slices},
+    parallel::Crew,
+    plan::Plan,
+    rt::{
+        course::Course,
+        events::Act,
+        feedback::Fault,
+        handoff::{Parcel, Program},
+        song::Song,
+    },
+};
+
+/// What acts need to know; part of the control.
+pub(super) struct Ahead {
+    /// Where the audio thread will be at the frame of the last act.
+    pilot: Course,
+    song: Arc<Song>,
+    lead: u64,
+    last: u64,
+    pub field: Option<Arc<Field>>,
+    pub yard: Arc<Yard>,
+    rewinds: u64,
+}
+
+/// What loading needs to know; part of the loader.
+pub(super) struct AheadLoader {
+    maker: Maker,
+    /// Where the course stands on the audio thread.
+    now: Arc<AtomicU64>,
+    /// The graph that was loaded last, as a whole.
+    whole: Option<GraphSpec>,
+    split: Split,
+    /// Nodes that are live whatever they are.
+    held: BTreeSet<NodeKey>,
+    pub stats: AheadStats,
+}
+
+pub(super) fn assemble(
+    config: &super::Config,
+    anticipation: Anticipation,
+    now: Arc<AtomicU64>,
+) -> Result<(Ahead, AheadLoader), EngineError> {
+    let rate = config.device.sample_rate;
+    let frames = |ms: f64| libm::rint(ms.max(0.0) * 0.001 * f64::from(rate)) as u64;
+    let lead = frames(anticipation.lead_ms).max(1);
+    let look_ahead = frames(anticipation.look_ahead_ms).max(lead + 2 * config.max_block as u64);
+    let maker = Maker::new(config.registry.clone(), rate, config.max_block, look_ahead)
+        .map_err(Box::new)?;
+    let yard = Yard::start(now.clone(), look_ahead, anticipation.workers)
+        .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
+    let song = Arc::new(Song::plain(rate));
+    let ahead = Ahead {
+        pilot: Course::new(rate),
+        song,
+        lead,
+        last: 0,
+        field: None,
+        yard: Arc::new(yard),
+        rewinds: 0,
+    };
+    let stats = AheadStats { look_ahead_frames: look_ahead, ..AheadStats::default() };
+    let loader = AheadLoader {
+        maker,
+        now,
+        whole: None,
+        split: Split::default(),
+        held: BTreeSet::new(),
+        stats,
+    };
+    Ok((ahead, loader))
+}
+
+/// What becomes of an act.
+pub(super) struct Routed {
+    pub at: u64,
+    /// Whether the audio thread has to know.
+    pub heard: bool,
+}
+
+impl Ahead {
+    /// A frame that nobody has to be late for, no earlier than `wanted`.
+    fn stamp(&mut self, clock: u64, wanted: u64, latency: u64) -> u64 {
+        let at = wanted.max(clock + self.lead + latency).max(self.last);
+        self.last = at;
+        self.pilot.run_to(at);
+        at
+    }
+
+    fn latency(&self) -> u64 {
+        self.field.as_ref().map_or(0, |field| u64::from(field.plan.latency()))
+    }
+
+    /// Decides when an act happens, before it is sent.
+    pub fn route(&mut self, clock: u64, wanted: u64, act: Act) -> Routed {
+        let of_unit = |node| self.field.as_ref().is_some_and(|field| field.unit_of(node).is_some());
+        match act {
+            Act::Metronome { .. } => Routed { at: wanted, heard: true },
+            Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. }
+                if !of_unit(node) =>
+            {
+                Routed { at: wanted, heard: true }
+            }
+            _ => {
+                let at = self.stamp(clock, wanted, self.latency());
+                Routed { at, heard: act.is_transport() }
+            }
+        }
+    }
+
+    /// Tells the units, after the act was sent.
+    pub fn done(&mut self, routed: &Routed, act: Act) {
+        let from = self.pilot.ran();
+        let stamped = Stamped { at: routed.at, what: What::Act(act) };
+        match act {
+            Act::Metronome { .. } => return,
+            Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. } => {
+                let Some(field) = &self.field else { return };
+                let Some(unit) = field.unit_of(node) else { return };
+                field.spread(from, |at| (at == unit).then(|| Some(stamped.clone())));
+            }
+            _ => {
+                self.pilot.act(act, &self.song);
+                let Some(field) = &self.field else { return };
+                field.spread(from, |_| Some(Some(stamped.clone())));
+            }
+        }
+        self.rewinds += 1;
+        self.yard.call();
+    }
+
+    /// Another song for whatever reads the transport.
+    pub fn set_song(&mut self, clock: u64, song: &Arc<Song>) {
+        if **song == *self.song {
+            return;
+        }
+        let at = self.stamp(clock, 0, self.latency());
+        self.song = song.clone();
+        let Some(field) = &self.field else { return };
+        let reads = |unit: usize| {
+            field.units[unit].shape.nodes.iter().any(|&node| {
+                let kind = field.plan.find(node).and_then(|at| field.plan.class(at).kind);
+                kind.is_some_and(|kind| kind.descriptor.reads_transport)
+            })
+        };
+        let stamped = Stamped { at, what: What::Song(song.clone()) };
+        for (index, unit) in field.units.iter().enumerate() {
+            if !reads(index) {
+                unit.tell(stamped.clone());
+            }
+        }
+        field.spread(self.pilot.ran(), |unit| reads(unit).then(|| Some(stamped.clone())));
+        self.rewinds += 1;
+        self.yard.call();
+    }
+
+    /// Whether what is heard next is there for so many frames.
+    fn is_ready(&self, ran: u64, frames: u64) -> bool {
+        let Some(field) = &self.field else { return true };
+        let until = ran + frames + self.latency();
+        field.units.iter().all(|unit| unit.is_ready(until))
+    }
+}
+
+impl Loader {
+    /// Loads a graph in two parts, both from one frame on.
+    pub(super) fn load_ahead(
+        &mut self,
+        engine: &Engine,
+        spec: &GraphSpec,
+        slices: Slices,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        let Some(mut own) = self.ahead.take() else { return Err(EngineError::NothingLoaded) };
+        let running = self.loaded.take();
+        let (result, loaded) =
+            self.load_parts(&mut own, engine, spec, &slices, media, running.as_ref());
+        self.loaded = loaded.or(running);
+        if let Some(loaded) = &mut self.loaded
+            && result.is_ok()
+        {
+            loaded.slices = slices;
+            own.whole = Some(spec.clone());
+        }
+        let mut control = engine.control();
+        let field = control.ahead.as_ref().and_then(|ahead| ahead.field.clone());
+        control.current = self.loaded.as_ref().map(|loaded| loaded.current(field));
+        drop(control);
+        self.ahead = Some(own);
+        result
+    }
+
+    /// New content for the graph that was loaded last.
+    pub(super) fn update_ahead(
+        &mut self,
+        engine: &Engine,
+        slices: Slices,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        let whole = self.ahead.as_ref().and_then(|own| own.whole.clone());
+        let whole = whole.ok_or(EngineError::NothingLoaded)?;
+        self.load_ahead(engine, &whole, slices, media)
+    }
+
+    fn load_parts(
+        &mut self,
+        own: &mut AheadLoader,
+        engine: &Engine,
+        spec: &GraphSpec,
+        slices: &Slices,
+        media: &dyn MediaResolver,
+        running: Option<&Loaded>,
+    ) -> (Result<(), EngineError>, Option<Loaded>) {
+        match self.prepare(own, engine, spec, slices, media, running) {
+            Ok((parcel, loaded)) => match parcel.map_or(Ok(()), |parcel| self.send(parcel)) {
+                Ok(()) => (Ok(()), Some(loaded)),
+                Err(error) => (Err(error), None),
+            },
+            Err(error) => (Err(error), None),
+        }
+    }
+
+    fn prepare(
+        &mut self,
+        own: &mut AheadLoader,
+        engine: &Engine,
+        spec: &GraphSpec,
+        slices: &Slices,
+        media: &dyn MediaResolver,
+        running: Option<&Loaded>,
+    ) -> Result<(Option<Parcel>, Loaded), EngineError> {
+        let mut whole = spec.clone();
+        whole.canonicalise();
+        let parts = split(&whole, &own.held);
+        let touched = running.map(|running| changed(&running.slices, slices)).unwrap_or_default();
+        let touched: BTreeSet<NodeKey> = touched.into_iter().collect();
+        let field = engine.control().ahead.as_ref().and_then(|ahead| ahead.field.clone());
+        let mut bound = Bound { known: vec![], changed: &touched };
+        bound.known.extend(running.map(|running| (&*running.plan, &*running.material)));
+        bound.known.extend(field.as_ref().map(|field| (&*field.plan, &*field.material)));
+        let draft = own.maker.draft(&whole, &parts.ahead, slices, media, &bound, field.as_deref());
+        let draft = draft.map_err(Box::new)?;
+        let hash = parts.live.hash();
+        let same = running.filter(|running| running.spec == hash);
+        let plan = match same {
+            Some(running) => running.plan.clone(),
+            None => {
+                let live = self.compiler.compile_within(&parts.live, Some(&draft.whole));
+                Arc::new(live.map_err(Box::new)?)
+            }
+        };
+        let mut material = bound.bind(&plan, slices, media);
+        let mut executor = same.is_none().then(|| {
+            let material = Arc::new(material.clone());
+            match running {
+                Some(running) => Executor::successor(plan.clone(), material, &running.plan),
+                None => Executor::new(plan.clone(), material),
+            }
+        });
+        // From here on nobody acts until everybody knows the new units.
+        let mut control = engine.control();
+        let clock = engine.place.clock.load(Ordering::Acquire);
+        let serial = self.serial + 1;
+        let Some(ahead) = &mut control.ahead else { return Err(EngineError::NothingLoaded) };
+        let latency = ahead.latency().max(draft.latency());
+        ahead.last += 1;
+        let at = ahead.stamp(clock, 0, latency);
+        let moment = Moment { course: ahead.pilot.clone(), song: ahead.song.clone() };
+        let next = own.maker.commit(draft, field.as_deref(), &moment, executor.as_mut());
+        own.count(&parts, &plan);
+        let retapped = tap(&mut material, &plan, running, next.sources(&parts, &own.now));
+        ahead.yard.set(next.units.clone(), u64::from(next.plan.latency()));
+        ahead.field = Some(Arc::new(next));
+        let material = Arc::new(material);
+        let parcel = if same.is_some() && !retapped {
+            let equal = same.is_some_and(|running| {
+                let pairs = running.material.nodes.iter().zip(&material.nodes);
+                pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
+            });
+            (!equal).then(|| Parcel::Material(material.clone()))
+        } else {
+            let kinds: Arc<[OutputKind]> = plan.outputs.iter().map(|output| output.kind).collect();
+            let master = kinds.iter().position(|kind| *kind == OutputKind::Master);
+            control.announce(serial, kinds);
+            self.serial = serial;
+            let mut executor = executor.take().unwrap_or_else(|| {
+                let running = running.map_or(&plan, |running| &running.plan);
+                Executor::successor(plan.clone(), material.clone(), running)
+            });
+            executor.swap_material(&mut material.clone());
+            let profile = self.profiling.then(|| (plan.clone(), profile_of(&plan)));
+            executor.swap_profile(profile.as_ref().map(|(_, profile)| profile.clone()));
+            control.profile = profile;
+            let crew =
+                (self.threads > 1 && plan.tasks.len() > 1).then(|| Crew::new(&plan, self.threads));
+            Some(Parcel::Program(Box::new(Program { serial, at, executor, crew, master })))
+        };
+        own.split = parts;
+        let loaded = Loaded {
+            plan,
+            material,
+            slices: running.map(|running| running.slices.clone()).unwrap_or_default(),
+            spec: hash,
+        };
+        Ok((parcel, loaded))
+    }
+}
+
+/// Puts sources into the content of a live plan; whether any of them differs from
+/// what plays.
+fn tap(
+    material: &mut Material,
+    plan: &Plan,
+    running: Option<&Loaded>,
+    sources: std::collections::BTreeMap<NodeKey, NodeMaterial>,
+) -> bool {
+    let taps_of = |material: &NodeMaterial| {
+        let extra = material.content.extra.as_ref();
+        extra.and_then(|extra| extra.downcast_ref::<Taps>()).map(|taps| taps.taps.clone())
+    };
+    let mut differs = false;
+    for (node, source) in sources {
+        let Some(at) = plan.find(node) else { continue };
+        let before = running.and_then(|running| {
+            let at = running.plan.find(node)?;
+            running.material.nodes.get(at as usize).cloned()
+        });
+        let same = before.filter(|before| taps_of(before) == taps_of(&source));
+        differs |= same.is_none();
+        material.nodes[at as usize] = same.unwrap_or_else(|| Arc::new(source));
+    }
+    differs
+}
+
+impl AheadLoader {
+    /// Counts who changes sides.
+    fn count(&mut self, parts: &Split, plan: &Plan) {
+        let nodes = |spec: &GraphSpec| -> BTreeSet<NodeKey> {
+            spec.nodes.iter().map(|node| node.key).collect()
+        };
+        let (before, after) = (nodes(&self.split.ahead), nodes(&parts.ahead));
+        let real = |split: &Split| -> BTreeSet<NodeKey> {
+            let live = nodes(&split.live);
+            live.into_iter().filter(|key| !split.heard.contains_key(key)).collect()
+        };
+        let (was_live, is_live) = (real(&self.split), real(parts));
+        self.stats.promotions += before.intersection(&is_live).count() as u64;
+        self.stats.demotions += was_live.intersection(&after).count() as u64;
+        self.stats.nodes = after.len();
+        self.stats.live_nodes = plan.nodes.len() - parts.heard.len();
+    }
+}
+
+impl Engine {
+    /// Waits until what is rendered ahead is there for the next frames; false when
+    /// that takes longer than `patience`. True at once where nothing is.
+    pub fn settle_ahead(&self, frames: u64, patience: std::time::Duration) -> bool {
+        let began = std::time::Instant::now();
+        loop {
+            {
+                let control = self.control();
+                let ran = self.place.ran.load(Ordering::Acquire);
+                if control.ahead.as_ref().is_none_or(|ahead| ahead.is_ready(ran, frames)) {
+                    return true;
+                }
+            }
+            if began.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(std::time::Duration::from_micros(300));
+        }
+    }
+
+    /// Frames between telling the part that is rendered ahead something and
+    /// hearing it; 0 where nothing is.
+    pub fn lead(&self) -> u64 {
+        let control = self.control();
+        control.ahead.as_ref().map_or(0, |ahead| ahead.lead + ahead.latency())
+    }
+
+    /// The frame of the clock at which the last act or edit of what is rendered
+    /// ahead happens.
+    pub fn last_stamp(&self) -> u64 {
+        self.control().ahead.as_ref().map_or(0, |ahead| ahead.last)
+    }
+
+    /// How the part that is rendered ahead fares; None where nothing is.
+    pub fn ahead_stats(&self) -> Option<AheadStats> {
+        let mut stats = self.loader().ahead.as_ref()?.stats.clone();
+        let control = self.control();
+        let ahead = control.ahead.as_ref()?;
+        let ran = self.place.ran.load(Ordering::Relaxed);
+        stats.rewinds = ahead.rewinds;
+        stats.workers = ahead.yard.workers();
+        stats.worker_load = ahead.yard.load();
+        stats.rendered_frames = ahead.yard.frames();
+        let Some(field) = &ahead.field else { return Some(stats) };
+        stats.units = field.units.len();
+        let heard = field.units.iter().filter(|unit| !unit.rings.is_empty());
+        let far: Vec<u64> = heard.map(|unit| unit.end().saturating_sub(ran)).collect();
+        stats.least_ahead_frames = far.iter().copied().min().unwrap_or(0);
+        stats.mean_ahead_frames = far.iter().sum::<u64>() / far.len().max(1) as u64;
+        stats.lost_inputs = field.units.iter().map(|unit| unit.lost()).sum();
+        stats.underrun_frames += field.units.iter().map(|unit| unit.missed()).sum::<u64>();
+        Some(stats)
+    }
+}
+
+impl Ahead {
+    /// Nodes that failed where nobody heard them fail.
+    pub fn faults(&self) -> Vec<Fault> {
+        let mut faults = vec![];
+        for unit in self.field.iter().flat_map(|field| &field.units) {
+            unit.faults(&mut |node, panicked| faults.push(Fault { node, panicked }));
+        }
+        faults
+    }
+}
+
+impl Current {
+    /// The plan and content that a node is in.
+    pub(super) fn home(&self, node: NodeKey) -> (&Arc<Plan>, &Arc<Material>) {
+        match &self.ahead {
+            Some(field) if field.unit_of(node).is_some() => (&field.plan, &field.material),
+            _ => (&self.plan, &self.material),
+        }
+    }
+}
