@@ -381,8 +381,8 @@ impl Session {
     pub fn committed(&mut self, committed: Committed) {
         if let Some(derived) = &mut self.derived
             && let Some(open) = &self.open
-            && derived.root() == committed.before
-            && open.project.root() == committed.after
+            && derived.root() == committed.played.0
+            && open.project.view().root() == committed.played.1
         {
             derived.apply(&committed.changes, open.project.view());
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use pulse_schemas::{
     entity::{AnyEntity, HistoryContext, field_context},
+    id::VariantId,
     record::EntityKey,
 };
 
@@ -11,6 +12,8 @@ use pulse_schemas::{
 #[derive(Clone, Debug, PartialEq)]
 pub struct Change {
     pub key: EntityKey,
+    /// The variants that the entity lies inside of, outermost first; none for what plays.
+    pub within: Vec<VariantId>,
     pub before: Option<AnyEntity>,
     pub after: Option<AnyEntity>,
     /// One side is a record of a newer version, which this one keeps without reading it.
@@ -24,19 +27,22 @@ pub struct Changes {
     pub contexts: Vec<HistoryContext>,
 }
 
-impl Changes {
-    /// Contexts follow from the changed fields; `given` are added.
-    pub fn new(list: Vec<Change>, given: &[HistoryContext]) -> Changes {
-        let mut contexts: BTreeSet<HistoryContext> = given.iter().copied().collect();
-        for change in &list {
-            if contexts.len() == HistoryContext::ALL.len() {
-                break;
-            }
-            change.contexts(&mut contexts);
+/// The contexts that follow from the changed fields, and those `given`.
+pub(crate) fn contexts<'a>(
+    changes: impl Iterator<Item = &'a Change>,
+    given: &[HistoryContext],
+) -> Vec<HistoryContext> {
+    let mut contexts: BTreeSet<HistoryContext> = given.iter().copied().collect();
+    for change in changes {
+        if contexts.len() == HistoryContext::ALL.len() {
+            break;
         }
-        Changes { list, contexts: contexts.into_iter().collect() }
+        change.contexts(&mut contexts);
     }
+    contexts.into_iter().collect()
+}
 
+impl Changes {
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

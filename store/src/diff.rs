@@ -9,9 +9,9 @@ mod text;
 use std::collections::BTreeMap;
 
 use pulse_schemas::{
-    entity::AnyEntity,
+    entity::{AnyEntity, Variant},
     hash::Hash,
-    id::{AnyId, EntityKind},
+    id::{AnyId, EntityKind, VariantId},
     record::EntityKey,
 };
 use serde::Serialize;
@@ -21,8 +21,10 @@ use self::name::Namer;
 use crate::{
     changes::Change,
     merge::record::readable_json,
-    staging::{Staging, changes_between},
+    overlay,
+    staging::{Staging, change},
     tree::TreeError,
+    variant,
     view::{ReadError, View},
 };
 
@@ -53,13 +55,20 @@ pub struct EntityDiff {
     pub id: AnyId,
     #[serde(skip)]
     pub key: EntityKey,
-    /// "Bass ▸ clip 3".
+    /// The variant that it lies inside of; none for what lies outside of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub variant: Option<AnyId>,
+    /// "Bass ▸ clip 3", "variant B: Bass ▸ clip 3".
     pub name: String,
     pub kind: DiffKind,
     /// The track it belongs to; none for what lies outside of tracks.
     pub track: Option<AnyId>,
     /// Empty for what was added or removed.
     pub fields: Vec<FieldDiff>,
+    #[serde(skip)]
+    pub before: Option<AnyEntity>,
+    #[serde(skip)]
+    pub after: Option<AnyEntity>,
 }
 
 /// How much differs below one track.
@@ -91,7 +100,15 @@ pub struct Diff {
 /// What leads from one state to another: entities only, no words. Members that moved to another
 /// owner come as a removal and an addition.
 pub fn changes(before: &View, after: &View) -> Result<Vec<Change>, TreeError> {
-    changes_between(before.state(), after.state())
+    let mut changes = Vec::new();
+    for difference in before.state().diff(after.state()) {
+        let difference = difference?;
+        let Ok(key) = overlay::entity_key(&difference.key) else { continue };
+        let (old, new) = (difference.before.as_deref(), difference.after.as_deref());
+        let within = overlay::path(&difference.key);
+        changes.push(Change { within, ..change(key, old, new) });
+    }
+    Ok(changes)
 }
 
 /// The state that `changes` lead to: what [`changes`] of two states gives, applied to the first,
@@ -99,39 +116,103 @@ pub fn changes(before: &View, after: &View) -> Result<Vec<Change>, TreeError> {
 pub fn apply(before: &View, changes: &[Change]) -> Result<View, ReadError> {
     let mut staging = Staging::new(before.clone());
     for change in changes {
+        let place = overlay::key(&change.within, &change.key.to_bytes());
         match &change.after {
-            Some(entity) => staging.put(entity)?,
-            None => staging.remove(&change.key)?,
+            Some(entity) if change.within.is_empty() => staging.put(entity)?,
+            Some(entity) => drop(staging.put_at(place, entity)?),
+            None => staging.write(place, None)?,
         }
     }
     Ok(staging.finish()?.view)
 }
 
-/// Compares two states of one project.
+/// Compares two states of one project, as they are stored: what plays and what is put aside.
 pub fn diff(before: &View, after: &View) -> Result<Diff, ReadError> {
-    let (mut old, mut new) = (Namer::new(before), Namer::new(after));
-    let mut entities = Vec::new();
-    let mut tracks = BTreeMap::new();
-    for pair in paired(changes(before, after)?) {
-        let namer = if pair.after.is_some() { &mut new } else { &mut old };
-        let entity = pair.after.as_ref().or(pair.before.as_ref());
-        let (name, track) = match entity {
-            Some(entity) => (namer.name(entity)?, namer.track(entity)?),
-            None => (pair.key.any_id().to_string(), None),
-        };
-        if let Some(track) = track {
-            let name = namer.any_name(track)?;
-            tracks.insert(track, name);
-        }
-        let (kind, fields) = pair.fields(&mut old, &mut new, before, after)?;
-        let (id, key) = (pair.key.any_id(), pair.key);
-        entities.push(EntityDiff { id, key, name, kind, track, fields });
+    let mut by_variant: BTreeMap<Vec<VariantId>, Vec<Change>> = BTreeMap::new();
+    for change in changes(before, after)? {
+        by_variant.entry(change.within.clone()).or_default().push(change);
     }
-    let lines = text::lines(&entities, &mut old, &mut new)?;
-    Ok(Diff { before: before.root(), after: after.root(), entities, tracks, lines })
+    let mut diff = Diff {
+        before: before.root(),
+        after: after.root(),
+        entities: Vec::new(),
+        tracks: BTreeMap::new(),
+        lines: Vec::new(),
+    };
+    for (path, changes) in by_variant {
+        if path.is_empty() {
+            diff.add(before, after, changes, None)?;
+        } else if let Some((old, new, within)) = both_inside(before, after, &path)? {
+            diff.add(&old, &new, changes, Some(within))?;
+        }
+    }
+    Ok(diff)
+}
+
+/// Both states with the variants of a path in place. A variant that is new or gone says so
+/// itself, and what lies inside came or went with it.
+fn both_inside(
+    before: &View,
+    after: &View,
+    path: &[VariantId],
+) -> Result<Option<(View, View, Within)>, ReadError> {
+    let Some((last, around)) = path.split_last() else { return Ok(None) };
+    let (old, new) = (variant::space(before, around)?, variant::space(after, around)?);
+    let known = (old.get::<Variant>(*last)?, new.get::<Variant>(*last)?);
+    let (Some(_), Some(variant)) = known else { return Ok(None) };
+    let within = Within { id: last.any(), front: format!("variant {}: ", variant.name) };
+    Ok(Some((variant::space(&old, &[*last])?, variant::space(&new, &[*last])?, within)))
+}
+
+struct Within {
+    id: AnyId,
+    front: String,
 }
 
 impl Diff {
+    fn add(
+        &mut self,
+        before: &View,
+        after: &View,
+        changes: Vec<Change>,
+        within: Option<Within>,
+    ) -> Result<(), ReadError> {
+        let (mut old, mut new) = (Namer::new(before), Namer::new(after));
+        let mut entities = Vec::new();
+        for pair in paired(changes) {
+            let namer = if pair.after.is_some() { &mut new } else { &mut old };
+            let entity = pair.after.as_ref().or(pair.before.as_ref());
+            let (name, track) = match entity {
+                Some(entity) => (namer.name(entity)?, namer.track(entity)?),
+                None => (pair.key.any_id().to_string(), None),
+            };
+            if let Some(track) = track {
+                let name = namer.any_name(track)?;
+                self.tracks.insert(track, name);
+            }
+            let (kind, fields) = pair.fields(&mut old, &mut new, before, after)?;
+            let Pair { key, before, after, .. } = pair;
+            let (id, variant) = (key.any_id(), within.as_ref().map(|within| within.id));
+            entities.push(EntityDiff {
+                id,
+                key,
+                variant,
+                name,
+                kind,
+                track,
+                fields,
+                before,
+                after,
+            });
+        }
+        let lines = text::lines(&entities, &mut old, &mut new)?;
+        let front = within.map(|within| within.front).unwrap_or_default();
+        self.lines.extend(lines.into_iter().map(|line| format!("{front}{line}")));
+        entities.iter_mut().for_each(|entity| entity.name.insert_str(0, &front));
+        self.entities.extend(entities);
+        Ok(())
+    }
+
     pub fn is_empty(&self) -> bool {
         self.entities.is_empty()
     }
@@ -186,7 +267,7 @@ fn paired(changes: Vec<Change>) -> Vec<Pair> {
     let mut pairs: Vec<Pair> = Vec::with_capacity(changes.len());
     let mut members: BTreeMap<AnyId, usize> = BTreeMap::new();
     for change in changes {
-        let Change { key, before, after, opaque } = change;
+        let Change { key, before, after, opaque, .. } = change;
         let known = key.owner.and_then(|_| members.get(&key.any_id()).copied());
         if let Some(pair) = known.and_then(|at| pairs.get_mut(at)) {
             if pair.before.is_none() && before.is_some() {

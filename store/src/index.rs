@@ -16,7 +16,10 @@ use pulse_schemas::{
     time::{Moment, Timebase},
 };
 
-use crate::tree::{Edit, Snapshot, TreeError};
+use crate::{
+    overlay,
+    tree::{Edit, Snapshot, TreeError},
+};
 
 /// Ends a sort key of free length, so that a short one comes before its extensions.
 const END: u8 = 0;
@@ -176,6 +179,9 @@ pub fn advance(index: &Snapshot, from: &Snapshot, to: &Snapshot) -> Result<Snaps
     let mut edits = IndexEdits::default();
     for difference in from.diff(to) {
         let difference = difference?;
+        if overlay::is_inside(&difference.key) {
+            continue;
+        }
         let before = difference.before.as_deref().and_then(readable);
         let after = difference.after.as_deref().and_then(readable);
         edits.change(before.as_ref(), after.as_ref());

@@ -9,6 +9,7 @@ pub mod view;
 pub mod changes;
 pub mod history;
 pub mod invariants;
+pub mod overlay;
 pub mod refs;
 pub mod rev;
 pub mod variant;

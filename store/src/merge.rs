@@ -7,6 +7,7 @@
 pub mod record;
 mod settle;
 
+pub(crate) use self::settle::Settler;
 pub use self::settle::subtree;
 
 use std::collections::BTreeSet;
@@ -17,15 +18,14 @@ use pulse_schemas::{
     record::EntityKey,
 };
 
-use self::{
-    record::{Deleted, FieldConflict},
-    settle::Settler,
-};
+use self::record::{Deleted, FieldConflict};
 use crate::{
     conflict,
     node::Value,
+    overlay,
     staging::Staging,
     tree::{Changed, ThreeWay, TreeError, diff3},
+    variant,
     view::{ReadError, View},
 };
 
@@ -54,21 +54,54 @@ pub fn merge(
     rules: &MergeRules,
     new_id: &mut dyn FnMut() -> EntityId,
 ) -> Result<Vec<Conflict>, ReadError> {
+    let conflicts = merge_states(staging, bases, theirs, rules, new_id)?;
+    for conflict in &conflicts {
+        staging.put(&conflict.clone().into())?;
+    }
+    variant::sweep(staging)?;
+    Ok(conflicts)
+}
+
+/// [`merge`] without writing the conflicts.
+pub(crate) fn merge_states(
+    staging: &mut Staging,
+    bases: &[View],
+    theirs: &View,
+    rules: &MergeRules,
+    new_id: &mut dyn FnMut() -> EntityId,
+) -> Result<Vec<Conflict>, ReadError> {
     let ours = staging.base().clone();
     let mut settler = Settler::new(ours.clone(), bases, theirs.clone(), rules.deleted);
+    let mut variants = BTreeSet::new();
     for versions in changed(bases, &ours, theirs)? {
-        merge_key(staging, &mut settler, rules, versions)?;
+        match overlay::split(&versions.key) {
+            // What lies inside of a variant merges as a whole, over what the rest became.
+            Some((variant, _)) => drop(variants.insert(variant)),
+            None => merge_key(staging, &mut settler, rules, versions)?,
+        }
+    }
+    let sides = Sides { bases, ours: &ours, theirs };
+    for variant in &variants {
+        variant::merge::come_or_go(staging, &mut settler, &sides, rules, *variant)?;
     }
     settler.settle(staging)?;
     let mut conflicts = Vec::new();
     for Undecided { subject, mut conflict } in settler.undecided() {
         conflict.cause = rules.cause.unwrap_or(conflict.cause);
         let (ours, theirs) = (&rules.ours_label, &rules.theirs_label);
-        let entity = conflict::entity(new_id(), &subject, conflict, ours, theirs);
-        staging.put(&entity.clone().into())?;
-        conflicts.push(entity);
+        conflicts.push(conflict::entity(new_id(), &subject, conflict, ours, theirs));
+    }
+    for variant in variants {
+        conflicts.extend(variant::merge::inside(staging, &sides, rules, new_id, variant)?);
     }
     Ok(conflicts)
+}
+
+/// The states that a merge brings together.
+pub(crate) struct Sides<'a> {
+    pub bases: &'a [View],
+    pub ours: &'a View,
+    pub theirs: &'a View,
 }
 
 /// One key and its value in every version.

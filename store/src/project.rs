@@ -3,6 +3,7 @@
 mod care;
 mod merging;
 mod open;
+mod resolving;
 mod scope;
 mod stamp;
 mod undo;
@@ -16,24 +17,23 @@ use pulse_schemas::{hash::Hash, id::ActorId};
 
 pub use self::{
     care::{CareError, Cleaned},
-    merging::{
-        MergeError, MergeKind, MergeOptions, MergeOutcome, MergePreview, Resolution, ResolveError,
-    },
+    merging::{MergeError, MergeKind, MergeOptions, MergeOutcome, MergePreview},
     open::{CreateOptions, DraftPolicy, OpenError, OpenOptions},
+    resolving::{Resolution, ResolveError},
     scope::{Scope, ScopeError, Taken},
     undo::{HistoryEntry, HistoryError},
 };
 use crate::{
-    changes::Changes,
+    changes::{self, Change, Changes},
     history::{Action, History, RowInfo},
     journal::keeper::OnDurable,
     refs::{Refs, RefsError},
     repo::{Repo, RepoError, Transaction},
-    staging::Staged,
+    staging::{Staged, changes_between},
     tree::Edit,
     tx::{Committed, Ticket, Tx, TxError, TxMeta},
     version::VersionError,
-    view::View,
+    view::{ReadError, View},
 };
 
 /// The folder inside a project folder that holds the store.
@@ -41,10 +41,16 @@ pub const STORE_DIR: &str = ".pulse";
 /// The folder inside a project folder that holds its media.
 pub const MEDIA_DIR: &str = "Media";
 
+/// So often what plays is derived from scratch while a variant is edited.
+const RENEW_PLAYING: u64 = 512;
+
 /// An open project. It is the only writer; views of it may be anywhere.
 pub struct Project {
     pub(crate) repo: Repo,
+    /// The working copy as it is stored.
     pub(crate) view: View,
+    /// The working copy as it plays, where variants are in the place of originals.
+    playing: Option<View>,
     /// The project's folder; none in memory.
     dir: Option<PathBuf>,
     actor: ActorId,
@@ -55,9 +61,18 @@ pub struct Project {
     stamp: stamp::Stamp,
 }
 
+/// What plays behind a transaction.
+pub(crate) struct Playing {
+    /// None where no variant plays any more.
+    pub view: Option<View>,
+    pub changes: Vec<Change>,
+}
+
 /// Everything that one journal row is made of.
 pub(crate) struct Append {
     pub staged: Staged,
+    /// Where that is not what is stored.
+    pub playing: Option<Playing>,
     pub refs: Vec<Edit>,
     pub meta: TxMeta,
     pub action: Action,
@@ -66,11 +81,36 @@ pub(crate) struct Append {
 }
 
 impl Project {
-    /// An immutable snapshot of the working copy.
+    /// An immutable snapshot of the working copy as it plays: where a variant is active, it lies
+    /// in the place of the original.
     pub fn view(&self) -> View {
+        self.playing.as_ref().unwrap_or(&self.view).clone()
+    }
+
+    /// What plays, where any variant does.
+    pub(crate) fn varied(&self) -> Option<View> {
+        self.playing.clone()
+    }
+
+    /// An immutable snapshot of the working copy as it is stored, variants beside originals:
+    /// what commits hold and what differences and merges compare.
+    pub fn stored(&self) -> View {
         self.view.clone()
     }
 
+    /// What plays once the stored state is `after`, and what leads there from what plays now;
+    /// none where no variant plays, before and after.
+    pub(crate) fn playing_after(&self, after: &View) -> Result<Option<Playing>, ReadError> {
+        let varied = after.varied()?;
+        if varied.is_none() && self.playing.is_none() {
+            return Ok(None);
+        }
+        let shown = varied.as_ref().unwrap_or(after);
+        let changes = changes_between(self.view().state(), shown.state())?;
+        Ok(Some(Playing { view: varied, changes }))
+    }
+
+    /// The content hash of what is stored.
     pub fn root(&self) -> Hash {
         self.view.root()
     }
@@ -143,15 +183,19 @@ impl Project {
             seq: self.repo.seq(),
             before: self.root(),
             after: self.root(),
+            played: (self.view().root(), self.view().root()),
             changes: Changes::default(),
             ticket: Ticket::nothing(),
         }
     }
 
     pub(crate) fn append(&mut self, append: Append) -> Result<Committed, TxError> {
-        let Append { staged, refs, meta, action, keep, on_durable } = append;
-        let Staged { view, edits, changes } = staged;
-        let changes = Changes::new(changes, &meta.contexts);
+        let Append { staged, playing, refs, meta, action, keep, on_durable } = append;
+        let Staged { view, edits, changes, inside } = staged;
+        // What an edit is about follows from what it wrote, not from what plays because of it.
+        let contexts = changes::contexts(changes.iter().chain(&inside), &meta.contexts);
+        let Playing { view: playing, changes } = playing.unwrap_or(Playing { view: None, changes });
+        let changes = Changes { list: changes, contexts };
         let info = RowInfo {
             action,
             contexts: changes.contexts.clone(),
@@ -169,8 +213,13 @@ impl Project {
             Transaction { edits: &edits, meta: &refs, info: info_bytes, keep, after, on_durable };
         let committed = self.repo.commit(transaction)?;
         debug_assert_eq!(committed.after.root(), view.root());
-        let before = self.root();
+        let (before, played) = (self.root(), self.view().root());
         self.view = view;
+        self.playing = playing;
+        if self.playing.is_some() && committed.seq % RENEW_PLAYING == 0 {
+            // Built anew on what is stored, so that memory does not hold every state between.
+            self.playing = self.view.varied().unwrap_or_else(|_| self.playing.clone());
+        }
         if let Some(history) = &mut self.history {
             history.take(committed.seq, &info);
         }
@@ -178,6 +227,7 @@ impl Project {
             seq: committed.seq,
             before,
             after: self.root(),
+            played: (played, self.view().root()),
             changes,
             ticket: Ticket::of(committed.ticket),
         })

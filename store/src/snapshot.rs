@@ -8,20 +8,22 @@ use std::io::{self, BufRead, Write};
 
 use pulse_schemas::{
     hash::Hash,
-    id::EntityKind,
+    id::{EntityKind, VariantId},
     record::{self, EntityKey, RecordView, canonical_json},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    base64,
+    base64, overlay,
     project::Project,
     tree::{Edit, TreeError},
     tx::{Committed, TxError, TxMeta},
     view::View,
 };
 
+/// Names the variants that a record lies inside of.
+const WITHIN: &str = "within";
 /// What the first line says.
 pub const FORMAT: &str = "pulse project";
 pub const VERSION: u32 = 1;
@@ -92,10 +94,14 @@ fn line_of(key: &[u8], value: &[u8]) -> String {
 
 /// `{"track":{…}}`, if that gives the same bytes again.
 fn readable_line(key: &[u8], value: &[u8]) -> Option<String> {
-    let kind = EntityKey::from_bytes(key).ok()?.kind;
+    let kind = overlay::entity_key(key).ok()?.kind;
     let fields = RecordView::parse(value).ok()?.fields().ok()?;
     let mut line = Map::new();
     line.insert(tag(kind)?, Value::Object(fields));
+    let within: Vec<Value> = overlay::path(key).iter().map(|id| id.to_string().into()).collect();
+    if !within.is_empty() {
+        line.insert(WITHIN.to_owned(), within.into());
+    }
     let text = canonical_json(&Value::Object(line));
     let (found_key, found_value) = read_line(&text).ok()?;
     (found_key == key && found_value == value).then_some(text)
@@ -107,12 +113,15 @@ fn tag(kind: EntityKind) -> Option<String> {
 
 /// The key and the bytes of a record, or what is wrong with the line.
 fn read_line(text: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
-    let line: Map<String, Value> =
+    let mut line: Map<String, Value> =
         serde_json::from_str(text).map_err(|error| format!("no JSON object: {error}"))?;
     if let (Some(key), Some(record)) = (line.get("key"), line.get("record")) {
         let bytes = |value: &Value| value.as_str().and_then(base64::decode);
         return bytes(key).zip(bytes(record)).ok_or_else(|| "no base64".to_owned());
     }
+    let within = line.remove(WITHIN).unwrap_or_else(|| json!([]));
+    let within: Vec<VariantId> =
+        serde_json::from_value(within).map_err(|error| format!("no ids of variants: {error}"))?;
     let (tag, fields) = line.into_iter().next().ok_or("an empty object")?;
     let kind: EntityKind = serde_json::from_value(Value::String(tag.clone()))
         .map_err(|_| format!("no kind of entity is called {tag:?}"))?;
@@ -121,7 +130,7 @@ fn read_line(text: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
         record::encode_fields(kind, fields).map_err(|error| format!("no {tag}: {error}"))?;
     let entity = RecordView::parse(&bytes).and_then(|record| record.entity());
     let entity = entity.map_err(|error| error.to_string())?;
-    Ok((EntityKey::of(&entity).to_bytes(), bytes))
+    Ok((overlay::key(&within, &EntityKey::of(&entity).to_bytes()), bytes))
 }
 
 /// Reads an export: its records by key and the root that it had.

@@ -15,6 +15,7 @@ use pulse_schemas::{
 use crate::{
     changes::Change,
     index::IndexEdits,
+    overlay,
     tree::{Edit, Snapshot, TreeError},
     view::{ReadError, View, decode},
 };
@@ -56,6 +57,8 @@ pub struct Staged {
     pub view: View,
     pub edits: Vec<Edit>,
     pub changes: Vec<Change>,
+    /// What changed inside of variants.
+    pub inside: Vec<Change>,
 }
 
 impl Staging {
@@ -102,9 +105,18 @@ impl Staging {
     /// Writes an entity; fields that only a newer version knows stay beside it.
     pub fn put(&mut self, entity: &AnyEntity) -> Result<(), ReadError> {
         let key = EntityKey::of(entity);
-        let id = key.any_id();
+        let is_new = self.put_at(key.to_bytes(), entity)?;
+        if is_new {
+            self.view.owners().note(&key);
+        }
+        Ok(())
+    }
+
+    /// Writes an entity under a key that may lie inside a variant; whether nothing was there.
+    pub(crate) fn put_at(&mut self, key: Vec<u8>, entity: &AnyEntity) -> Result<bool, ReadError> {
+        let id = entity.any_id();
         let failed = |source: RecordError| ReadError::Record { id, source };
-        let before = self.bytes(&key.to_bytes())?;
+        let before = self.bytes(&key)?;
         let unknown = match &before {
             Some(bytes) => {
                 let record = RecordView::parse(bytes).map_err(failed)?;
@@ -114,11 +126,9 @@ impl Staging {
             None => serde_json::Map::new(),
         };
         let bytes = record::encode(entity, &unknown).map_err(failed)?;
-        if before.is_none() {
-            self.view.owners().note(&key);
-        }
-        self.write_over(key.to_bytes(), before, Some(bytes), Some(entity.clone()));
-        Ok(())
+        let is_new = before.is_none();
+        self.write_over(key, before, Some(bytes), Some(entity.clone()));
+        Ok(is_new)
     }
 
     pub fn remove(&mut self, key: &EntityKey) -> Result<(), ReadError> {
@@ -174,7 +184,10 @@ impl Staging {
                     None => touched.before.as_deref().and_then(readable),
                 };
                 let after = touched.after_entity();
-                index.change(before.as_ref(), after.as_ref());
+                // What lies inside a variant names nobody until it plays.
+                if !overlay::is_inside(&key) {
+                    index.change(before.as_ref(), after.as_ref());
+                }
                 touched.indexed = Some(after);
             }
             edits.push(Edit { key, value });
@@ -188,22 +201,25 @@ impl Staging {
     /// The new state with all that changed; writes that came back to the old value drop out.
     pub fn finish(mut self) -> Result<Staged, ReadError> {
         self.flush()?;
-        let (mut edits, mut changes) = (Vec::new(), Vec::new());
+        let (mut edits, mut changes, mut inside) = (Vec::new(), Vec::new(), Vec::new());
         for (key, touched) in self.touched {
             let Touched { before, after, indexed, .. } = touched;
             if before == after {
                 continue;
             }
             // A key of a kind from the future has no entity to tell about.
-            if let Ok(key) = EntityKey::from_bytes(&key) {
+            if let Ok(entity_key) = overlay::entity_key(&key) {
                 let entity = indexed.flatten();
                 let old = before.as_deref().map(readable);
                 let opaque = (after.is_some() && entity.is_none()) || old == Some(None);
-                changes.push(Change { key, before: old.flatten(), after: entity, opaque });
+                let within = overlay::path(&key);
+                let list = if within.is_empty() { &mut changes } else { &mut inside };
+                let (key, before) = (entity_key, old.flatten());
+                list.push(Change { key, within, before, after: entity, opaque });
             }
             edits.push(Edit { key, value: after });
         }
-        Ok(Staged { view: self.view, edits, changes })
+        Ok(Staged { view: self.view, edits, changes, inside })
     }
 }
 
@@ -213,10 +229,11 @@ pub(crate) fn change(key: EntityKey, before: Option<&[u8]>, after: Option<&[u8]>
     let (old, new) = (read(before), read(after));
     let opaque = [&old, &new].into_iter().flatten().any(|(entity, ())| entity.is_none());
     let entity = |side: Option<(Option<AnyEntity>, ())>| side.and_then(|(entity, ())| entity);
-    Change { key, before: entity(old), after: entity(new), opaque }
+    Change { key, within: Vec::new(), before: entity(old), after: entity(new), opaque }
 }
 
-/// The changes that lead from one state to another, at the cost of the difference.
+/// The changes outside of variants that lead from one state to another, at the cost of the
+/// difference.
 pub fn changes_between(from: &Snapshot, to: &Snapshot) -> Result<Vec<Change>, TreeError> {
     let mut changes = Vec::new();
     for difference in from.diff(to) {

@@ -8,22 +8,23 @@ use std::collections::BTreeSet;
 use pulse_schemas::{
     entity::{AnyEntity, Conflict, Entity, HistoryContext, OnDelete, Reference},
     hash::Hash,
-    id::{AnyId, EntityId},
+    id::{AnyId, EntityId, VariantId},
     record::{EntityKey, RecordError},
 };
 
 use crate::{
     backend::BackendError,
-    changes::Changes,
+    changes::{Change, Changes},
     history::Action,
     invariants::{self, Breach},
     journal::keeper::{self, OnDurable},
     merge::{self, MergeRules},
-    project::{Append, Project},
+    project::{Append, Playing, Project},
     refs::RefEdits,
     repo::RepoError,
     staging::Staging,
     tree::{Edit, Snapshot, TreeError},
+    variant,
     view::{ReadError, View},
 };
 
@@ -40,6 +41,10 @@ pub enum TxError {
     Breach(#[from] Breach),
     #[error("{id}: the {kind} keeps its id while it changes; make a new one instead", kind = id.kind)]
     IdChanged { id: AnyId },
+    #[error(
+        "{id} is a part of {variant} and of the original too; copy it there instead of moving it"
+    )]
+    Shared { id: AnyId, variant: VariantId },
     #[error("the clear of {id}.{field} is not possible; remove {id} instead")]
     NotClearable { id: AnyId, field: &'static str },
     #[error(transparent)]
@@ -126,6 +131,9 @@ pub struct Committed {
     pub seq: u64,
     pub before: Hash,
     pub after: Hash,
+    /// What plays, before and after: what `changes` lead from and to. The roots above, unless a
+    /// variant is active.
+    pub played: (Hash, Hash),
     pub changes: Changes,
     pub ticket: Ticket,
 }
@@ -137,24 +145,70 @@ pub(crate) struct Step {
     pub theirs: Option<Vec<u8>>,
 }
 
+/// The variant that plays in the place of something.
+type Active = Option<VariantId>;
+
+/// What reads and writes of entities go to.
+enum Front {
+    /// No variant plays: the stored state itself.
+    Raw,
+    /// The state as it plays. What is written here is led to where it lies.
+    Playing(Box<Staging>),
+    /// The stored state was written to; what plays follows from it when somebody asks.
+    Stale,
+}
+
+impl Front {
+    fn of(playing: Option<View>) -> Front {
+        playing.map_or(Front::Raw, |view| Front::Playing(Box::new(Staging::new(view))))
+    }
+}
+
 /// A transaction in progress; dropping it leaves the project as it was.
+///
+/// It sees the project as it plays: an edit of a track whose variant B plays is an edit of B.
 pub struct Tx<'p> {
     project: &'p mut Project,
-    staging: Staging,
+    /// The stored state with what was written to it.
+    raw: Staging,
+    front: Front,
+    /// What plays was derived anew since the transaction began.
+    restaged: bool,
     meta: TxMeta,
     action: Action,
     ordinal: u32,
     pub(crate) refs: RefEdits,
     on_durable: Option<OnDurable>,
-    /// Trees that the content names by hash: durable before the transaction is.
-    trees: Vec<Snapshot>,
 }
 
 impl<'p> Tx<'p> {
     pub(crate) fn new(project: &'p mut Project, meta: TxMeta, action: Action) -> Tx<'p> {
-        let staging = Staging::new(project.view());
+        let raw = Staging::new(project.stored());
+        let front = Front::of(project.varied());
         let refs = RefEdits::default();
-        Tx { project, staging, meta, action, ordinal: 0, refs, on_durable: None, trees: Vec::new() }
+        let (ordinal, restaged, on_durable) = (0, false, None);
+        Tx { project, raw, front, restaged, meta, action, ordinal, refs, on_durable }
+    }
+
+    /// Where reads and writes of entities go.
+    pub(crate) fn front(&mut self) -> Result<&mut Staging, TxError> {
+        if matches!(self.front, Front::Stale) {
+            self.front = Front::of(self.raw.view()?.varied()?);
+            self.restaged = true;
+        }
+        match &mut self.front {
+            Front::Playing(staging) => Ok(staging),
+            _ => Ok(&mut self.raw),
+        }
+    }
+
+    /// The stored state, with everything written so far where it lies.
+    pub(crate) fn raw(&mut self) -> Result<&mut Staging, TxError> {
+        if let Front::Playing(mut staging) = std::mem::replace(&mut self.front, Front::Stale) {
+            variant::fold(&mut self.raw, &mut staging)?;
+        }
+        self.front = Front::Stale;
+        Ok(&mut self.raw)
     }
 
     /// An id that no entity has or had, and that a replay of the same transactions gives again.
@@ -178,19 +232,20 @@ impl<'p> Tx<'p> {
         self.on_durable = Some(call);
     }
 
-    /// The state before this transaction.
+    /// The stored state before this transaction.
     pub fn before(&self) -> &View {
-        self.staging.base()
+        self.raw.base()
     }
 
     /// The state with everything written so far.
     pub fn view(&mut self) -> Result<&View, TxError> {
-        Ok(self.staging.view()?)
+        Ok(self.front()?.view()?)
     }
 
     pub fn any(&mut self, id: impl Into<AnyId>) -> Result<Option<AnyEntity>, TxError> {
-        match self.staging.locate(id.into())? {
-            Some(key) => Ok(self.staging.entity(&key)?),
+        let front = self.front()?;
+        match front.locate(id.into())? {
+            Some(key) => Ok(front.entity(&key)?),
             None => Ok(None),
         }
     }
@@ -208,13 +263,52 @@ impl<'p> Tx<'p> {
         owner: EntityId,
         id: impl Into<AnyId>,
     ) -> Result<Option<E>, TxError> {
-        let entity = self.staging.entity(&EntityKey::owned(owner, id))?;
+        let entity = self.front()?.entity(&EntityKey::owned(owner, id))?;
         Ok(entity.and_then(|any| E::try_from(any).ok()))
     }
 
     /// Writes an entity, whether it is new or not.
     pub fn put(&mut self, entity: impl Into<AnyEntity>) -> Result<(), TxError> {
-        Ok(self.staging.put(&entity.into())?)
+        let mut entity = entity.into();
+        let chosen = match self.chosen_anew(&entity)? {
+            Some((present, chosen)) => {
+                set_active(&mut entity, present);
+                Some(chosen)
+            }
+            None => None,
+        };
+        self.front()?.put(&entity)?;
+        match chosen {
+            Some(chosen) => Ok(self.choose(entity.any_id(), chosen)?),
+            None => Ok(()),
+        }
+    }
+
+    /// The variant that plays and the one that is to play, where an entity changes that.
+    fn chosen_anew(&mut self, entity: &AnyEntity) -> Result<Option<(Active, Active)>, TxError> {
+        let Some(wanted) = active_of(entity) else { return Ok(None) };
+        if wanted.is_none() && matches!(self.front, Front::Raw) {
+            return Ok(None);
+        }
+        let present = self.front()?.entity(&EntityKey::of(entity))?;
+        let present = present.as_ref().and_then(active_of).unwrap_or_default();
+        Ok((present != wanted).then_some((present, wanted)))
+    }
+
+    /// Has another variant of `subject` play. What was written so far belongs to the one before.
+    pub(crate) fn choose(
+        &mut self,
+        subject: AnyId,
+        chosen: Option<VariantId>,
+    ) -> Result<(), TxError> {
+        let key = EntityKey::standalone(subject);
+        let place = variant::place_of_subject(self.front()?.view()?, &key)?;
+        let raw = self.raw()?;
+        let bytes = raw.bytes(&place)?.ok_or(TxError::NotFound { id: subject })?;
+        let mut entity = crate::view::decode(subject, &bytes)?;
+        set_active(&mut entity, chosen);
+        raw.put_at(place, &entity)?;
+        Ok(())
     }
 
     /// Changes an entity in place.
@@ -224,7 +318,7 @@ impl<'p> Tx<'p> {
         change: impl FnOnce(&mut E),
     ) -> Result<(), TxError> {
         let id = id.into();
-        let key = self.staging.locate(id)?.ok_or(TxError::NotFound { id })?;
+        let key = self.front()?.locate(id)?.ok_or(TxError::NotFound { id })?;
         self.update_at(&key, change)
     }
 
@@ -247,7 +341,7 @@ impl<'p> Tx<'p> {
         if id.kind != E::KIND {
             return Err(ReadError::WrongKind { id, expected: E::KIND }.into());
         }
-        let entity = self.staging.entity(key)?.and_then(|any| E::try_from(any).ok());
+        let entity = self.front()?.entity(key)?.and_then(|any| E::try_from(any).ok());
         let mut entity = entity.ok_or(TxError::NotFound { id })?;
         change(&mut entity);
         if entity.id() != id.id {
@@ -255,69 +349,41 @@ impl<'p> Tx<'p> {
         }
         let entity: AnyEntity = entity.into();
         if EntityKey::of(&entity) != *key {
-            self.staging.remove(key)?;
+            self.front()?.remove(key)?;
         }
-        Ok(self.staging.put(&entity)?)
+        self.put(entity)
     }
 
     /// Removes one entity. Whoever names it has to be changed too; see [`Tx::remove_cascade`].
     pub fn remove(&mut self, id: impl Into<AnyId>) -> Result<(), TxError> {
         let id = id.into();
-        let key = self.staging.locate(id)?.ok_or(TxError::NotFound { id })?;
-        Ok(self.staging.remove(&key)?)
+        let key = self.front()?.locate(id)?.ok_or(TxError::NotFound { id })?;
+        Ok(self.front()?.remove(&key)?)
     }
 
     pub fn remove_owned(&mut self, owner: EntityId, id: impl Into<AnyId>) -> Result<(), TxError> {
         let key = EntityKey::owned(owner, id);
-        if !self.staging.contains(&key)? {
+        if !self.front()?.contains(&key)? {
             return Err(TxError::NotFound { id: key.any_id() });
         }
-        Ok(self.staging.remove(&key)?)
+        Ok(self.front()?.remove(&key)?)
     }
 
     /// Removes an entity with its members and everything that cannot live without it, and clears
     /// the fields that name what went. Returns what went, the entity itself first.
     pub fn remove_cascade(&mut self, id: impl Into<AnyId>) -> Result<Vec<AnyEntity>, TxError> {
         let id = id.into();
-        let first = self.staging.locate(id)?.ok_or(TxError::NotFound { id })?;
-        let (mut gone, mut seen) = (Vec::new(), BTreeSet::from([first]));
-        let mut open = vec![first];
-        let mut clear = Vec::new();
-        while let Some(key) = open.pop() {
-            gone.push(self.staging.entity(&key)?.ok_or(TxError::NotFound { id: key.any_id() })?);
-            let view = self.staging.view()?;
-            let members = view.member_keys(key.any_id())?;
-            for other in members {
-                if seen.insert(other) {
-                    open.push(other);
-                }
-            }
-            for other in self.staging.view()?.all_referrers(key.any_id())? {
-                match on_delete(self.staging.entity(&other)?, key.any_id()) {
-                    Some(OnDelete::Cascade) if seen.insert(other) => open.push(other),
-                    Some(OnDelete::Clear) => clear.push((other, key.any_id())),
-                    _ => {}
-                }
-            }
+        let front = self.front()?;
+        let first = front.locate(id)?.ok_or(TxError::NotFound { id })?;
+        let Cascade { gone, keys, cleared } = cascade(front, first)?;
+        for entity in cleared {
+            self.put(entity)?;
         }
-        for (key, target) in clear {
-            if !seen.contains(&key) {
-                self.clear(&key, target)?;
-            }
-        }
-        for key in &seen {
-            self.staging.remove(key)?;
+        let front = self.front()?;
+        for key in &keys {
+            front.remove(key)?;
         }
         Ok(gone)
-    }
-
-    /// Sets the fields of `key` that name `target` to nothing.
-    fn clear(&mut self, key: &EntityKey, target: AnyId) -> Result<(), TxError> {
-        if let Some(entity) = self.staging.entity(key)? {
-            let cleared = cleared(&entity, target)?;
-            self.staging.put(&cleared)?;
-        }
-        Ok(())
     }
 
     /// Turns the working copy into a state that was valid before, at the cost of the difference.
@@ -331,13 +397,9 @@ impl<'p> Tx<'p> {
         for difference in base.diff(target) {
             let difference = difference?;
             let value = difference.after.map(|value| value.to_vec());
-            self.staging.write(difference.key.to_vec(), value)?;
+            self.raw()?.write(difference.key.to_vec(), value)?;
         }
         Ok(())
-    }
-
-    pub(crate) fn keep_tree(&mut self, tree: Snapshot) {
-        self.trees.push(tree);
     }
 
     /// Merges what leads from `bases` to `theirs` into everything written so far; conflicts are
@@ -349,13 +411,14 @@ impl<'p> Tx<'p> {
         rules: &MergeRules,
     ) -> Result<Vec<Conflict>, TxError> {
         let (actor, seq) = (self.project.actor(), self.project.next_seq());
+        self.raw()?;
         let ordinal = &mut self.ordinal;
         let mut new_id = || {
             let id = EntityId::derive(actor, seq, *ordinal);
             *ordinal += 1;
             id
         };
-        Ok(merge::merge(&mut self.staging, bases, theirs, rules, &mut new_id)?)
+        Ok(merge::merge(&mut self.raw, bases, theirs, rules, &mut new_id)?)
     }
 
     /// Merges a patch, in key order, into the state before this transaction: exactly where
@@ -376,34 +439,119 @@ impl<'p> Tx<'p> {
         self.merge(&[base], &theirs, rules)
     }
 
-    pub(crate) fn staging(&mut self) -> &mut Staging {
-        &mut self.staging
-    }
-
     /// Checks everything and makes it so; the ticket says when it is durable.
     pub fn commit(self) -> Result<Committed, TxError> {
         self.finish(true, false)
     }
 
     /// `keep`: the state behind this gets a name. Unchecked is for states that were valid before.
-    pub(crate) fn finish(self, check: bool, keep: bool) -> Result<Committed, TxError> {
-        let staged = self.staging.finish()?;
+    pub(crate) fn finish(mut self, check: bool, keep: bool) -> Result<Committed, TxError> {
+        let front = std::mem::replace(&mut self.front, Front::Stale);
+        let playing = match front {
+            // One staging from the state that played before: its changes are the changes.
+            Front::Playing(mut staging) if self.is_same_as_before(&staging) => {
+                variant::fold(&mut self.raw, &mut staging)?;
+                variant::sweep(&mut self.raw)?;
+                variant::mirror(&self.raw, &mut staging)?;
+                let staged = staging.finish()?;
+                Some(Playing { view: Some(staged.view), changes: staged.changes })
+            }
+            Front::Playing(mut staging) => {
+                variant::fold(&mut self.raw, &mut staging)?;
+                None
+            }
+            Front::Raw | Front::Stale => None,
+        };
+        variant::sweep(&mut self.raw)?;
+        let staged = self.raw.finish()?;
         let refs = self.refs.finish();
         if staged.edits.is_empty() && refs.is_empty() {
             return Ok(self.project.nothing());
         }
-        if check
-            && let Some(breach) =
-                invariants::breaches(&staged.view, &staged.changes)?.into_iter().next()
-        {
-            return Err(breach.into());
-        }
-        for tree in &self.trees {
-            self.project.repo.keep(tree)?;
+        let playing = match playing {
+            Some(playing) => Some(playing),
+            None => self.project.playing_after(&staged.view)?,
+        };
+        if check {
+            refuse_broken(&staged.view, &staged.changes)?;
+            if let Some(Playing { view, changes }) = &playing {
+                refuse_broken(view.as_ref().unwrap_or(&staged.view), changes)?;
+            }
         }
         let (meta, action, on_durable) = (self.meta, self.action, self.on_durable);
-        self.project.append(Append { staged, refs, meta, action, keep, on_durable })
+        self.project.append(Append { staged, playing, refs, meta, action, keep, on_durable })
     }
+}
+
+impl Tx<'_> {
+    /// Whether what was written was written to what played before the transaction.
+    fn is_same_as_before(&self, playing: &Staging) -> bool {
+        let known = self.project.varied().is_some_and(|it| it.root() == playing.base().root());
+        known && !self.restaged
+    }
+}
+
+fn refuse_broken(view: &View, changes: &[Change]) -> Result<(), TxError> {
+    match invariants::breaches(view, changes)?.into_iter().next() {
+        Some(breach) => Err(breach.into()),
+        None => Ok(()),
+    }
+}
+
+/// The variant that plays in the place of an entity that can have some.
+fn active_of(entity: &AnyEntity) -> Option<Active> {
+    match entity {
+        AnyEntity::Track(track) => Some(track.active_variant),
+        AnyEntity::Clip(clip) => Some(clip.active_variant),
+        _ => None,
+    }
+}
+
+fn set_active(entity: &mut AnyEntity, active: Option<VariantId>) {
+    match entity {
+        AnyEntity::Track(track) => track.active_variant = active,
+        AnyEntity::Clip(clip) => clip.active_variant = active,
+        _ => {}
+    }
+}
+
+/// What goes when something is deleted.
+pub(crate) struct Cascade {
+    /// The thing itself first.
+    pub gone: Vec<AnyEntity>,
+    pub keys: BTreeSet<EntityKey>,
+    /// Those that stay, without the names of what goes.
+    pub cleared: Vec<AnyEntity>,
+}
+
+/// Finds what deleting `first` means; changes nothing.
+pub(crate) fn cascade(staging: &mut Staging, first: EntityKey) -> Result<Cascade, TxError> {
+    let view = staging.view()?.clone();
+    let (mut gone, mut keys) = (Vec::new(), BTreeSet::from([first]));
+    let mut open = vec![first];
+    let mut clear: Vec<(EntityKey, AnyId)> = Vec::new();
+    while let Some(key) = open.pop() {
+        gone.extend(view.entity(&key)?);
+        open.extend(view.member_keys(key.any_id())?.into_iter().filter(|it| keys.insert(*it)));
+        for other in view.all_referrers(key.any_id())? {
+            match on_delete(view.entity(&other)?, key.any_id()) {
+                Some(OnDelete::Cascade) if keys.insert(other) => open.push(other),
+                Some(OnDelete::Clear) => clear.push((other, key.any_id())),
+                _ => {}
+            }
+        }
+    }
+    let mut left: std::collections::BTreeMap<EntityKey, AnyEntity> = Default::default();
+    for (key, target) in clear.into_iter().filter(|(key, _)| !keys.contains(key)) {
+        let entity = match left.remove(&key) {
+            Some(entity) => Some(entity),
+            None => view.entity(&key)?,
+        };
+        if let Some(entity) = entity {
+            left.insert(key, cleared(&entity, target)?);
+        }
+    }
+    Ok(Cascade { gone, keys, cleared: left.into_values().collect() })
 }
 
 /// What deleting `target` means for an entity that names it.

@@ -1,14 +1,22 @@
 //! Variants: A, B and C of a track or a clip.
 //!
-//! The overlay of a variant is a tree of its own with the whole of what the subject owns, not a
-//! list of differences: work on the original must not leak into an alternative that was put
-//! aside. Which one plays is one field of the subject, so switching writes one record; where the
-//! subject stands (its lane, its start, its order) is never part of a variant.
+//! The overlay of a variant is the whole of what the subject owns, not a list of differences:
+//! work on the original must not leak into an alternative that was put aside. Which one plays is
+//! one field of the subject, so switching writes one record; where the subject stands (its lane,
+//! its start, its order) is never part of a variant.
+//!
+//! Nobody edits an overlay as such. A transaction sees the project as it plays, and what it
+//! writes is led to where it lies: into the overlay that plays, or beside it.
+
+mod fold;
+pub(crate) mod merge;
+
+pub(crate) use self::fold::{fold, make_inline, mirror, place_of_subject, space, sweep};
 
 use std::collections::BTreeSet;
 
 use pulse_schemas::{
-    entity::{AnyEntity, Clip, EnvelopeOwner, OnDelete, Track, Variant, VariantScope},
+    entity::{AnyEntity, EnvelopeOwner, OnDelete, Variant, VariantScope},
     hash::Hash,
     id::{AnyId, EntityKind, VariantId},
     order::OrderKey,
@@ -18,11 +26,12 @@ use pulse_schemas::{
 use crate::{
     history::Action,
     invariants::{self, Breach},
+    overlay::{self, Records},
     project::Project,
     refs::{Branch, Commit, CommitId},
     repo::RepoError,
     staging::{Staging, change},
-    tree::{Edit, Snapshot, TreeError, empty_root},
+    tree::TreeError,
     tx::{Tx, TxError, TxMeta, cleared},
     version::VersionError,
     view::{ReadError, View},
@@ -74,90 +83,110 @@ fn whole_of(entity: &AnyEntity) -> Option<AnyId> {
         AnyEntity::Send(it) => it.from.any(),
         AnyEntity::SidechainRoute(it) => it.to.any(),
         AnyEntity::ModulationRoute(it) => it.from.any(),
+        AnyEntity::ViewMeta(it) => it.subject?,
         AnyEntity::AutomationEnvelope(it) => match it.owner {
             EnvelopeOwner::Lane { lane } => lane.any(),
             EnvelopeOwner::Clip { clip } => clip.any(),
             EnvelopeOwner::None => return None,
         },
+        // The variants of a clip come and go with it; those of a track stand beside it.
+        AnyEntity::Variant(it) if it.scope == VariantScope::Clip => it.subject?,
         other => other.owner()?,
     })
 }
 
-/// The subject and everything that is a part of it.
-fn parts(view: &View, subject: AnyId) -> Result<Vec<EntityKey>, ReadError> {
-    let Some(top) = view.locate(subject)? else { return Ok(Vec::new()) };
-    let (mut keys, mut seen) = (Vec::new(), BTreeSet::from([top]));
+/// The keys of the subject and of everything that is a part of it, variants of clips included;
+/// its own variants only where they are asked for.
+fn parts(view: &View, subject: AnyId, own: bool) -> Result<BTreeSet<Vec<u8>>, ReadError> {
+    let mut keys = BTreeSet::new();
+    let Some(top) = view.locate(subject)? else { return Ok(keys) };
     let mut open = vec![top];
     while let Some(here) = open.pop() {
-        keys.push(here);
+        if !keys.insert(here.to_bytes()) {
+            continue;
+        }
         let id = here.any_id();
-        open.extend(view.member_keys(id)?.into_iter().filter(|key| seen.insert(*key)));
+        if id.kind == EntityKind::Variant {
+            for entry in view.state().scan(&overlay::prefix(VariantId(id.id))) {
+                keys.insert(entry?.0.to_vec());
+            }
+        }
+        open.extend(view.member_keys(id)?);
         for key in view.all_referrers(id)? {
-            let entity = view.entity(&key)?;
-            if entity.as_ref().and_then(whole_of) == Some(id) && seen.insert(key) {
+            let is_own = id == subject && key.kind == EntityKind::Variant;
+            if (!is_own || own) && view.entity(&key)?.as_ref().and_then(whole_of) == Some(id) {
                 open.push(key);
             }
         }
     }
-    keys.sort_by_key(EntityKey::to_bytes);
     Ok(keys)
+}
+
+/// The variant that plays in the place of an entity.
+fn playing(view: &View, entity: &AnyEntity) -> Result<Option<Variant>, ReadError> {
+    let active = match entity {
+        AnyEntity::Track(track) => track.active_variant,
+        AnyEntity::Clip(clip) => clip.active_variant,
+        _ => None,
+    };
+    let Some(active) = active else { return Ok(None) };
+    let variant = view.get::<Variant>(active)?;
+    let Some(variant) = variant.filter(|it| it.subject == Some(entity.any_id())) else {
+        return Ok(None);
+    };
+    Ok(if overlay::is_empty(view, &variant)? { None } else { Some(variant) })
 }
 
 impl View {
     /// The state as it plays: every active variant in the place of its original. Tracks come
     /// before clips, so that a clip inside a track's variant has its own variant too.
     pub fn resolved(&self) -> Result<View, ReadError> {
-        let mut view = self.clone();
-        for track in self.all::<Track>()? {
-            if let Some(variant) = active(&view, track.active_variant)? {
-                view = view.with_variant(&variant)?;
+        Ok(self.varied()?.unwrap_or_else(|| self.clone()))
+    }
+
+    /// [`View::resolved`]; none where no variant plays.
+    pub(crate) fn varied(&self) -> Result<Option<View>, ReadError> {
+        let (mut view, mut varied) = (self.clone(), false);
+        for scope in [VariantScope::Track, VariantScope::Clip] {
+            for variant in view.all::<Variant>()? {
+                let Some(subject) = variant.subject.filter(|_| variant.scope == scope) else {
+                    continue;
+                };
+                let entity = view.any(subject)?;
+                let active = entity.map(|it| playing(&view, &it)).transpose()?.flatten();
+                if active.is_some_and(|active| active.id == variant.id) {
+                    view = view.with_variant(&variant)?;
+                    varied = true;
+                }
             }
         }
-        for variant in self.all::<Variant>()? {
-            let Some(subject) = variant.subject.filter(|_| variant.scope == VariantScope::Clip)
-            else {
-                continue;
-            };
-            let clip = view.get::<Clip>(subject)?;
-            if clip.is_some_and(|clip| clip.active_variant == Some(variant.id)) {
-                view = view.with_variant(&variant)?;
-            }
-        }
-        Ok(view)
+        Ok(varied.then_some(view))
     }
 
     /// The state with one variant in the place of its original.
     pub fn with_variant(&self, variant: &Variant) -> Result<View, ReadError> {
         let Some(subject) = variant.subject else { return Ok(self.clone()) };
         let mut staging = Staging::new(self.clone());
-        lay_over(&mut staging, subject, variant.overlay)?;
+        lay_over(&mut staging, subject, overlay::records(self, variant)?)?;
         settle(&mut staging)?;
         Ok(staging.finish()?.view)
     }
 }
 
-fn active(view: &View, id: Option<VariantId>) -> Result<Option<Variant>, ReadError> {
-    match id {
-        Some(id) => view.get::<Variant>(id),
-        None => Ok(None),
-    }
-}
-
 /// Replaces the parts of the subject by those of an overlay.
-fn lay_over(staging: &mut Staging, subject: AnyId, overlay: Hash) -> Result<(), ReadError> {
-    if overlay == Hash::ZERO || overlay == empty_root() {
+fn lay_over(staging: &mut Staging, subject: AnyId, records: Records) -> Result<(), ReadError> {
+    if records.is_empty() {
         return Ok(());
     }
     let view = staging.view()?.clone();
     let original = view.any(subject)?;
-    for key in parts(&view, subject)? {
-        staging.remove(&key)?;
+    for key in parts(&view, subject, false)? {
+        staging.write(key, None)?;
     }
-    for entry in view.state().store().snapshot(overlay)?.iter() {
-        let (key, value) = entry?;
-        staging.write(key.to_vec(), Some(value.to_vec()))?;
+    for (key, value) in records {
+        staging.write(key, Some(value))?;
     }
-    let Some(key) = view.locate(subject)? else { return Ok(()) };
+    let Some(key) = staging.view()?.locate(subject)? else { return Ok(()) };
     if let (Some(original), Some(entity)) = (original, staging.entity(&key)?) {
         staging.put(&in_place(original, entity))?;
     }
@@ -219,14 +248,15 @@ fn settle(staging: &mut Staging) -> Result<(), ReadError> {
     }
 }
 
-/// The overlay that holds a state of the subject.
-fn overlay_of(view: &View, subject: AnyId) -> Result<Snapshot, ReadError> {
-    let mut edits = Vec::new();
-    for key in parts(view, subject)? {
-        let value = view.record(&key)?.map(|bytes| bytes.to_vec());
-        edits.push(Edit { key: key.to_bytes(), value });
+/// What an overlay of the subject holds that is like its present state.
+fn overlay_of(view: &View, subject: AnyId) -> Result<Records, ReadError> {
+    let mut records = Vec::new();
+    for key in parts(view, subject, false)? {
+        if let Some(value) = view.state().get(&key)? {
+            records.push((key, value.to_vec()));
+        }
     }
-    Ok(view.state().store().empty().edit(&edits)?)
+    Ok(records)
 }
 
 impl Tx<'_> {
@@ -242,11 +272,18 @@ impl Tx<'_> {
             EntityKind::Clip => VariantScope::Clip,
             _ => return Err(VariantError::NoSubject { id: subject }),
         };
-        let overlay = overlay_of(self.view()?, subject)?;
-        let (id, root) = (VariantId(self.new_id()), overlay.root());
-        let subject = Some(subject);
-        self.put(Variant { id, subject, scope, name: name.into(), order, overlay: root })?;
-        self.keep_tree(overlay);
+        let view = self.view()?.clone();
+        let records = overlay_of(&view, subject)?;
+        let id = VariantId(self.new_id());
+        let (subject, name, overlay) = (Some(subject), name.into(), Hash::ZERO);
+        let variant = AnyEntity::from(Variant { id, subject, scope, name, order, overlay });
+        let path = fold::home_of(&view, &variant)?;
+        let raw = self.raw()?;
+        raw.put_at(overlay::key(&path, &EntityKey::of(&variant).to_bytes()), &variant)?;
+        let inside = [path, vec![id]].concat();
+        for (key, value) in records {
+            raw.write(overlay::key(&inside, &key), Some(value))?;
+        }
         Ok(id)
     }
 
@@ -257,51 +294,59 @@ impl Tx<'_> {
         variant: Option<VariantId>,
     ) -> Result<(), VariantError> {
         match subject.kind {
-            EntityKind::Track => {
-                self.update::<Track>(subject, |track| track.active_variant = variant)?;
-            }
-            EntityKind::Clip => {
-                self.update::<Clip>(subject, |clip| clip.active_variant = variant)?
-            }
+            EntityKind::Track | EntityKind::Clip => self.choose(subject, variant)?,
             _ => return Err(VariantError::NoSubject { id: subject }),
         }
         Ok(())
     }
 
-    /// Edits inside a variant: the staging shows the project with the variant in place. The
-    /// edits must stay within what belongs to the subject.
+    /// Edits inside a variant, whichever plays: the staging shows the project with the variant in
+    /// place. The edits must stay within what belongs to the subject.
     pub fn in_variant(
         &mut self,
         id: VariantId,
         edit: impl FnOnce(&mut Staging) -> Result<(), TxError>,
     ) -> Result<(), VariantError> {
-        let variant = self.get::<Variant>(id)?.ok_or(TxError::NotFound { id: id.any() })?;
+        let raw = self.raw()?.view()?.clone();
+        let variant = raw.get::<Variant>(id)?.ok_or(TxError::NotFound { id: id.any() })?;
         let Some(subject) = variant.subject else { return Ok(()) };
-        let before = self.view()?.with_variant(&variant)?;
+        // One that holds nothing yet begins as the original.
+        if overlay::is_empty(&raw, &variant)? {
+            let staging = self.raw()?;
+            for (key, value) in overlay_of(&raw, subject)? {
+                staging.write(overlay::key(&[id], &key), Some(value))?;
+            }
+        }
+        let before = self.raw()?.view()?.with_variant(&variant)?;
         let mut staging = Staging::new(before.clone());
         edit(&mut staging)?;
         let staged = staging.finish()?;
-        let mut inside: BTreeSet<EntityKey> = parts(&before, subject)?.into_iter().collect();
-        inside.extend(parts(&staged.view, subject)?);
-        if let Some(change) = staged.changes.iter().find(|it| !inside.contains(&it.key)) {
+        let mut inside = parts(&before, subject, false)?;
+        inside.extend(parts(&staged.view, subject, false)?);
+        if let Some(change) = staged.changes.iter().find(|it| !inside.contains(&it.key.to_bytes()))
+        {
             return Err(VariantError::Outside { id: change.key.any_id(), subject });
         }
         let breach = invariants::breaches(&staged.view, &staged.changes)?.into_iter().next();
         if let Some(breach) = breach {
             return Err(TxError::from(breach).into());
         }
-        let overlay = overlay_of(&staged.view, subject)?;
-        self.put(Variant { overlay: overlay.root(), ..variant })?;
-        self.keep_tree(overlay);
+        let raw = self.raw()?;
+        fold::make_inline(raw, &[id])?;
+        for edit in staged.edits {
+            raw.write(overlay::key(&[id], &edit.key), edit.value)?;
+        }
         Ok(())
     }
 
     /// Writes a variant into the original, which becomes like it.
     pub fn apply_variant(&mut self, id: VariantId) -> Result<(), VariantError> {
-        let variant = self.get::<Variant>(id)?.ok_or(TxError::NotFound { id: id.any() })?;
+        let raw = self.raw()?;
+        let view = raw.view()?.clone();
+        let variant = view.get::<Variant>(id)?.ok_or(TxError::NotFound { id: id.any() })?;
         if let Some(subject) = variant.subject {
-            lay_over(self.staging(), subject, variant.overlay)?;
-            settle(self.staging())?;
+            lay_over(raw, subject, overlay::records(&view, &variant)?)?;
+            settle(raw)?;
             self.activate_variant(subject, None)?;
         }
         Ok(())
@@ -316,7 +361,7 @@ impl Project {
         branch: &str,
         meta: TxMeta,
     ) -> Result<CommitId, VariantError> {
-        let view = self.view().sibling(self.without_pending()?);
+        let view = self.stored().sibling(self.without_pending()?);
         let variant = view.get::<Variant>(id)?.ok_or(TxError::NotFound { id: id.any() })?;
         self.check_new_branch(branch)?;
         let mut staging = Staging::new(view.with_variant(&variant)?);
@@ -326,6 +371,7 @@ impl Project {
         {
             staging.put(&cleared(&entity, id.any())?)?;
         }
+        fold::sweep(&mut staging)?;
         let state = staging.finish()?.view.state().clone();
         self.repo.keep(&state)?;
         let message = format!("Promote variant {}", variant.name);

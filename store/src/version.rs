@@ -219,7 +219,7 @@ impl Project {
         let mut tx = self.begin_as(meta, Action::Refs);
         for (key, value) in withheld {
             if let (Some(key), Some(value)) = (base64::decode(&key), base64::decode(&value)) {
-                tx.staging().write(key, Some(value))?;
+                tx.raw()?.write(key, Some(value))?;
             }
         }
         tx.refs.withheld(&[]);
@@ -283,10 +283,10 @@ impl Project {
         }
     }
 
-    /// The state that a revision names.
+    /// The state that a revision names, as it is stored; [`View::resolved`] is what it plays.
     pub fn view_at(&self, rev: &Rev) -> Result<View, VersionError> {
         let state = match rev {
-            Rev { base: RevBase::Working, back: 0 } => return Ok(self.view()),
+            Rev { base: RevBase::Working, back: 0 } => return Ok(self.stored()),
             Rev { base: RevBase::Op(seq), back: 0 } => self.repo.version_at(*seq)?,
             rev => {
                 let id = self.resolve_commit(rev)?;

@@ -3,7 +3,7 @@
 //! Every scenario begins with the song of `merge-song.json`, changed by its own `base`. `ours` and
 //! `theirs` are edits by name: null deletes with all that cannot live without it, an object
 //! changes fields (`params.freq` inside a map) or, with a `kind`, adds. `@name` is the id of
-//! another entity. `expect` lists fields of the merged song (null: gone) and `conflicts` all
+//! another entity; `variant:name` is that entity inside a variant. `expect` lists fields of the merged song (null: gone) and `conflicts` all
 //! conflicts as `name field cause` (`-` is the whole entity).
 //!
 //! Beside what a scenario expects, an oracle looks at every field that either side changed: it
@@ -24,8 +24,8 @@ use common::{
     project,
 };
 use pulse_schemas::{
-    entity::{AnyEntity, Conflict},
-    id::{AnyId, EntityId, EntityKind},
+    entity::{AnyEntity, Conflict, Variant},
+    id::{AnyId, EntityId, EntityKind, VariantId},
 };
 use pulse_store::{
     project::{Project, Resolution},
@@ -66,9 +66,10 @@ impl Names {
         for (name, edit) in parts.iter().flat_map(|part| part.iter()) {
             let Some(kind) = edit.get("kind") else { continue };
             let kind: EntityKind = serde_json::from_value(kind.clone()).unwrap();
+            let name = name.rsplit(':').next().unwrap();
             let hash = pulse_schemas::hash::Hash::of(name.as_bytes());
             let id = EntityId::from_bytes(hash.0[..16].try_into().unwrap());
-            ids.insert(name.clone(), AnyId { kind, id });
+            ids.insert(name.to_owned(), AnyId { kind, id });
         }
         let entity = project.view().all::<pulse_schemas::entity::Project>().unwrap().remove(0);
         ids.insert("project".into(), entity.id.any());
@@ -77,6 +78,23 @@ impl Names {
 
     fn id(&self, name: &str) -> AnyId {
         *self.ids.get(name).unwrap_or_else(|| panic!("nothing is called {name}"))
+    }
+
+    /// An entity and the variant that it is meant inside of.
+    fn place<'n>(&self, name: &'n str) -> (Option<VariantId>, &'n str) {
+        match name.split_once(':') {
+            Some((variant, name)) => (Some(VariantId(self.id(variant).id)), name),
+            None => (None, name),
+        }
+    }
+
+    /// `overlay.riff.gainDb` for a path inside a variant.
+    fn path(&self, field: &str) -> String {
+        let part = |part: &str| match part.parse::<AnyId>() {
+            Ok(id) => self.name(id).to_owned(),
+            Err(_) => part.to_owned(),
+        };
+        field.split('.').map(part).collect::<Vec<_>>().join(".")
     }
 
     fn name(&self, id: AnyId) -> &str {
@@ -100,18 +118,32 @@ impl Names {
 
 fn apply(project: &mut Project, names: &Names, edits: &Edits) {
     let mut tx = project.begin(by("a"));
+    let mut inside: BTreeMap<VariantId, Vec<(&str, &Value)>> = BTreeMap::new();
     for (name, edit) in edits {
-        let id = names.id(name);
-        let present = tx.any(id).unwrap();
-        let Value::Object(changes) = names.link(edit) else {
-            if present.is_some() {
-                tx.remove_cascade(id).unwrap();
-            }
-            continue;
-        };
-        put(&mut tx, id, present, changes);
+        match names.place(name) {
+            (Some(variant), name) => inside.entry(variant).or_default().push((name, edit)),
+            (None, name) => apply_one(&mut tx, names, name, edit),
+        }
+    }
+    for (id, edits) in inside {
+        tx.in_variant(id, |_| Ok(())).unwrap();
+        let subject = tx.get::<Variant>(id).unwrap().unwrap().subject.unwrap();
+        let active = tx.any(subject).unwrap().unwrap().fields()["activeVariant"].clone();
+        tx.activate_variant(subject, Some(id)).unwrap();
+        edits.iter().for_each(|(name, edit)| apply_one(&mut tx, names, name, edit));
+        tx.activate_variant(subject, serde_json::from_value(active).unwrap()).unwrap();
     }
     tx.commit().unwrap();
+}
+
+fn apply_one(tx: &mut Tx<'_>, names: &Names, name: &str, edit: &Value) {
+    let id = names.id(name);
+    let present = tx.any(id).unwrap();
+    match names.link(edit) {
+        Value::Object(changes) => put(tx, id, present, changes),
+        _ if present.is_some() => drop(tx.remove_cascade(id).unwrap()),
+        _ => {}
+    }
 }
 
 fn put(tx: &mut Tx<'_>, id: AnyId, present: Option<AnyEntity>, changes: Fields) {
@@ -162,17 +194,17 @@ fn case(song: &Song, scenario: &Scenario, mirrored: bool) -> Case {
     apply(&mut project, &names, &song.entities);
     apply(&mut project, &names, &scenario.base);
     project.commit("base", by("a")).unwrap();
-    let base = project.view();
+    let base = project.stored();
     project.branch("theirs", &Rev::working(), by("a")).unwrap();
     let (ours, theirs) = match mirrored {
         false => (&scenario.ours, &scenario.theirs),
         true => (&scenario.theirs, &scenario.ours),
     };
     apply(&mut project, &names, ours);
-    let our_view = project.view();
+    let our_view = project.stored();
     project.switch("theirs", by("a")).unwrap();
     apply(&mut project, &names, theirs);
-    let their_view = project.view();
+    let their_view = project.stored();
     let _ = project.commit("theirs", by("a"));
     project.switch("main", by("a")).unwrap();
     Case { project, names, base, ours: our_view, theirs: their_view }
@@ -182,7 +214,10 @@ fn describe(names: &Names, conflicts: &[Conflict]) -> Vec<String> {
     let mut texts: Vec<String> = conflicts
         .iter()
         .map(|conflict| {
-            let field = if conflict.field.is_empty() { "-" } else { &conflict.field };
+            let field = match conflict.field.is_empty() {
+                true => "-".to_owned(),
+                false => names.path(&conflict.field),
+            };
             let cause = serde_json::to_value(conflict.cause).unwrap();
             let subject = conflict.subject.map_or("?", |id| names.name(id));
             format!("{subject} {field} {}", cause.as_str().unwrap_or("?"))
@@ -190,6 +225,38 @@ fn describe(names: &Names, conflicts: &[Conflict]) -> Vec<String> {
         .collect();
     texts.sort();
     texts
+}
+
+/// The state with a variant in place, where it is there.
+fn inside(view: &View, id: VariantId) -> Option<View> {
+    let variant = view.get::<Variant>(id).unwrap()?;
+    Some(view.with_variant(&variant).unwrap())
+}
+
+/// Losses outside of variants and inside of each.
+fn all_losses(case: &Case, side: &View, merged: &View, conflicts: &[Conflict]) -> Vec<String> {
+    let mut lost = oracle::losses(&case.sides(), side, merged, conflicts);
+    for variant in case.base.all::<Variant>().unwrap() {
+        let views = [&case.base, &case.ours, &case.theirs, side, merged];
+        let views: Vec<View> = views.iter().filter_map(|view| inside(view, variant.id)).collect();
+        let [base, ours, theirs, side, merged] = &views[..] else { continue };
+        let there: Vec<Conflict> =
+            conflicts.iter().map(|conflict| as_inside(conflict, variant.id)).collect();
+        let sides = oracle::Sides { base, ours, theirs };
+        let found = oracle::losses(&sides, side, merged, &there).into_iter();
+        lost.extend(found.map(|lost| format!("inside {}: {lost}", variant.id)));
+    }
+    lost
+}
+
+/// A conflict inside a variant as it reads in there; others as they are.
+fn as_inside(conflict: &Conflict, variant: VariantId) -> Conflict {
+    let path = conflict.field.strip_prefix("overlay.");
+    let Some(path) = path.filter(|_| conflict.subject == Some(variant.any())) else {
+        return conflict.clone();
+    };
+    let (id, field) = path.split_once('.').unwrap_or((path, ""));
+    Conflict { subject: id.parse().ok(), field: field.to_owned(), ..conflict.clone() }
 }
 
 #[derive(Default, Debug, PartialEq)]
@@ -204,7 +271,7 @@ fn run(name: &str, song: &Song, scenario: &Scenario, report: &mut Report) {
     report.scenarios += 1;
     let mut case = case(song, scenario, false);
     let outcome = case.project.merge(&Rev::name("theirs"), by("a")).unwrap();
-    let (merged, conflicts) = (case.project.view(), outcome.conflicts);
+    let (merged, conflicts) = (case.project.stored(), outcome.conflicts);
     let mut expected = scenario.conflicts.clone();
     expected.sort();
     let found = describe(&case.names, &conflicts);
@@ -215,11 +282,15 @@ fn run(name: &str, song: &Song, scenario: &Scenario, report: &mut Report) {
         report.wrong.push(format!("{name}: no conflict {conflict}, but {found:?}"));
     }
     for side in [&case.ours, &case.theirs] {
-        let lost = oracle::losses(&case.sides(), side, &merged, &conflicts);
+        let lost = all_losses(&case, side, &merged, &conflicts);
         report.silent.extend(lost.into_iter().map(|lost| format!("{name}: {lost}")));
     }
     for (entity, expect) in &scenario.expect {
-        let found = fields(&merged, case.names.id(entity));
+        let (variant, entity) = case.names.place(entity);
+        let found = match variant {
+            Some(id) => inside(&merged, id).and_then(|view| fields(&view, case.names.id(entity))),
+            None => fields(&merged, case.names.id(entity)),
+        };
         let holds = match (case.names.link(expect), &found) {
             (Value::Null, None) => true,
             (Value::Object(expect), Some(found)) => {
@@ -246,9 +317,9 @@ fn mirrored(
 ) {
     let mut case = case(song, scenario, true);
     let outcome = case.project.merge(&Rev::name("theirs"), by("a")).unwrap();
-    let mirror = case.project.view();
+    let mirror = case.project.stored();
     for side in [&case.ours, &case.theirs] {
-        let lost = oracle::losses(&case.sides(), side, &mirror, &outcome.conflicts);
+        let lost = all_losses(&case, side, &mirror, &outcome.conflicts);
         report.silent.extend(lost.into_iter().map(|lost| format!("{name} mirrored: {lost}")));
     }
     if outcome.conflicts.len() != conflicts.len() {

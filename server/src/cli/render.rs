@@ -98,7 +98,8 @@ impl Reading {
     pub fn view(&self, rev: Option<&str>) -> Result<View, Failure> {
         let Some(rev) = rev else { return Ok(self.project.view()) };
         let rev = Rev::parse(rev).map_err(|error| Failure::Usage(error.to_string()))?;
-        Ok(self.project.view_at(&rev).map_err(Refusal::from)?)
+        let stored = self.project.view_at(&rev).map_err(Refusal::from)?;
+        Ok(stored.resolved().map_err(Refusal::from)?)
     }
 }
 

@@ -13,10 +13,10 @@ use pulse_schemas::{
     envelope::Timestamp,
     error::ErrorCode,
     id::AnyId,
-    record::EntityKey,
 };
 use pulse_store::{
     history::{Action, Entry},
+    overlay,
     project::{HistoryEntry as Row, Project},
     repo::HistoryChange,
     rev::Rev,
@@ -181,7 +181,7 @@ fn is_listed(project: &Project, row: &Row, payload: &List) -> Result<bool, Refus
 
 fn touches(project: &Project, row: &Row, entity: AnyId) -> Result<bool, Refusal> {
     let concerns = |bytes: &[u8]| {
-        EntityKey::from_bytes(bytes)
+        overlay::entity_key(bytes)
             .is_ok_and(|key| key.any_id() == entity || key.owner == Some(entity.id))
     };
     match &project.repo().history_row(row.seq)?.change {

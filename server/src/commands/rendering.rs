@@ -118,7 +118,7 @@ impl Task {
                         error.to_string(),
                     )
                 })?;
-                session.project()?.view_at(&rev)?
+                session.project()?.view_at(&rev)?.resolved()?
             }
         };
         Ok(Task {

@@ -144,7 +144,9 @@ fn get(view: &View, id: VariantId) -> Result<Variant, Refusal> {
 }
 
 fn diff(session: &Session, payload: &Diff) -> Reply {
-    let view = session.view()?;
+    // The original is what is stored, whatever plays; a variant inside of one that plays is not.
+    let stored = session.project()?.stored();
+    let view = if stored.contains(payload.to)? { stored } else { session.view()? };
     let to = get(&view, payload.to)?;
     let from = payload.from.map(|id| get(&view, id)).transpose()?;
     if from.as_ref().is_some_and(|from| from.subject != to.subject) {
@@ -208,6 +210,39 @@ mod tests {
         let found = project.ok("channel.list", json!({}))["channels"][1].clone();
         assert_eq!(found["gainDb"], json!(-3.0));
         project.refused("variant.delete", json!({"variant": a}), "entity.notFound");
+    }
+
+    #[test]
+    fn an_edit_is_one_of_the_variant_that_plays() {
+        let mut project = Project::new();
+        let bass = track(&mut project);
+        let subject = json!({"subject": bass["track"], "activate": true});
+        let b = project.ok("variant.create", subject.clone())["variant"].clone();
+        let gain = |project: &mut Project| {
+            project.ok("channel.list", json!({}))["channels"][1]["gainDb"].clone()
+        };
+        project.ok("channel.setGain", json!({"channel": bass["channel"], "gainDb": -6.0}));
+        let c = project.ok("variant.create", subject)["variant"].clone();
+        project.ok("channel.setGain", json!({"channel": bass["channel"], "gainDb": -9.0}));
+        for (variant, db) in [(json!(null), 0.0), (b.clone(), -6.0), (c.clone(), -9.0)] {
+            project.ok("variant.activate", json!({"subject": bass["track"], "variant": variant}));
+            assert_eq!(gain(&mut project), json!(db));
+        }
+        let compared = project.ok("variant.diff", json!({"from": b, "to": c}));
+        assert_eq!(compared["changes"][0]["fields"][0]["before"], json!(-6.0), "{compared}");
+        let compared = project.ok("variant.diff", json!({"to": c}));
+        assert_eq!(compared["changes"][0]["fields"][0]["before"], json!(0.0), "{compared}");
+        project.ok("variant.activate", json!({"subject": bass["track"], "variant": b}));
+        project.ok("variant.delete", json!({"variant": b}));
+        assert_eq!(gain(&mut project), json!(0.0));
+        project.ok("history.undo", json!({}));
+        assert_eq!(gain(&mut project), json!(-6.0));
+        project.ok("track.delete", json!({"tracks": [bass["track"]]}));
+        project.refused(
+            "variant.activate",
+            json!({"subject": bass["track"], "variant": b}),
+            "entity.notFound",
+        );
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn at(
     window: &Window,
 ) -> Result<(Sheet, u64, Hash), Refusal> {
     let project = session.project()?;
-    let view = project.view_at(&super::version::rev(rev)?)?;
+    let view = project.view_at(&super::version::rev(rev)?)?.resolved()?;
     let (root, revision) = (view.root(), project.seq());
     Ok((from_scratch(session, view, query, window)?, revision, root))
 }

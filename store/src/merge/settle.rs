@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_schemas::{
     entity::{AnyEntity, ConflictCause, OnDelete},
-    id::{AnyId, EntityKind},
+    id::{AnyId, EntityKind, VariantId},
     record::EntityKey,
 };
 use serde_json::Value;
@@ -21,6 +21,7 @@ use super::{
 use crate::{
     changes::Change,
     invariants::{self, Breach},
+    overlay,
     staging::{Staging, change},
     view::{ReadError, View},
 };
@@ -162,6 +163,9 @@ impl Settler {
                 && let Some(bytes) = keeper.record(&key)?
             {
                 staging.write(key.to_bytes(), Some(bytes.to_vec()))?;
+                if key.kind == EntityKind::Variant {
+                    self.lay_back(staging, &keeper, VariantId(key.id))?;
+                }
             }
         }
         self.rename(staging, &keeper, top.any_id())?;
@@ -175,6 +179,22 @@ impl Settler {
         let (ours, theirs) = (json(&self.ours)?, json(&self.theirs)?);
         let field = String::new();
         self.undecide(*top, FieldConflict { field, cause, base, ours, theirs });
+        Ok(())
+    }
+
+    /// What was laid over the subject of a variant that comes back.
+    fn lay_back(
+        &self,
+        staging: &mut Staging,
+        keeper: &View,
+        variant: VariantId,
+    ) -> Result<(), ReadError> {
+        for entry in keeper.state().scan(&overlay::prefix(variant)) {
+            let (key, value) = entry?;
+            if staging.bytes(&key)?.is_none() {
+                staging.write(key.to_vec(), Some(value.to_vec()))?;
+            }
+        }
         Ok(())
     }
 

@@ -3,25 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_schemas::{
-    entity::{AnyEntity, Conflict, ConflictCause},
-    id::{AnyId, ConflictId, EntityId},
-    record::EntityKey,
+    entity::Conflict,
+    id::{ConflictId, EntityId},
 };
-use serde_json::Value;
 
-use super::Project;
+use super::{Project, Resolution, ResolveError};
 use crate::{
     changes::{Change, Changes},
-    conflict::subject_key,
     history::Action,
-    merge::{
-        self, MergeRules,
-        record::{Deleted, from_json},
-    },
+    merge::{self, MergeRules, record::Deleted},
     refs::{Branch, CommitId, Merging},
     rev::Rev,
     staging::Staging,
-    tx::{Committed, Tx, TxError, TxMeta},
+    tx::{Committed, TxError, TxMeta},
     version::{CommitOptions, VersionError},
     view::{ReadError, View},
 };
@@ -47,34 +41,6 @@ impl From<ReadError> for MergeError {
     fn from(error: ReadError) -> MergeError {
         MergeError::Tx(error.into())
     }
-}
-
-/// Why a conflict could not be settled.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    #[error("there is no conflict {id}; it may have been settled already")]
-    Unknown { id: ConflictId },
-    #[error("{subject} of the conflict is gone; settle it as `ours` to drop the conflict")]
-    SubjectGone { subject: AnyId },
-    #[error("{field} cannot be {value}; give a value that the field can have")]
-    BadValue { field: String, value: String },
-    #[error(transparent)]
-    Tx(#[from] TxError),
-}
-
-impl From<ReadError> for ResolveError {
-    fn from(error: ReadError) -> ResolveError {
-        ResolveError::Tx(error.into())
-    }
-}
-
-/// How a conflict is settled.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Resolution {
-    Ours,
-    Theirs,
-    Base,
-    Value(Value),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,7 +122,7 @@ impl Project {
     /// What [`Project::merge`] would do, without doing it. Unsaved work counts as ours.
     pub fn merge_preview(&self, theirs: &Rev) -> Result<MergePreview, MergeError> {
         let plan = self.plan(theirs)?;
-        let mut staging = Staging::new(self.view());
+        let mut staging = Staging::new(self.stored());
         let (actor, seq, mut ordinal) = (self.actor(), self.next_seq(), 0);
         let mut new_id = || {
             ordinal += 1;
@@ -287,110 +253,4 @@ struct Plan {
     theirs: View,
     their_commit: CommitId,
     rules: MergeRules,
-}
-
-impl Tx<'_> {
-    /// Settles a conflict as part of this transaction.
-    pub fn resolve(&mut self, id: ConflictId, resolution: &Resolution) -> Result<(), ResolveError> {
-        let conflict = self.get::<Conflict>(id)?.ok_or(ResolveError::Unknown { id })?;
-        self.remove(id)?;
-        let parse = |text: &Option<String>| {
-            text.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok())
-        };
-        let chosen = match resolution {
-            Resolution::Ours => parse(&conflict.ours),
-            Resolution::Theirs => parse(&conflict.theirs),
-            Resolution::Base => parse(&conflict.base),
-            Resolution::Value(value) => Some(value.clone()),
-        };
-        let Some(key) = subject_key(&conflict) else { return Ok(()) };
-        if conflict.field.is_empty() {
-            self.resolve_whole(&conflict, key, resolution, chosen)
-        } else {
-            self.resolve_field(&conflict, key, resolution, chosen)
-        }
-    }
-
-    fn resolve_field(
-        &mut self,
-        conflict: &Conflict,
-        key: EntityKey,
-        resolution: &Resolution,
-        chosen: Option<Value>,
-    ) -> Result<(), ResolveError> {
-        let subject = key.any_id();
-        let Some(key) = self.staging().locate(subject)? else {
-            let drops = *resolution == Resolution::Ours;
-            return if drops { Ok(()) } else { Err(ResolveError::SubjectGone { subject }) };
-        };
-        let entity = self.staging().entity(&key)?.ok_or(ResolveError::SubjectGone { subject })?;
-        let mut fields = entity.fields();
-        set_path(&mut fields, &conflict.field, chosen.clone());
-        match AnyEntity::from_fields(key.kind, fields) {
-            Ok((entity, _)) => Ok(self.put(entity)?),
-            Err(_) => Err(ResolveError::BadValue {
-                field: conflict.field.clone(),
-                value: chosen.unwrap_or_default().to_string(),
-            }),
-        }
-    }
-
-    fn resolve_whole(
-        &mut self,
-        conflict: &Conflict,
-        key: EntityKey,
-        resolution: &Resolution,
-        chosen: Option<Value>,
-    ) -> Result<(), ResolveError> {
-        let subject = key.any_id();
-        let present = self.staging().locate(subject)?;
-        let Some(chosen) = chosen else {
-            if present.is_some() {
-                self.remove_cascade(subject)?;
-            }
-            return Ok(());
-        };
-        // What was kept may have been worked on since; it stays as it is now.
-        let was_deleted = conflict.ours.is_none() || conflict.theirs.is_none();
-        let keeps = *resolution == Resolution::Ours
-            || (was_deleted && !matches!(resolution, Resolution::Value(_) | Resolution::Base));
-        if keeps && present.is_some() {
-            return Ok(());
-        }
-        if *resolution == Resolution::Ours && conflict.cause == ConflictCause::BothAdded {
-            return Ok(());
-        }
-        self.make_way(conflict, subject)?;
-        let bytes = from_json(key.kind, &chosen).ok_or_else(|| ResolveError::BadValue {
-            field: subject.to_string(),
-            value: "that".into(),
-        })?;
-        Ok(self.staging().write(key.to_bytes(), Some(bytes))?)
-    }
-
-    /// Two points met at one place and ours stayed: it goes when theirs is chosen.
-    fn make_way(&mut self, conflict: &Conflict, subject: AnyId) -> Result<(), ResolveError> {
-        let ours = conflict.ours.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        let id = ours.as_ref().and_then(|ours: &Value| ours.get("id")?.as_str()?.parse().ok());
-        if let Some(other) = id.filter(|id: &AnyId| *id != subject && id.kind == subject.kind)
-            && self.staging().locate(other)?.is_some()
-        {
-            self.remove_cascade(other)?;
-        }
-        Ok(())
-    }
-}
-
-/// Sets `gainDb`, or `params.cutoff` inside a map; nothing removes a map's entry.
-fn set_path(fields: &mut serde_json::Map<String, Value>, path: &str, value: Option<Value>) {
-    if let Some((name, key)) = path.split_once('.')
-        && let Some(Value::Object(map)) = fields.get_mut(name)
-    {
-        match value {
-            Some(value) => map.insert(key.to_owned(), value),
-            None => map.remove(key),
-        };
-        return;
-    }
-    fields.insert(path.to_owned(), value.unwrap_or(Value::Null));
 }

@@ -141,6 +141,7 @@ impl Project {
         let dir = Some(dir.to_owned());
         let mut project = Project {
             repo,
+            playing: None,
             view,
             dir,
             actor,
@@ -150,6 +151,7 @@ impl Project {
             stamp: Stamp::none(),
         };
         project.load_stamp();
+        project.playing = project.view.varied().map_err(TxError::from)?;
         if options.read_only {
             return Ok(project);
         }
@@ -179,6 +181,7 @@ impl Project {
         let branch = FIRST_BRANCH.to_owned();
         Ok(Project {
             repo,
+            playing: None,
             view,
             dir,
             actor,

@@ -12,6 +12,7 @@ use super::Project;
 use crate::{
     merge::{MergeRules, record::Deleted, subtree},
     node::Value,
+    overlay,
     rev::{Rev, RevBase},
     tree::TreeError,
     tx::{Committed, Step, TxError, TxMeta},
@@ -120,7 +121,7 @@ impl Project {
 
     /// Sets a part of the project back to how it was at a revision.
     pub fn restore(&mut self, rev: &Rev, scope: &Scope, meta: TxMeta) -> Result<Taken, ScopeError> {
-        let (from, to) = (self.view(), self.view_at(rev)?);
+        let (from, to) = (self.stored(), self.view_at(rev)?);
         let rules = MergeRules {
             ours_label: "present".into(),
             theirs_label: rev.to_string(),
@@ -186,7 +187,7 @@ fn steps(from: &View, to: &View, scope: &Scope) -> Result<Vec<Step>, ScopeError>
     let mut steps = Vec::new();
     for difference in from.state().diff(to.state()) {
         let difference = difference?;
-        if inside.as_ref().is_some_and(|keys| !keys.contains(&difference.key[..])) {
+        if inside.as_ref().is_some_and(|keys| !is_meant(keys, &difference.key)) {
             continue;
         }
         let bytes = |side: &Option<Value>| side.as_ref().map(|value| value.to_vec());
@@ -201,6 +202,14 @@ fn steps(from: &View, to: &View, scope: &Scope) -> Result<Vec<Step>, ScopeError>
         steps.push(Step { key: difference.key.to_vec(), base, theirs });
     }
     Ok(steps)
+}
+
+/// Whether a key is one of those, or lies inside a variant that is, or is one of those there.
+fn is_meant(keys: &BTreeSet<Vec<u8>>, key: &[u8]) -> bool {
+    keys.contains(key)
+        || overlay::split(key).is_some_and(|(variant, inner)| {
+            keys.contains(&EntityKey::standalone(variant).to_bytes()) || is_meant(keys, inner)
+        })
 }
 
 /// The keys of a scope; none means all.
@@ -228,7 +237,7 @@ fn of_contexts(
     to: Option<&[u8]>,
     contexts: &[HistoryContext],
 ) -> Option<Option<Vec<u8>>> {
-    let kind = EntityKey::from_bytes(key).ok()?.kind;
+    let kind = overlay::entity_key(key).ok()?.kind;
     let fields = |bytes: &[u8]| RecordView::parse(bytes).ok()?.fields().ok();
     let (Some(from), Some(to)) = (from, to) else {
         return contexts.contains(&field_context(kind, "")).then(|| to.map(<[u8]>::to_vec));

@@ -70,7 +70,7 @@ fn view_at(
     at: Option<&pulse_schemas::command::types::Rev>,
 ) -> Result<View, Refusal> {
     match at {
-        Some(at) => Ok(session.project()?.view_at(&rev(at)?)?),
+        Some(at) => Ok(session.project()?.view_at(&rev(at)?)?.resolved()?),
         None => session.view(),
     }
 }

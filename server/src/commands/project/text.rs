@@ -24,7 +24,7 @@ pub fn export(session: &Session, payload: &Export) -> Reply {
     let project = session.project()?;
     let view = match &payload.rev {
         Some(at) => project.view_at(&rev(at)?)?,
-        None => project.view(),
+        None => project.stored(),
     };
     // The old file stays until the new one is whole.
     let fresh = path.with_extension("pulse-new");

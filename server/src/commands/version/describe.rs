@@ -23,9 +23,11 @@ pub fn describe(before: &View, after: &View, scope: &Scope) -> Result<Vec<Entity
     let mut found = Vec::new();
     for difference in diff::diff(before, after)?.entities {
         let id = difference.id;
-        let (old, new) = (readable(before, id), readable(after, id));
-        let known =
-            within(before, old.as_ref(), id, scope)? || within(after, new.as_ref(), id, scope)?;
+        let (old, new) = (difference.before, difference.after);
+        let named = difference.variant.is_some_and(|id| scope.entities.contains(&id));
+        let known = named
+            || within(before, old.as_ref(), id, scope)?
+            || within(after, new.as_ref(), id, scope)?;
         if !known {
             continue;
         }

@@ -160,7 +160,7 @@ pub fn diff(session: &Session, payload: &Diff) -> Reply {
     };
     let after = match &payload.to {
         Some(to) => project.view_at(&rev(to)?)?,
-        None => project.view(),
+        None => project.stored(),
     };
     let changes = describe(&before, &after, &payload.scope)?;
     let counts = counts(&changes);

@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub fn merge(session: &mut Session, payload: &Merge, meta: TxMeta) -> Reply {
-    let before = session.view()?;
+    let before = session.project()?.stored();
     let from = rev(&payload.from)?;
     let options = MergeOptions { message: payload.message.clone(), no_commit: payload.no_commit };
     let outcome = session.project_mut()?.merge_with(&from, options, meta)?;
@@ -39,7 +39,7 @@ pub fn merge(session: &mut Session, payload: &Merge, meta: TxMeta) -> Reply {
     if outcome.commit.is_some() && outcome.kind != MergeKind::UpToDate {
         branch_moved(session)?;
     }
-    let changes = describe(&before, &session.view()?, &Part::default())?;
+    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
     reply(Merged {
         up_to_date: outcome.kind == MergeKind::UpToDate,
         fast_forward: outcome.kind == MergeKind::FastForward,
@@ -60,7 +60,7 @@ pub fn preview(session: &Session, payload: &MergePreview) -> Reply {
     let from = rev(&payload.from)?;
     let preview = project.merge_preview(&from)?;
     let base = project.merge_bases(project.tip()?, project.resolve_commit(&from)?)?;
-    let changes = describe(&project.view(), &preview.view, &Part::default())?;
+    let changes = describe(&project.stored(), &preview.view, &Part::default())?;
     reply(PreviewReply {
         preview: Preview {
             base,
@@ -132,10 +132,10 @@ pub fn revert(
     meta: TxMeta,
 ) -> Result<(Value, Committed), Refusal> {
     let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
-    let before = session.view()?;
+    let before = session.project()?.stored();
     let meta = TxMeta { label: told(session, "Revert", &rev, &payload.scope)?, ..meta };
     let Taken { conflicts, committed } = session.project_mut()?.revert(&rev, &scope, meta)?;
-    let changes = describe(&before, &session.view()?, &Part::default())?;
+    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
     Ok((reply(Applied { changes, conflicts })?, committed))
 }
 
@@ -145,10 +145,10 @@ pub fn pick(
     meta: TxMeta,
 ) -> Result<(Value, Committed), Refusal> {
     let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
-    let before = session.view()?;
+    let before = session.project()?.stored();
     let meta = TxMeta { label: told(session, "Pick", &rev, &payload.scope)?, ..meta };
     let Taken { conflicts, committed } = session.project_mut()?.pick(&rev, &scope, meta)?;
-    let changes = describe(&before, &session.view()?, &Part::default())?;
+    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
     Ok((reply(Picked { changes, conflicts })?, committed))
 }
 
@@ -158,10 +158,10 @@ pub fn restore(
     meta: TxMeta,
 ) -> Result<(Value, Committed), Refusal> {
     let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
-    let before = session.view()?;
+    let before = session.project()?.stored();
     let meta = TxMeta { label: format!("Restore from {rev}"), ..meta };
     let Taken { committed, .. } = session.project_mut()?.restore(&rev, &scope, meta)?;
-    let changes = describe(&before, &session.view()?, &Part::default())?;
+    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
     Ok((reply(Restored { changes })?, committed))
 }
 
