@@ -13,6 +13,7 @@
 
 mod key;
 mod pcm;
+mod wiring;
 mod work;
 
 use std::{
@@ -27,7 +28,7 @@ use pulse_engine::{
     registry::Registry,
 };
 use pulse_schemas::{
-    graph::{GraphSpec, OutputKind},
+    graph::{GraphSpec, NodeKey, OutputKind},
     hash::Hash,
     id::ArrangementId,
 };
@@ -45,7 +46,7 @@ pub use key::SILENCE;
 pub use work::Progress;
 
 /// Version of keys and of what is stored under them.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
@@ -152,9 +153,21 @@ impl Options {
     }
 }
 
+/// What a render did with one unit of the plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UnitReport {
+    /// The nodes that are rendered and kept together.
+    pub nodes: Vec<NodeKey>,
+    /// Segments needed.
+    pub total: u64,
+    pub rendered: u64,
+}
+
 /// What a render did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Report {
+    /// By unit, in the order of the plan.
+    pub units: Vec<UnitReport>,
     /// Segments of units that the render needed.
     pub total: u64,
     pub hit: u64,
@@ -167,6 +180,16 @@ pub struct Report {
     pub mismatched: Vec<Hash>,
     /// Nodes that failed while rendering, by key.
     pub failed: BTreeSet<String>,
+}
+
+impl Report {
+    /// Segments times nodes: all, and those that were rendered.
+    pub fn node_segments(&self) -> (u64, u64) {
+        let weigh = |count: fn(&UnitReport) -> u64| {
+            self.units.iter().map(|unit| unit.nodes.len() as u64 * count(unit)).sum()
+        };
+        (weigh(|unit| unit.total), weigh(|unit| unit.rendered))
+    }
 }
 
 /// A piece of one output; pieces come in order.

@@ -63,10 +63,11 @@ impl Hasher {
         self.0.update(hash.as_bytes());
     }
 
-    /// A value in its canonical JSON form.
+    /// A value as JSON: its fields come in the order of their declaration, its
+    /// maps in the order of their keys, and every number exactly.
     fn value<T: Serialize>(&mut self, value: &T) {
-        let value = serde_json::to_value(value).unwrap_or_default();
-        self.text(&pulse_schemas::record::canonical_json(&value));
+        let text = serde_json::to_vec(value).unwrap_or_default();
+        self.bytes(&text);
     }
 
     pub fn finish(self) -> Hash {

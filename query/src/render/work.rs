@@ -6,7 +6,7 @@
 //! key's ingredients.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     ops::Range,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -16,16 +16,17 @@ use std::{
 
 use pulse_engine::{
     material::MediaResolver,
-    plan::{Plan, PlanUnit, UnitInput},
+    plan::{PlanUnit, UnitInput},
     render::{Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
 };
 use pulse_schemas::hash::Hash;
 use pulse_store::cache::CacheStore;
 
 use super::{
-    Options, Piece, RenderError, Report, Song, compiler,
+    Options, Piece, RenderError, Report, Song, UnitReport, compiler,
     key::{Hasher, INITIAL, SILENCE, slice_hash, unit_hash},
     pcm::{Recent, Sound, decode, encode, is_silent},
+    wiring::{Outlet, Wiring},
 };
 
 /// Bytes of sound that a render keeps in memory.
@@ -54,8 +55,6 @@ struct Known {
 struct UnitWork {
     /// Part of the key that all segments share.
     base: Hash,
-    ports: Vec<SegmentPort>,
-    inputs: Vec<SegmentPort>,
     done: Vec<Known>,
     /// Segments that somebody needs.
     target: usize,
@@ -71,12 +70,24 @@ struct Table {
     finished: bool,
 }
 
+impl Table {
+    fn count_rendered(&mut self, unit: usize) {
+        self.report.rendered += 1;
+        self.report.units[unit].rendered += 1;
+    }
+}
+
 pub struct Render<'a> {
     song: &'a Song,
     media: &'a (dyn MediaResolver + Sync),
     cache: &'a dyn CacheStore,
     range: Range<i64>,
     options: &'a Options,
+    wiring: Wiring,
+    /// A segment of nothing.
+    silence: Vec<f32>,
+    /// By unit: ports that leave the plan, read ahead of whoever takes them.
+    leaving: Vec<Vec<usize>>,
     table: Mutex<Table>,
     wake: Condvar,
     recent: Mutex<Recent>,
@@ -102,12 +113,17 @@ impl<'a> Render<'a> {
         for unit in &plan.units {
             units.push(UnitWork {
                 base: unit_hash(&song.spec, plan, unit, &song.slices, options.segment_frames),
-                ports: ports(song, unit),
-                inputs: inputs(plan, unit),
                 done: Vec::new(),
                 target: 0,
                 busy: false,
             });
+        }
+        let wiring = Wiring::of(plan);
+        let mut leaving = vec![Vec::new(); plan.units.len()];
+        for output in &plan.outputs {
+            if let Some(outlet) = wiring.outlet(output.node, output.port) {
+                leaving[outlet.unit].push(outlet.port);
+            }
         }
         let mut render = Render {
             song,
@@ -115,6 +131,9 @@ impl<'a> Render<'a> {
             cache,
             range,
             options,
+            wiring,
+            silence: vec![0.0; options.segment_frames.max(1) as usize],
+            leaving,
             table: Mutex::new(Table {
                 units,
                 report: Report::default(),
@@ -143,7 +162,7 @@ impl<'a> Render<'a> {
         let end = self.range.end;
         let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
         for output in &plan.outputs {
-            if let Some(unit) = unit_of(plan, output.node) {
+            if let Some(unit) = self.wiring.unit_of(output.node) {
                 let late = i64::from(output.latency) - i64::from(plan.units[unit].arrival);
                 let need = segments(end + late, segment);
                 table.units[unit].target = table.units[unit].target.max(need);
@@ -152,13 +171,21 @@ impl<'a> Render<'a> {
         for reader in (0..plan.units.len()).rev() {
             let until = table.units[reader].target as i64 * segment;
             for input in &plan.units[reader].inputs {
-                if let Some(unit) = unit_of(plan, input.node) {
+                if let Some(unit) = self.wiring.unit_of(input.node) {
                     let need = segments(until + input.shift, segment);
                     table.units[unit].target = table.units[unit].target.max(need);
                 }
             }
         }
         table.report.total = table.units.iter().map(|unit| unit.target as u64).sum();
+        let key = |node: &u32| plan.nodes[*node as usize].key;
+        let units = plan.units.iter().zip(&table.units);
+        let report = |(unit, work): (&PlanUnit, &UnitWork)| UnitReport {
+            nodes: unit.nodes.iter().map(key).collect(),
+            total: work.target as u64,
+            rendered: 0,
+        };
+        table.report.units = units.map(report).collect();
     }
 
     /// Renders and hands out pieces in order.
@@ -177,7 +204,10 @@ impl<'a> Render<'a> {
             return Err(error);
         }
         table.report.verified = self.verified.load(Ordering::Relaxed);
-        self.cache.flush()?;
+        // What was only read needs no disk to wait for.
+        if table.report.rendered + table.report.remade > 0 {
+            self.cache.flush()?;
+        }
         Ok(table.report)
     }
 
@@ -194,21 +224,47 @@ impl<'a> Render<'a> {
 
     fn hand_out(&self, sink: &mut dyn FnMut(Piece<'_>) -> bool) -> Result<(), RenderError> {
         let segment = self.segment();
-        let plan = &self.song.plan;
         let mut at = self.range.start;
         while at < self.range.end {
             let until = ((at.div_euclid(segment) + 1) * segment).min(self.range.end);
-            for (index, output) in plan.outputs.iter().enumerate() {
-                let Some(unit) = unit_of(plan, output.node) else { continue };
-                let late = i64::from(output.latency) - i64::from(plan.units[unit].arrival);
-                let need = segments(until + late, segment);
-                self.wait_for(unit, need, at.div_euclid(segment))?;
-                let node = plan.nodes[output.node as usize].key;
-                let sound = self.stretch(unit, node, output.port, at + late, until - at)?;
-                let [left, right] = &sound;
-                if !sink(Piece { output: index, frame: at, left, right }) {
-                    return Err(RenderError::Cancelled);
-                }
+            for index in 0..self.song.plan.outputs.len() {
+                self.hand_out_one(index, at..until, sink)?;
+            }
+            at = until;
+        }
+        Ok(())
+    }
+
+    /// One output over a stretch: as it lies in memory, cut where the segments of
+    /// its own unit end, which is elsewhere where the output is late.
+    fn hand_out_one(
+        &self,
+        index: usize,
+        range: Range<i64>,
+        sink: &mut dyn FnMut(Piece<'_>) -> bool,
+    ) -> Result<(), RenderError> {
+        let (segment, plan) = (self.segment(), &self.song.plan);
+        let output = &plan.outputs[index];
+        let Some(outlet) = self.wiring.outlet(output.node, output.port) else { return Ok(()) };
+        let late = i64::from(output.latency) - i64::from(plan.units[outlet.unit].arrival);
+        let need = segments(range.end + late, segment);
+        self.wait_for(outlet.unit, need, range.start.div_euclid(segment))?;
+        let mut at = range.start;
+        while at < range.end {
+            let own = (at + late).div_euclid(segment);
+            let until = ((own + 1) * segment - late).min(range.end);
+            let inside = (at + late - own * segment) as usize;
+            let part = inside..inside + (until - at) as usize;
+            let sound = match usize::try_from(own) {
+                Ok(own) => self.sound(outlet, own)?,
+                Err(_) => None,
+            };
+            let [left, right] = match &sound {
+                Some(sound) => [&sound[0][part.clone()], &sound[1][part]],
+                None => [&self.silence[part.clone()], &self.silence[part]],
+            };
+            if !sink(Piece { output: index, frame: at, left, right }) {
+                return Err(RenderError::Cancelled);
             }
             at = until;
         }
@@ -286,7 +342,8 @@ impl<'a> Render<'a> {
         let until = (next as i64 + 1) * self.segment();
         self.song.plan.units[unit].inputs.iter().all(|input| {
             let need = segments(until + input.shift, self.segment());
-            unit_of(&self.song.plan, input.node)
+            self.wiring
+                .unit_of(input.node)
                 .is_none_or(|source| table.units[source].done.len() >= need)
         })
     }
@@ -294,9 +351,10 @@ impl<'a> Render<'a> {
     /// Finds one segment in the cache or renders it.
     fn one(&self, unit: usize, segment: usize) -> Result<Known, RenderError> {
         let key = self.key(unit, segment);
-        let ports = lock(&self.table).units[unit].ports.len();
+        let ports = self.wiring.kept(unit).len();
         if let Some(known) = self.look_up(&key, ports)? {
             if !self.picked(&key) {
+                self.read_ahead(unit, segment, &known)?;
                 lock(&self.table).report.hit += 1;
                 return Ok(known);
             }
@@ -314,12 +372,37 @@ impl<'a> Render<'a> {
             self.note(&fresh, 0)?;
             let mut table = lock(&self.table);
             table.report.mismatched.push(key);
-            table.report.rendered += 1;
+            table.count_rendered(unit);
             return Ok(fresh);
         }
         let known = self.render(unit, segment, key)?;
-        lock(&self.table).report.rendered += 1;
+        lock(&self.table).count_rendered(unit);
         Ok(known)
+    }
+
+    /// Reads and checks what will be handed out, here on a worker: whoever takes
+    /// the sound then finds it in memory.
+    fn read_ahead(&self, unit: usize, segment: usize, known: &Known) -> Result<(), RenderError> {
+        if (segment as i64 + 1) * self.segment() <= self.range.start {
+            return Ok(());
+        }
+        for port in &self.leaving[unit] {
+            let hash = known.ports.get(*port).copied().unwrap_or(SILENCE);
+            if hash != SILENCE && lock(&self.recent).get(&hash).is_none() {
+                self.load(&hash)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sound of the cache, checked; none where it is gone.
+    fn load(&self, hash: &Hash) -> Result<Option<Sound>, RenderError> {
+        let stored = self.cache.get_content(hash)?;
+        let sound = stored.and_then(|bytes| decode(&bytes, self.segment() as usize));
+        let Some(sound) = sound else { return Ok(None) };
+        let sound: Sound = Arc::new(sound);
+        lock(&self.recent).put(*hash, Arc::clone(&sound));
+        Ok(Some(sound))
     }
 
     /// Whether a hit is among those that are rendered again: decided by its key,
@@ -350,10 +433,20 @@ impl<'a> Render<'a> {
         hasher.hash(&before.map_or(INITIAL, |known| known.state));
         for input in &plan.units[unit].inputs {
             for at in self.heard(input, start) {
-                hasher.hash(&sound_hash(&table, plan, input.node, input.port, at));
+                hasher.hash(&self.sound_hash(&table, input, at));
             }
         }
         hasher.finish()
+    }
+
+    /// Hash of what an input hears in a segment; before the start there is silence.
+    fn sound_hash(&self, table: &Table, input: &UnitInput, segment: i64) -> Hash {
+        let find = || {
+            let outlet = self.wiring.outlet(input.node, input.port)?;
+            let known = table.units[outlet.unit].done.get(usize::try_from(segment).ok()?)?;
+            known.ports.get(outlet.port).copied()
+        };
+        find().unwrap_or(SILENCE)
     }
 
     /// The segments of an input's source that `start..start + segment` hears.
@@ -425,9 +518,9 @@ impl<'a> Render<'a> {
         state: Option<&[u8]>,
     ) -> Result<SegmentSound, RenderError> {
         let start = segment as i64 * self.segment();
-        let wanted = lock(&self.table).units[unit].inputs.clone();
+        let wanted = self.wiring.heard(unit);
         let mut sums = Vec::with_capacity(wanted.len());
-        for port in &wanted {
+        for port in wanted {
             sums.push(self.port_sum(unit, port, start)?);
         }
         let inputs: Vec<[&[f32]; 2]> =
@@ -476,12 +569,13 @@ impl<'a> Render<'a> {
             if to != port.node || input.to_port != port.port {
                 continue;
             }
-            let Some(source) = unit_of(plan, input.node) else { continue };
-            let node = plan.nodes[input.node as usize].key;
+            if self.wiring.unit_of(input.node).is_none() {
+                continue;
+            }
+            let outlet = self.wiring.outlet(input.node, input.port);
             let outputs = plan.outputs_of(input.node);
             let channels = outputs.get(usize::from(input.port)).map_or(2, |port| port.channels);
-            let sound =
-                self.stretch(source, node, input.port, start + input.shift, self.segment())?;
+            let sound = self.stretch(outlet, start + input.shift, self.segment())?;
             groups.entry(input.group).or_default().push((sound, channels));
         }
         let sums: Vec<[Vec<f32>; 2]> =
@@ -495,23 +589,17 @@ impl<'a> Render<'a> {
     /// there is silence.
     fn stretch(
         &self,
-        unit: usize,
-        node: pulse_schemas::graph::NodeKey,
-        port: u16,
+        outlet: Option<Outlet>,
         from: i64,
         frames: i64,
     ) -> Result<[Vec<f32>; 2], RenderError> {
         let segment = self.segment();
         let length = usize::try_from(frames).unwrap_or(0);
         let mut out = [vec![0.0; length], vec![0.0; length]];
-        let index = {
-            let table = lock(&self.table);
-            table.units[unit].ports.iter().position(|it| it.node == node && it.port == port)
-        };
-        let Some(index) = index else { return Ok(out) };
+        let Some(outlet) = outlet else { return Ok(out) };
         for at in from.div_euclid(segment)..(from + frames - 1).div_euclid(segment) + 1 {
             let Ok(number) = usize::try_from(at) else { continue };
-            let Some(sound) = self.sound(unit, number, index)? else { continue };
+            let Some(sound) = self.sound(outlet, number)? else { continue };
             let begin = at * segment;
             let (first, last) = (from.max(begin), (from + frames).min(begin + segment));
             let to = (first - from) as usize..(last - from) as usize;
@@ -525,16 +613,11 @@ impl<'a> Render<'a> {
 
     /// Sound of one port and segment; none is silence. What the cache has lost
     /// is made again.
-    fn sound(
-        &self,
-        unit: usize,
-        segment: usize,
-        port: usize,
-    ) -> Result<Option<Sound>, RenderError> {
+    fn sound(&self, outlet: Outlet, segment: usize) -> Result<Option<Sound>, RenderError> {
         let hash = {
             let table = lock(&self.table);
-            let known = table.units[unit].done.get(segment);
-            known.and_then(|known| known.ports.get(port)).copied().unwrap_or(SILENCE)
+            let known = table.units[outlet.unit].done.get(segment);
+            known.and_then(|known| known.ports.get(outlet.port)).copied().unwrap_or(SILENCE)
         };
         if hash == SILENCE {
             return Ok(None);
@@ -542,14 +625,10 @@ impl<'a> Render<'a> {
         if let Some(sound) = lock(&self.recent).get(&hash) {
             return Ok(Some(sound));
         }
-        let frames = self.segment() as usize;
-        let stored = self.cache.get_content(&hash)?;
-        if let Some(sound) = stored.and_then(|bytes| decode(&bytes, frames)) {
-            let sound: Sound = Arc::new(sound);
-            lock(&self.recent).put(hash, Arc::clone(&sound));
+        if let Some(sound) = self.load(&hash)? {
             return Ok(Some(sound));
         }
-        self.remake(unit, segment)?;
+        self.remake(outlet.unit, segment)?;
         Ok(lock(&self.recent).get(&hash))
     }
 
@@ -590,51 +669,4 @@ fn borrowed(signals: &[Signal]) -> Vec<([&[f32]; 2], u8)> {
 /// How many whole segments cover so many frames.
 fn segments(frames: i64, segment: i64) -> usize {
     usize::try_from((frames.max(0) + segment - 1) / segment).unwrap_or(0)
-}
-
-fn unit_of(plan: &Plan, node: u32) -> Option<usize> {
-    plan.units.iter().position(|unit| unit.nodes.contains(&node))
-}
-
-/// Hash of the sound of a port in a segment; before the start there is silence.
-fn sound_hash(table: &Table, plan: &Plan, node: u32, port: u16, segment: i64) -> Hash {
-    let find = || {
-        let unit = &table.units[unit_of(plan, node)?];
-        let key = plan.nodes[node as usize].key;
-        let index = unit.ports.iter().position(|it| it.node == key && it.port == port)?;
-        unit.done.get(usize::try_from(segment).ok()?)?.ports.get(index).copied()
-    };
-    find().unwrap_or(SILENCE)
-}
-
-/// The ports of a unit that others or outputs hear, as its runner orders them.
-fn ports(song: &Song, unit: &PlanUnit) -> Vec<SegmentPort> {
-    let plan = &song.plan;
-    let mut found: BTreeSet<SegmentPort> = BTreeSet::new();
-    let mut add = |node: u32, port: u16| {
-        if unit.nodes.contains(&node)
-            && let Some(slot) = plan.outputs_of(node).get(usize::from(port))
-        {
-            let node = plan.nodes[node as usize].key;
-            found.insert(SegmentPort { node, port, channels: slot.channels });
-        }
-    };
-    for other in &plan.units {
-        other.inputs.iter().for_each(|input| add(input.node, input.port));
-    }
-    plan.outputs.iter().for_each(|output| add(output.node, output.port));
-    found.into_iter().collect()
-}
-
-/// The ports of a unit that hear others, as its runner orders them.
-fn inputs(plan: &Plan, unit: &PlanUnit) -> Vec<SegmentPort> {
-    let mut ports: Vec<(u32, u16)> =
-        unit.inputs.iter().map(|input| (input.to, input.to_port)).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    let port = |(node, port): (u32, u16)| {
-        let channels = plan.inputs(node).get(usize::from(port)).map_or(2, |slot| slot.channels);
-        SegmentPort { node: plan.nodes[node as usize].key, port, channels }
-    };
-    ports.into_iter().map(port).collect()
 }
