@@ -9,6 +9,8 @@
 
 mod db;
 mod labels;
+mod parts;
+mod screens;
 #[cfg(test)]
 mod tests;
 mod touch;
@@ -16,7 +18,7 @@ mod views;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use pulse_engine::registry::Registry;
@@ -37,7 +39,8 @@ use salsa::{Durability, Setter};
 use self::{
     db::{Database, Db, ProjectIn, World},
     labels::Labels,
-    touch::Touch,
+    screens::Screens,
+    touch::{Touch, Touched},
 };
 use crate::{
     ambient::Ambient,
@@ -87,6 +90,7 @@ pub struct Host {
     db: Database,
     /// Set while somebody counts.
     seen: Arc<Mutex<Option<Seen>>>,
+    screens: Mutex<Screens>,
     dead: BTreeSet<Touch>,
     rebuilt: u64,
     garbage: usize,
@@ -98,7 +102,8 @@ impl Host {
         let world = World { view, registry, ambient: Ambient::default(), labels };
         let seen = Arc::default();
         let db = database(world, Arc::new(Memo::new(MEMO)), &seen);
-        Host { db, seen, dead: BTreeSet::new(), rebuilt: 0, garbage: GARBAGE }
+        let (screens, dead) = (Mutex::default(), BTreeSet::new());
+        Host { db, seen, screens, dead, rebuilt: 0, garbage: GARBAGE }
     }
 
     /// Inputs of entities that are gone, until the database is made anew.
@@ -138,15 +143,16 @@ impl Host {
         let before = Stored::new(self.db.world.view.clone());
         let after = Stored::new(view.clone());
         let registry = Arc::clone(&self.db.world.registry);
-        let mut touched = BTreeSet::new();
+        let mut touched = Touched::default();
         for change in changes {
-            touched.extend(touch::of_change(&before, &after, &registry, change));
+            touched.add(touch::of_change(&before, &after, &registry, change));
             self.note_death(change);
         }
         // What cannot be told apart because a record cannot be read is read
         // again by whoever derives from it, and refused there.
         self.db.world.view = view;
-        for touch in touched {
+        self.soil(&touched);
+        for touch in touched.parts {
             if self.db.world.labels.move_on(touch, from, to) {
                 self.set(touch);
             }
@@ -155,6 +161,25 @@ impl Host {
         if self.dead.len() > self.garbage {
             self.rebuild();
         }
+    }
+
+    /// Tells what was derived before of the rows that may differ.
+    fn soil(&self, touched: &Touched) {
+        for (track, dirt) in &touched.rows {
+            self.db.parts.soil(*track, dirt);
+        }
+        let mut screens = self.screens();
+        touched.parts.iter().for_each(|touch| screens.touch(*touch));
+    }
+
+    fn screens(&self) -> MutexGuard<'_, Screens> {
+        self.screens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rows that were derived from what could not be read are derived again.
+    fn forget_rows(&self) {
+        self.screens().clear();
+        self.db.parts.clear();
     }
 
     fn note_death(&mut self, change: &Change) {
@@ -261,12 +286,13 @@ impl Host {
         if old.media != new.media {
             self.db.world.labels.forget_former();
             let source = Stored::new(self.db.world.view.clone());
-            let mut touched = BTreeSet::new();
+            let mut touched = Touched::default();
             let all = old.media.keys().chain(new.media.keys());
             for media in all.filter(|media| old.media.get(media) != new.media.get(media)) {
                 touch::media_users(&source, media.any(), &mut touched);
             }
-            for touch in touched {
+            self.soil(&touched);
+            for touch in touched.parts {
                 self.db.world.labels.renew(touch);
                 self.set(touch);
             }
@@ -283,6 +309,7 @@ impl Host {
         labels.restart();
         let world = World { view, registry, ambient, labels };
         self.db = database(world, Arc::clone(&self.db.memo), &self.seen);
+        self.screens().clear();
         self.dead.clear();
         self.rebuilt += 1;
     }
@@ -294,7 +321,7 @@ impl Host {
 
     /// Inputs and labels that are held.
     pub fn size(&self) -> usize {
-        self.db.inputs().held() + self.db.world.labels.held()
+        self.db.inputs().held() + self.db.world.labels.held() + self.db.parts.held()
     }
 
     pub fn memo(&self) -> MemoStats {

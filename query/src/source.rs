@@ -24,6 +24,11 @@ pub trait Source {
 
     /// The entities of a kind that name `target` in any field, by id.
     fn referrers(&self, kind: EntityKind, target: AnyId) -> Vec<AnyEntity>;
+
+    /// The keys of [`Source::referrers`], without reading them.
+    fn referrer_keys(&self, kind: EntityKind, target: AnyId) -> Vec<EntityKey> {
+        self.referrers(kind, target).iter().map(EntityKey::of).collect()
+    }
 }
 
 /// Typed forms of the four look-ups.

@@ -79,4 +79,8 @@ impl Source for Stored {
     fn referrers(&self, kind: EntityKind, target: AnyId) -> Vec<AnyEntity> {
         self.entities(self.view.referrers(target, kind))
     }
+
+    fn referrer_keys(&self, kind: EntityKind, target: AnyId) -> Vec<EntityKey> {
+        self.note(self.view.referrers(target, kind)).unwrap_or_default()
+    }
 }

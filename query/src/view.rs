@@ -6,6 +6,8 @@
 
 pub mod delta;
 
+pub mod rows;
+
 pub mod arrangement;
 pub mod automation;
 pub mod clip;
@@ -18,10 +20,7 @@ pub mod timeline;
 pub mod track;
 pub mod versions;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, OnceLock},
-};
+use std::collections::BTreeMap;
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
@@ -35,6 +34,7 @@ use pulse_schemas::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::rows::{Row, Rows, Run};
 use crate::{
     ambient::Ambient,
     source::{Source, SourceExt},
@@ -48,61 +48,11 @@ pub struct Ctx<'a> {
     pub ambient: &'a Ambient,
 }
 
-/// One row of a list. Shared between all views and states that show it.
-#[derive(Clone)]
-pub struct Row(Arc<RowData>);
-
-struct RowData {
-    key: String,
-    value: Value,
-    hash: OnceLock<Hash>,
-}
-
-impl Row {
-    /// A row of anything that serialises to a map; `id` becomes its key.
-    pub fn new(id: impl ToString, of: &impl Serialize) -> Row {
-        let key = id.to_string();
-        let mut value = serde_json::to_value(of).unwrap_or_default();
-        if let Value::Object(fields) = &mut value {
-            fields.insert("id".to_owned(), Value::String(key.clone()));
-        }
-        Row(Arc::new(RowData { key, value, hash: OnceLock::new() }))
-    }
-
-    pub fn key(&self) -> &str {
-        &self.0.key
-    }
-
-    pub fn value(&self) -> &Value {
-        &self.0.value
-    }
-
-    pub fn hash(&self) -> Hash {
-        *self.0.hash.get_or_init(|| Hash::of(canonical_json(&self.0.value).as_bytes()))
-    }
-
-    pub fn is_same(&self, other: &Row) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.value == other.0.value
-    }
-}
-
-impl PartialEq for Row {
-    fn eq(&self, other: &Row) -> bool {
-        self.is_same(other)
-    }
-}
-
-impl std::fmt::Debug for Row {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0.value)
-    }
-}
-
 /// The content of a view at one moment.
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Sheet {
     pub fields: BTreeMap<&'static str, Value>,
-    pub lists: BTreeMap<&'static str, Vec<Row>>,
+    pub lists: BTreeMap<&'static str, Rows>,
 }
 
 impl Sheet {
@@ -111,7 +61,11 @@ impl Sheet {
         self
     }
 
-    pub fn list(mut self, name: &'static str, rows: Vec<Row>) -> Sheet {
+    pub fn list(self, name: &'static str, rows: Vec<Row>) -> Sheet {
+        self.rows(name, rows.into())
+    }
+
+    pub fn rows(mut self, name: &'static str, rows: Rows) -> Sheet {
         self.lists.insert(name, rows);
         self
     }
@@ -129,10 +83,10 @@ impl Sheet {
         Value::Object(data)
     }
 
-    /// Of the content and its order; made of the hashes of the rows, so that
-    /// rows which did not change are not hashed again.
+    /// Of the content and its order; made of the hashes of runs of rows, so that
+    /// what did not change is not hashed again.
     pub fn hash(&self) -> Hash {
-        let mut hasher = blake3::Hasher::new_derive_key("pulse view v1");
+        let mut hasher = blake3::Hasher::new_derive_key("pulse view v2");
         for (name, value) in &self.fields {
             let text = canonical_json(value);
             hasher.update(&[0]);
@@ -145,9 +99,9 @@ impl Sheet {
             hasher.update(&[1]);
             hasher.update(&(name.len() as u64).to_be_bytes());
             hasher.update(name.as_bytes());
-            hasher.update(&(rows.len() as u64).to_be_bytes());
-            rows.iter().for_each(|row| {
-                hasher.update(row.hash().as_bytes());
+            hasher.update(&(rows.runs().len() as u64).to_be_bytes());
+            rows.runs().iter().for_each(|run| {
+                hasher.update(run.hash().as_bytes());
             });
         }
         hasher.finalize().into()

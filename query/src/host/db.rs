@@ -21,7 +21,7 @@ use pulse_schemas::{
 use pulse_store::view::{ReadError, View};
 use salsa::Durability;
 
-use super::{labels::Labels, touch::Touch};
+use super::{labels::Labels, parts::Parts, touch::Touch};
 use crate::{
     ambient::Ambient,
     chain::{self, Chain, frozen_key, lane_key},
@@ -115,6 +115,7 @@ impl Inputs {
 pub trait Db: salsa::Database {
     fn world(&self) -> &World;
     fn memo(&self) -> &Memo;
+    fn parts(&self) -> &Parts;
     fn inputs(&self) -> MutexGuard<'_, Inputs>;
     /// Notes that something could not be read.
     fn fail(&self, error: ReadError);
@@ -125,6 +126,7 @@ pub struct Database {
     storage: salsa::Storage<Self>,
     pub world: World,
     pub memo: Arc<Memo>,
+    pub parts: Parts,
     pub inputs: Mutex<Inputs>,
     pub failure: Mutex<Option<ReadError>>,
 }
@@ -135,7 +137,8 @@ impl Database {
     pub fn new(world: World, memo: Arc<Memo>, on_event: Option<OnEvent>) -> Database {
         let storage = salsa::Storage::new(on_event);
         let (inputs, failure) = (Mutex::default(), Mutex::default());
-        let db = Database { storage, world, memo, inputs, failure };
+        let parts = Parts::default();
+        let db = Database { storage, world, memo, parts, inputs, failure };
         let rate = Stored::new(db.world.view.clone()).project();
         let (label, links) = (db.world.labels.of(Touch::Project), db.world.labels.of(Touch::Links));
         let _singleton =
@@ -157,6 +160,10 @@ impl Db for Database {
 
     fn memo(&self) -> &Memo {
         &self.memo
+    }
+
+    fn parts(&self) -> &Parts {
+        &self.parts
     }
 
     fn inputs(&self) -> MutexGuard<'_, Inputs> {
@@ -257,6 +264,12 @@ pub struct Tempo {
     pub map: Arc<TempoMap>,
 }
 
+impl Tempo {
+    pub fn label(&self) -> u64 {
+        self.label
+    }
+}
+
 impl PartialEq for Tempo {
     fn eq(&self, other: &Tempo) -> bool {
         self.label == other.label
@@ -271,6 +284,7 @@ pub fn tempo(db: &dyn Db, of: ArrangementIn) -> Tempo {
     Tempo { label, map }
 }
 
+/// The tracks of an arrangement in order.
 #[salsa::tracked(returns(clone))]
 pub fn places(db: &dyn Db, of: ArrangementIn) -> Arc<Vec<Place>> {
     let (label, id) = (of.tracks(db), of.id(db));
@@ -281,12 +295,18 @@ pub fn places(db: &dyn Db, of: ArrangementIn) -> Arc<Vec<Place>> {
     })
 }
 
-/// The depth of every track, so that a row depends on its own alone.
+/// How deep tracks lie, for those that do not lie at the top.
+#[salsa::tracked(returns(clone))]
+pub fn depths(db: &dyn Db, of: ArrangementIn) -> Arc<BTreeMap<TrackId, u16>> {
+    let places = places(db, of);
+    let nested = places.iter().filter(|place| place.depth > 0);
+    Arc::new(nested.map(|place| (place.track, place.depth)).collect())
+}
+
+/// The depth of one track, so that a row depends on its own alone.
 #[salsa::tracked(returns(copy))]
 pub fn depth(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> u16 {
-    let id = track.id(db);
-    let places = places(db, of);
-    places.iter().find(|place| place.track == id).map_or(0, |place| place.depth)
+    depths(db, of).get(&track.id(db)).copied().unwrap_or(0)
 }
 
 #[salsa::tracked(returns(clone))]
@@ -426,10 +446,20 @@ pub fn track_rows(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Option<Arc<
     let (tempo, depth) = (tempo(db, of), depth(db, of, track));
     let labels = [label, tempo.label, u64::from(depth)];
     let part = recall(db, "trackRows", id.any(), &labels, |ctx| {
-        let part = arrangement::track_part(ctx, &tempo.map, Place { track: id, depth });
-        let cost = part.as_ref().map_or(64, |part| 1_024 + part.clips.len() * 1_536);
+        let last = db.parts().last(id, tempo.label);
+        let old = last.as_ref().map(|(part, dirt)| (&**part, dirt));
+        let part = arrangement::renewed(ctx, &tempo.map, Place { track: id, depth }, old);
+        // Rows that stay are shared with the part before.
+        let cost = match (&part, old) {
+            (None, _) => 64,
+            (Some(part), Some((_, dirt))) if !dirt.lanes => {
+                2_048 + part.size() * 80 + dirt.clips.len() * 1_536
+            }
+            (Some(part), _) => 1_024 + part.size() * 1_536,
+        };
         (part.map(Arc::new), cost)
     });
+    db.parts().keep(id, tempo.label, part.as_ref().as_ref());
     (*part).clone()
 }
 

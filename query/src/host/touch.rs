@@ -5,7 +5,7 @@
 //! that is not so. Every rule reads both sides of a change, each in the revision
 //! that it belongs to, so that what moves touches where it was and where it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
@@ -16,7 +16,10 @@ use pulse_schemas::{
 };
 use pulse_store::changes::Change;
 
-use crate::source::{Source, SourceExt};
+use crate::{
+    source::{Source, SourceExt},
+    view::arrangement::Dirt,
+};
 
 /// A part of the project with a label of its own.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -42,14 +45,41 @@ pub enum Touch {
     Project,
 }
 
+/// What a change concerns.
+#[derive(Default)]
+pub struct Touched {
+    pub parts: BTreeSet<Touch>,
+    /// What of the rows of tracks may differ. All other rows of a touched track
+    /// are as they were.
+    pub rows: BTreeMap<TrackId, Dirt>,
+}
+
+impl Touched {
+    fn insert(&mut self, touch: Touch) {
+        self.parts.insert(touch);
+    }
+
+    fn rows_of(&mut self, track: TrackId) -> &mut Dirt {
+        self.insert(Touch::Track(track));
+        self.rows.entry(track).or_default()
+    }
+
+    pub fn add(&mut self, other: Touched) {
+        self.parts.extend(other.parts);
+        for (track, dirt) in other.rows {
+            self.rows.entry(track).or_default().add(&dirt);
+        }
+    }
+}
+
 /// Collects the touches of one change.
 pub fn of_change(
     before: &dyn Source,
     after: &dyn Source,
     registry: &Registry,
     change: &Change,
-) -> BTreeSet<Touch> {
-    let mut touched = BTreeSet::new();
+) -> Touched {
+    let mut touched = Touched::default();
     let (old, new) = (change.before.as_ref(), change.after.as_ref());
     if let (Some(old), Some(new)) = (old, new)
         && let Some(precise) = precisely(after, registry, old, new)
@@ -73,8 +103,8 @@ fn precisely(
     registry: &Registry,
     old: &AnyEntity,
     new: &AnyEntity,
-) -> Option<BTreeSet<Touch>> {
-    let mut touched = BTreeSet::new();
+) -> Option<Touched> {
+    let mut touched = Touched::default();
     // A linked parameter follows this one, wherever it is.
     let is_source =
         matches!(new.kind(), EntityKind::Channel | EntityKind::DspNode | EntityKind::Send);
@@ -131,17 +161,14 @@ fn precisely(
     Some(touched)
 }
 
-fn track(
-    source: &dyn Source,
-    old: &Track,
-    new: &Track,
-    touched: &mut BTreeSet<Touch>,
-) -> Option<()> {
+fn track(source: &dyn Source, old: &Track, new: &Track, touched: &mut Touched) -> Option<()> {
     if (old.arrangement, &old.frozen) != (new.arrangement, &new.frozen) {
         return None;
     }
-    touched.insert(Touch::Track(new.id));
-    touched.extend(source.channel_of(new.id).map(|channel| Touch::Strip(channel.id)));
+    touched.rows_of(new.id).track = true;
+    if let Some(channel) = source.channel_of(new.id) {
+        touched.insert(Touch::Strip(channel.id));
+    }
     if (old.parent, &old.order) != (new.parent, &new.order) {
         touched.insert(Touch::Tracks(new.arrangement));
     }
@@ -176,7 +203,7 @@ pub fn skeleton(channel: &Channel) -> Channel {
 
 struct Toucher<'a> {
     source: &'a dyn Source,
-    touched: &'a mut BTreeSet<Touch>,
+    touched: &'a mut Touched,
 }
 
 impl Toucher<'_> {
@@ -202,7 +229,7 @@ impl Toucher<'_> {
             AnyEntity::Comp(it) => self.lane(it.lane),
             AnyEntity::Clip(it) => {
                 self.add(Touch::Clip(it.id));
-                self.lane(it.lane);
+                self.clip_of_lane(it.lane, it.id);
                 self.automation_of_lane(it.lane);
             }
             AnyEntity::AudioRegion(it) => {
@@ -247,7 +274,8 @@ impl Toucher<'_> {
     }
 
     fn whole_track(&mut self, track: &Track) {
-        self.add(Touch::Track(track.id));
+        let rows = self.touched.rows_of(track.id);
+        (rows.track, rows.lanes) = (true, true);
         self.add(Touch::Tracks(track.arrangement));
         self.add(Touch::Audible(track.arrangement));
         self.add(Touch::Automation(track.arrangement));
@@ -257,23 +285,30 @@ impl Toucher<'_> {
     }
 
     fn lane_entity(&mut self, lane: &Lane) {
-        self.add(Touch::Track(lane.track));
+        self.touched.rows_of(lane.track).lanes = true;
         self.automation_of_track(lane.track);
         if let Some(channel) = self.source.channel_of(lane.track) {
             self.add(Touch::Structure(channel.id));
         }
     }
 
+    /// What lies in a lane and has no row beside those of clips.
     fn lane(&mut self, lane: LaneId) {
         if let Some(lane) = self.source.get::<Lane>(lane.0) {
             self.add(Touch::Track(lane.track));
         }
     }
 
+    fn clip_of_lane(&mut self, lane: LaneId, clip: ClipId) {
+        if let Some(lane) = self.source.get::<Lane>(lane.0) {
+            self.touched.rows_of(lane.track).clips.insert(clip);
+        }
+    }
+
     fn clip(&mut self, clip: ClipId) {
         self.add(Touch::Clip(clip));
-        if let Some(clip) = self.source.get::<Clip>(clip.0) {
-            self.lane(clip.lane);
+        if let Some(found) = self.source.get::<Clip>(clip.0) {
+            self.clip_of_lane(found.lane, clip);
         }
     }
 
@@ -320,7 +355,7 @@ impl Toucher<'_> {
         self.add(Touch::Routing(channel.arrangement));
         self.add(Touch::Audible(channel.arrangement));
         if let Some(track) = channel.track {
-            self.add(Touch::Track(track));
+            self.touched.rows_of(track).track = true;
         }
     }
 
@@ -353,7 +388,7 @@ impl Toucher<'_> {
         let Some(subject) = meta.subject else { return };
         match subject.kind {
             EntityKind::Track => {
-                self.add(Touch::Track(TrackId(subject.id)));
+                self.touched.rows_of(TrackId(subject.id)).track = true;
                 let channel = self.source.channel_of(TrackId(subject.id));
                 if let Some(channel) = channel {
                     self.add(Touch::Strip(channel.id));
@@ -372,7 +407,7 @@ impl Toucher<'_> {
 }
 
 /// What shows a media item: the pool, its clips, the tracks that it stands in for.
-pub fn media_users(source: &dyn Source, media: AnyId, touched: &mut BTreeSet<Touch>) {
+pub fn media_users(source: &dyn Source, media: AnyId, touched: &mut Touched) {
     touched.insert(Touch::Media);
     let clips: BTreeSet<EntityId> = source
         .referrers(EntityKind::AudioRegion, media)
@@ -383,7 +418,7 @@ pub fn media_users(source: &dyn Source, media: AnyId, touched: &mut BTreeSet<Tou
     let mut toucher = Toucher { source, touched };
     clips.into_iter().for_each(|clip| toucher.clip(ClipId(clip)));
     for track in source.referrers(EntityKind::Track, media) {
-        toucher.add(Touch::Track(TrackId(track.id())));
+        toucher.touched.rows_of(TrackId(track.id())).track = true;
     }
 }
 

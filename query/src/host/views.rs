@@ -10,8 +10,8 @@ use super::{Host, HostError, db};
 use crate::{
     source::SourceExt,
     view::{
-        Sheet, ViewError, arrangement, arrangement_of, automation, clip, cohorts, cut_slice, media,
-        mixer, name, routing, scratch, subject_of, timeline, track,
+        Sheet, ViewError, arrangement_of, automation, clip, cohorts, media, name, routing, scratch,
+        subject_of, timeline, track,
     },
 };
 
@@ -24,7 +24,7 @@ impl Host {
         window: &Window,
     ) -> Result<Sheet, HostError> {
         let sheet = self.sheet(view, subject, window);
-        self.checked(())?;
+        self.checked(()).inspect_err(|_| self.forget_rows())?;
         Ok(sheet?)
     }
 
@@ -36,8 +36,8 @@ impl Host {
     ) -> Result<Sheet, ViewError> {
         let of = || db::read(&self.db, |ctx| arrangement_of(ctx.source, view, subject));
         match view {
-            ViewName::Arrangement => Ok(self.arrangement_sheet(of()?, window)),
-            ViewName::Mixer => Ok(self.mixer_sheet(of()?, window)),
+            ViewName::Arrangement => Ok(self.screens().arrangement(&self.db, of()?, window)),
+            ViewName::Mixer => Ok(self.screens().mixer(&self.db, of()?, window)),
             ViewName::Routing => Ok(self.routing_sheet(of()?)),
             ViewName::Cohorts => {
                 let input = db::arrangement_in(&self.db, of()?);
@@ -61,28 +61,6 @@ impl Host {
                 Err(ViewError::NotOfARevision { view: name(view) })
             }
         }
-    }
-
-    fn arrangement_sheet(&self, id: ArrangementId, window: &Window) -> Sheet {
-        let input = db::arrangement_in(&self.db, id);
-        let places = db::places(&self.db, input);
-        let parts: Vec<_> = arrangement::visible(&places, window)
-            .into_iter()
-            .filter_map(|place| {
-                db::track_rows(&self.db, input, db::track_in(&self.db, place.track))
-            })
-            .collect();
-        arrangement::sheet(id, places.len(), &parts, window)
-    }
-
-    fn mixer_sheet(&self, id: ArrangementId, window: &Window) -> Sheet {
-        let input = db::arrangement_in(&self.db, id);
-        let order = db::mixer_order(&self.db, input);
-        let rows = cut_slice(&order, window)
-            .iter()
-            .filter_map(|channel| db::strip(&self.db, input, db::channel_in(&self.db, *channel)))
-            .collect();
-        mixer::sheet(id, order.len(), rows)
     }
 
     fn routing_sheet(&self, id: ArrangementId) -> Sheet {

@@ -3,17 +3,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    sync::Arc,
 };
 
 use pulse_schemas::{
     command::view::Window,
     entity::{AudioRegion, Availability, Clip, Lane, Note, Track},
-    id::{ArrangementId, MediaId, TrackId},
+    id::{ArrangementId, ClipId, EntityKind, LaneId, MediaId, TrackId},
     time::{TempoMap, Ticks},
 };
 use serde::Serialize;
 
-use super::{Ctx, Looks, Row, Sheet, cut_slice, looks, span};
+use super::{Ctx, Looks, Row, Rows, Run, Sheet, cut_slice, looks, span};
 use crate::{
     availability,
     content::sorted_lanes,
@@ -93,43 +94,187 @@ pub struct ClipRow<'a> {
     colour: Option<String>,
 }
 
+/// A clip of a track: its row, and what its track needs to know of it.
+#[derive(Clone, PartialEq, Debug)]
+struct ClipPart {
+    id: ClipId,
+    lane: LaneId,
+    range: Range<Ticks>,
+    availability: Availability,
+    row: Row,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+struct LanePart {
+    id: LaneId,
+    clips: usize,
+    row: Row,
+}
+
 /// All rows of one track.
 #[derive(Clone, PartialEq, Debug)]
 pub struct TrackPart {
-    pub track: Row,
-    pub lanes: Vec<Row>,
-    /// By start, with the ticks that each covers.
-    pub clips: Vec<(Range<Ticks>, Row)>,
+    track: Row,
+    depth: u16,
+    /// The worst of the media of its clips, and of what a frozen track plays.
+    playing: Availability,
+    lanes: Vec<LanePart>,
+    /// By start.
+    clips: Vec<ClipPart>,
+    /// Where the last clip ends, and how long the longest is.
+    end: Option<Ticks>,
+    longest: Ticks,
+}
+
+impl TrackPart {
+    /// How many rows it has, about.
+    pub fn size(&self) -> usize {
+        1 + self.lanes.len() + self.clips.len()
+    }
+}
+
+/// What of a track may differ from a part that was derived before.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Dirt {
+    /// The fields of the track's own row.
+    pub track: bool,
+    /// Lanes, and which clips lie in them.
+    pub lanes: bool,
+    pub clips: BTreeSet<ClipId>,
+}
+
+impl Dirt {
+    pub fn add(&mut self, other: &Dirt) {
+        self.track |= other.track;
+        self.lanes |= other.lanes;
+        self.clips.extend(&other.clips);
+    }
 }
 
 /// Derives the rows of one track.
 pub fn track_part(ctx: &Ctx<'_>, tempo: &TempoMap, place: Place) -> Option<TrackPart> {
-    let track: Track = ctx.source.get(place.track.0)?;
-    let mut lanes = Vec::new();
-    let mut clips = Vec::new();
-    let frozen = track.frozen.map(|media| availability::of_id(ctx.source, ctx.ambient, media));
-    let mut worst = frozen.unwrap_or_default();
-    for lane in sorted_lanes(ctx.source, &track) {
-        let before = clips.len();
-        let mut of_lane = ctx.source.referring::<Clip>(lane.id);
-        of_lane.retain(|clip| clip.lane == lane.id);
-        for clip in &of_lane {
-            let (range, availability, row) = clip_row(ctx, tempo, track.id, clip);
-            worst = worst.max(availability);
-            clips.push((range, row));
-        }
-        lanes.push(Row::new(lane.id, &LaneRow { lane: &lane, clips: clips.len() - before }));
-    }
-    clips.sort_by(|(a, a_row), (b, b_row)| (a.start, a_row.key()).cmp(&(b.start, b_row.key())));
-    let row = TrackRow {
-        track: &track,
-        depth: place.depth,
-        channel: ctx.source.channel_of(track.id).map(|channel| channel.id),
-        availability: worst,
-        clips: clips.len(),
-        looks: looks(ctx.source, track.id.any()),
+    renewed(ctx, tempo, place, None)
+}
+
+/// Derives the rows of one track; where an older part in the same time is known,
+/// only those that may differ from it.
+pub fn renewed(
+    ctx: &Ctx<'_>,
+    tempo: &TempoMap,
+    place: Place,
+    old: Option<(&TrackPart, &Dirt)>,
+) -> Option<TrackPart> {
+    let make = Maker { ctx, tempo, track: place.track };
+    let (lanes, clips) = match old {
+        Some((old, dirt)) if !dirt.lanes => make.changed(old, dirt)?,
+        _ => make.listed(old)?,
     };
-    Some(TrackPart { track: Row::new(track.id, &row), lanes, clips })
+    let playing = clips.iter().map(|clip| clip.availability).max().unwrap_or_default();
+    let length = |clip: &ClipPart| clip.range.end.saturating_sub(clip.range.start);
+    let same_row = |(old, dirt): &(&TrackPart, &Dirt)| {
+        let (was, is) = ((old.depth, old.playing), (place.depth, playing));
+        !dirt.track && !dirt.lanes && was == is && old.clips.len() == clips.len()
+    };
+    Some(TrackPart {
+        track: match old.filter(same_row) {
+            Some((old, _)) => old.track.clone(),
+            None => make.track_row(place, playing, clips.len())?,
+        },
+        depth: place.depth,
+        playing,
+        end: clips.iter().map(|clip| clip.range.end).max(),
+        longest: clips.iter().map(length).max().unwrap_or(Ticks::ZERO),
+        lanes,
+        clips,
+    })
+}
+
+/// Makes the rows of one track.
+struct Maker<'a> {
+    ctx: &'a Ctx<'a>,
+    tempo: &'a TempoMap,
+    track: TrackId,
+}
+
+impl Maker<'_> {
+    /// Lanes and clips as the lanes list them, with what is known of the clips.
+    fn listed(&self, old: Option<(&TrackPart, &Dirt)>) -> Option<(Vec<LanePart>, Vec<ClipPart>)> {
+        let track: Track = self.ctx.source.get(self.track.0)?;
+        let clean = |(old, dirt): (&TrackPart, &Dirt)| {
+            let clean = old.clips.iter().filter(|clip| !dirt.clips.contains(&clip.id));
+            clean.map(|clip| (clip.id, clip.clone())).collect()
+        };
+        let mut known: BTreeMap<ClipId, ClipPart> = old.map(clean).unwrap_or_default();
+        let (mut lanes, mut clips) = (Vec::new(), Vec::new());
+        for lane in sorted_lanes(self.ctx.source, &track) {
+            let before = clips.len();
+            for key in self.ctx.source.referrer_keys(EntityKind::Clip, lane.id.any()) {
+                let id = ClipId(key.id);
+                match known.remove(&id).filter(|clip| clip.lane == lane.id) {
+                    Some(clip) => clips.push(clip),
+                    None => clips.extend(self.clip(id).filter(|clip| clip.lane == lane.id)),
+                }
+            }
+            lanes.push(lane_part(&lane, clips.len() - before));
+        }
+        clips.sort_by(|a, b| a.place().cmp(&b.place()));
+        Some((lanes, clips))
+    }
+
+    /// Lanes and clips as they were, apart from clips that changed.
+    fn changed(&self, old: &TrackPart, dirt: &Dirt) -> Option<(Vec<LanePart>, Vec<ClipPart>)> {
+        let (mut lanes, mut clips) = (old.lanes.clone(), old.clips.clone());
+        clips.retain(|clip| !dirt.clips.contains(&clip.id));
+        for id in &dirt.clips {
+            if let Some(clip) = self.clip(*id)
+                && lanes.iter().any(|lane| lane.id == clip.lane)
+            {
+                let at = clips.partition_point(|other| other.place() < clip.place());
+                clips.insert(at, clip);
+            }
+        }
+        if dirt.clips.is_empty() {
+            return Some((lanes, clips));
+        }
+        for lane in &mut lanes {
+            let count = clips.iter().filter(|clip| clip.lane == lane.id).count();
+            if count != lane.clips {
+                *lane = lane_part(&self.ctx.source.get(lane.id.0)?, count);
+            }
+        }
+        Some((lanes, clips))
+    }
+
+    fn clip(&self, id: ClipId) -> Option<ClipPart> {
+        let clip: Clip = self.ctx.source.get(id.0)?;
+        let (range, availability, row) = clip_row(self.ctx, self.tempo, self.track, &clip);
+        Some(ClipPart { id, lane: clip.lane, range, availability, row })
+    }
+
+    fn track_row(&self, place: Place, playing: Availability, clips: usize) -> Option<Row> {
+        let (source, ambient) = (self.ctx.source, self.ctx.ambient);
+        let track: Track = source.get(self.track.0)?;
+        let frozen = track.frozen.map(|media| availability::of_id(source, ambient, media));
+        let row = TrackRow {
+            track: &track,
+            depth: place.depth,
+            channel: source.channel_of(track.id).map(|channel| channel.id),
+            availability: playing.max(frozen.unwrap_or_default()),
+            clips,
+            looks: looks(source, track.id.any()),
+        };
+        Some(Row::new(track.id, &row))
+    }
+}
+
+impl ClipPart {
+    fn place(&self) -> (Ticks, &str) {
+        (self.range.start, self.row.key())
+    }
+}
+
+fn lane_part(lane: &Lane, clips: usize) -> LanePart {
+    LanePart { id: lane.id, clips, row: Row::new(lane.id, &LaneRow { lane, clips }) }
 }
 
 fn clip_row(
@@ -161,33 +306,54 @@ fn clip_row(
     (start_tick..end_tick, availability, Row::new(clip.id, &row))
 }
 
-/// The rows of the tracks in a window: `parts` are those of the window's rows.
-pub fn sheet(
-    arrangement: ArrangementId,
-    tracks: usize,
-    parts: &[impl AsRef<TrackPart>],
-    window: &Window,
-) -> Sheet {
+/// What a window shows of one track.
+pub struct Cut {
+    track: Row,
+    lanes: Vec<Row>,
+    clips: Arc<Run>,
+    too_small: u64,
+    end: Option<Ticks>,
+}
+
+pub fn cut_of(part: &TrackPart, window: &Window) -> Cut {
     let span = span(window);
     let pixel = window.resolution.unwrap_or(Ticks::ZERO);
-    let (mut rows, mut lanes, mut clips) = (Vec::new(), Vec::new(), Vec::new());
-    let mut too_small = 0u64;
-    for part in parts.iter().map(AsRef::as_ref) {
-        rows.push(part.track.clone());
-        lanes.extend(part.lanes.iter().cloned());
-        // Clips lie by start, so what starts behind the window ends the search.
-        for (range, row) in part.clips.iter().take_while(|(range, _)| range.start < span.end) {
-            if range.end <= span.start {
-                continue;
-            }
-            if range.end.saturating_sub(range.start) < pixel {
-                too_small += 1;
-            } else {
-                clips.push(row.clone());
-            }
+    // Clips lie by start: none that ends in the window begins before its
+    // beginning by more than the longest is long.
+    let reach = span.start.saturating_sub(part.longest);
+    let first = part.clips.partition_point(|clip| clip.range.start < reach);
+    let last = part.clips.partition_point(|clip| clip.range.start < span.end);
+    let (mut rows, mut too_small) = (Vec::new(), 0);
+    for ClipPart { range, row, .. } in &part.clips[first..last.max(first)] {
+        if range.end <= span.start {
+            continue;
+        }
+        if range.end.saturating_sub(range.start) < pixel {
+            too_small += 1;
+        } else {
+            rows.push(row.clone());
         }
     }
-    let end = parts.iter().flat_map(|part| &part.as_ref().clips).map(|(range, _)| range.end).max();
+    Cut {
+        track: part.track.clone(),
+        lanes: part.lanes.iter().map(|lane| lane.row.clone()).collect(),
+        clips: Arc::new(Run::new(rows)),
+        too_small,
+        end: part.end,
+    }
+}
+
+/// The rows of the tracks in a window.
+pub fn sheet(arrangement: ArrangementId, tracks: usize, cuts: &[impl AsRef<Cut>]) -> Sheet {
+    let (mut rows, mut lanes) = (Vec::with_capacity(cuts.len()), Vec::with_capacity(cuts.len()));
+    let (mut too_small, mut end) = (0u64, None);
+    for cut in cuts.iter().map(AsRef::as_ref) {
+        rows.push(cut.track.clone());
+        lanes.extend(cut.lanes.iter().cloned());
+        too_small += cut.too_small;
+        end = end.max(cut.end);
+    }
+    let clips = Rows::of_runs(cuts.iter().map(|cut| Arc::clone(&cut.as_ref().clips)));
     Sheet::default()
         .field("arrangement", &arrangement)
         .field("rows", &tracks)
@@ -195,10 +361,10 @@ pub fn sheet(
         .field("tooSmall", &too_small)
         .list("tracks", rows)
         .list("lanes", lanes)
-        .list("clips", clips)
+        .rows("clips", clips)
 }
 
 /// The places that a window shows.
-pub fn visible(places: &[Place], window: &Window) -> Vec<Place> {
-    cut_slice(places, window).to_vec()
+pub fn visible<'a>(places: &'a [Place], window: &Window) -> &'a [Place] {
+    cut_slice(places, window)
 }

@@ -63,12 +63,12 @@ fn arrangement_sheet(
 ) -> Result<Sheet, ViewError> {
     let tempo = tempo_map(ctx.source, id);
     let places = arrangement::places(ctx.source, id);
-    let parts: Vec<_> = arrangement::visible(&places, window)
-        .into_iter()
-        .filter_map(|place| arrangement::track_part(ctx, &tempo, place))
-        .map(Arc::new)
+    let cuts: Vec<_> = arrangement::visible(&places, window)
+        .iter()
+        .filter_map(|place| arrangement::track_part(ctx, &tempo, *place))
+        .map(|part| Arc::new(arrangement::cut_of(&part, window)))
         .collect();
-    Ok(arrangement::sheet(id, places.len(), &parts, window))
+    Ok(arrangement::sheet(id, places.len(), &cuts))
 }
 
 fn mixer_sheet(ctx: &Ctx<'_>, id: ArrangementId, window: &Window) -> Sheet {

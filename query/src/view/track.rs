@@ -28,7 +28,8 @@ pub fn sheet(
     let place = Place { track: id, depth: 0 };
     let part = arrangement::track_part(ctx, tempo, place).ok_or_else(gone)?;
     let whole = Window { first_row: None, rows: None, ..window.clone() };
-    let rows = arrangement::sheet(track.arrangement, 1, &[std::sync::Arc::new(part)], &whole);
+    let cut = std::sync::Arc::new(arrangement::cut_of(&part, &whole));
+    let rows = arrangement::sheet(track.arrangement, 1, &[cut]);
     let channel = ctx.source.channel_of(id);
     let channels = channel.iter().map(|channel| mixer::channel_row(ctx, channel, audible));
     Ok(Sheet { lists: rows.lists, ..rows_fields(rows.fields) }

@@ -1,0 +1,339 @@
+//! Random edits of everything that a view shows: after each, the host says what
+//! a derivation from nothing says, and the steps between two states of a view
+//! lead from the one to the other.
+
+use std::collections::BTreeMap;
+
+use pulse_schemas::{
+    entity::{
+        AnyEntity, AudioRegion, AutomationEnvelope, AutomationPoint, Availability, Channel,
+        ChannelKind, Clip, ClipContent, DspNode, Entity, EnvelopeOwner, Lane, LaneKind, Marker,
+        MediaItem, MidiEvent, Note, Send, SidechainRoute, TempoPoint, Track, ViewMeta,
+    },
+    hash::Hash,
+    id::{
+        AnyId, AudioRegionId, AutomationEnvelopeId, AutomationPointId, ClipId, LaneId, MarkerId,
+        MediaId, MidiEventId, NodeId, NoteId, SendId, SidechainRouteId, TempoPointId, ViewMetaId,
+    },
+    order::OrderKey,
+    time::{Moment, Ticks, Timebase},
+};
+use pulse_store::tx::{Tx, TxMeta};
+use serde_json::Value;
+
+use super::{BAR, Song};
+use crate::{
+    ambient::Ambient,
+    source::SourceExt,
+    stored::Stored,
+    view::{Sheet, delta},
+};
+
+/// Counter-based: the same edits each time.
+struct Dice {
+    seed: u64,
+    at: u64,
+}
+
+impl Dice {
+    fn below(&mut self, end: usize) -> usize {
+        self.at += 1;
+        let hash = Hash::of(&[self.seed.to_be_bytes(), self.at.to_be_bytes()].concat());
+        let bytes = hash.as_bytes()[..8].try_into().unwrap();
+        (u64::from_be_bytes(bytes) % end as u64) as usize
+    }
+
+    fn coin(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> Option<T> {
+        (!all.is_empty()).then(|| all[self.below(all.len())].clone())
+    }
+
+    fn moment(&mut self) -> Moment {
+        Moment(self.below(17) as i64 * BAR / 4)
+    }
+}
+
+/// The song as it is, to choose from.
+struct Choice<'a> {
+    source: Stored,
+    dice: &'a mut Dice,
+}
+
+impl Choice<'_> {
+    fn any<E: Entity + TryFrom<AnyEntity> + Clone>(&mut self) -> Option<E> {
+        let all = self.source.all::<E>();
+        self.dice.of(&all)
+    }
+
+    fn changed<E: Entity + TryFrom<AnyEntity> + Clone + Into<AnyEntity>>(
+        &mut self,
+        change: impl FnOnce(&mut E, &mut Dice),
+    ) -> Option<AnyEntity> {
+        let mut found = self.any::<E>()?;
+        change(&mut found, self.dice);
+        Some(found.into())
+    }
+}
+
+/// An entity that is put, of any kind; the song may have none to change.
+fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntity> {
+    let arrangement = song.arrangement;
+    let entity = match choice.dice.below(36) {
+        0 => choice.changed::<Clip>(|clip, dice| clip.start = dice.moment())?,
+        1 => {
+            let lane = choice.any::<Lane>()?.id;
+            choice.changed::<Clip>(|clip, _| clip.lane = lane)?
+        }
+        2 => choice.changed::<Clip>(|clip, dice| {
+            let absolute = dice.coin();
+            clip.timebase = if absolute { Timebase::Absolute } else { Timebase::Musical };
+        })?,
+        3 => {
+            choice.changed::<Clip>(|clip, dice| clip.length = Moment(dice.moment().0 + BAR / 16))?
+        }
+        4 => choice.changed::<Clip>(|clip, dice| clip.name = format!("C{}", dice.at))?,
+        5 => {
+            let (id, lane) = (ClipId(tx.new_id()), choice.any::<Lane>()?.id);
+            let (start, length) = (choice.dice.moment(), Moment(BAR));
+            let content = ClipContent::Midi;
+            Clip { id, lane, start, length, content, ..Clip::default() }.into()
+        }
+        6 => {
+            let (id, clip) = (NoteId(tx.new_id()), choice.any::<Clip>()?.id);
+            let (start, pitch) = (Ticks(choice.dice.moment().0), choice.dice.below(128) as u8);
+            let note = Note { id, clip, start, pitch, length: Ticks(BAR / 8), ..Note::default() };
+            Note { velocity: 9_000, probability: 1.0, ..note }.into()
+        }
+        7 => choice.changed::<Note>(|note, dice| note.pitch = dice.below(128) as u8)?,
+        8 => {
+            let (id, clip) = (MidiEventId(tx.new_id()), choice.any::<Clip>()?.id);
+            let at = Ticks(choice.dice.moment().0);
+            MidiEvent { id, clip, at, ..MidiEvent::default() }.into()
+        }
+        9 => choice.changed::<Track>(|track, _| track.mute = !track.mute)?,
+        10 => choice.changed::<Track>(|track, _| track.solo = !track.solo)?,
+        11 => choice.changed::<Track>(|track, _| track.armed = !track.armed)?,
+        12 => choice.changed::<Track>(|track, dice| track.name = format!("T{}", dice.at))?,
+        13 => {
+            let order = OrderKey::between(None, choice.any::<Track>().map(|it| it.order).as_ref());
+            choice.changed::<Track>(|track, _| track.order = order)?
+        }
+        14 => {
+            let parent = choice.any::<Track>().map(|track| track.id);
+            let keep = choice.dice.coin();
+            choice.changed::<Track>(|track, _| {
+                track.parent = parent.filter(|parent| keep && *parent != track.id);
+            })?
+        }
+        15 => {
+            let media = choice.any::<MediaItem>().map(|media| media.id);
+            choice.changed::<Track>(|track, dice| track.frozen = media.filter(|_| dice.coin()))?
+        }
+        16 => choice.changed::<Lane>(|lane, _| lane.mute = !lane.mute)?,
+        17 => {
+            let track = choice.any::<Track>()?.id;
+            choice.changed::<Lane>(|lane, _| lane.track = track)?
+        }
+        18 => {
+            let (id, track) = (LaneId(tx.new_id()), choice.any::<Track>()?.id);
+            let lane_kind = LaneKind::Midi;
+            let order = OrderKey::between(None, None);
+            Lane { id, track, lane_kind, order, ..Lane::default() }.into()
+        }
+        19 => choice.changed::<Channel>(|it, dice| it.gain_db = 0.0 - dice.below(20) as f64)?,
+        20 => {
+            let output = choice.any::<Channel>().map(|channel| channel.id);
+            choice.changed::<Channel>(|it, _| {
+                if it.channel_kind != ChannelKind::Master {
+                    it.output = output.filter(|output| *output != it.id);
+                }
+            })?
+        }
+        21 => choice.changed::<Channel>(|channel, _| channel.mute = !channel.mute)?,
+        22 => choice.changed::<Channel>(|channel, dice| channel.name = format!("N{}", dice.at))?,
+        23 => {
+            let channel = choice.any::<Channel>()?.id;
+            choice.changed::<DspNode>(|node, _| node.channel = channel)?
+        }
+        24 => choice.changed::<DspNode>(|node, _| node.bypass = !node.bypass)?,
+        25 => {
+            let (id, channel) = (NodeId(tx.new_id()), choice.any::<Channel>()?.id);
+            let kinds = ["pulse.eq", "pulse.compressor", "nobody.knows"];
+            let node_kind = choice.dice.of(&kinds)?.to_owned();
+            let node = DspNode { id, channel, node_kind, node_version: 1, ..DspNode::default() };
+            DspNode { order: OrderKey::between(None, None), ..node }.into()
+        }
+        26 => {
+            let (id, from) = (SendId(tx.new_id()), choice.any::<Channel>()?.id);
+            let to = choice.any::<Channel>()?.id;
+            let feedback = Some(64);
+            Send { id, from, to, feedback, ..Send::default() }.into()
+        }
+        27 => choice.changed::<Send>(|send, dice| send.gain_db = 0.0 - dice.below(20) as f64)?,
+        28 => {
+            let (id, from) = (SidechainRouteId(tx.new_id()), choice.any::<Channel>()?.id);
+            let to = choice.any::<DspNode>()?.id;
+            SidechainRoute { id, from, to, port: 1, feedback: Some(64), ..Default::default() }
+                .into()
+        }
+        29 => {
+            let (id, at) = (TempoPointId(tx.new_id()), Ticks(choice.dice.moment().0));
+            let bpm = 60.0 + choice.dice.below(90) as f64;
+            TempoPoint { id, arrangement, at, bpm, ..TempoPoint::default() }.into()
+        }
+        30 => {
+            let (id, at) = (MarkerId(tx.new_id()), choice.dice.moment());
+            Marker { id, arrangement, at, ..Marker::default() }.into()
+        }
+        31 => {
+            let subject = match choice.dice.below(3) {
+                0 => choice.any::<Clip>()?.id.any(),
+                1 => choice.any::<Track>()?.id.any(),
+                _ => choice.any::<Channel>()?.id.any(),
+            };
+            let known = choice.source.referring::<ViewMeta>(subject).pop();
+            let id = known.map_or_else(|| ViewMetaId(tx.new_id()), |meta| meta.id);
+            let colour = Some(format!("#{:06x}", choice.dice.below(1 << 24)));
+            ViewMeta { id, subject: Some(subject), colour, ..ViewMeta::default() }.into()
+        }
+        32 => {
+            let known = choice.any::<MediaItem>().filter(|_| choice.dice.coin());
+            let found = [Availability::Local, Availability::Missing, Availability::ExternalOffline];
+            let availability = choice.dice.of(&found)?;
+            let id = known.map_or_else(|| MediaId(tx.new_id()), |media| media.id);
+            let name = format!("M{}", choice.dice.below(9));
+            MediaItem { id, name, availability, ..MediaItem::default() }.into()
+        }
+        33 => {
+            let (id, clip) = (AudioRegionId(tx.new_id()), choice.any::<Clip>()?.id);
+            let media = choice.any::<MediaItem>()?.id;
+            AudioRegion { id, clip, media, source_length: 100, ..AudioRegion::default() }.into()
+        }
+        34 => {
+            let lane = choice.any::<Lane>()?.id;
+            let clip = choice.any::<Clip>().map(|clip| clip.id).filter(|_| choice.dice.coin());
+            let owner =
+                clip.map_or(EnvelopeOwner::Lane { lane }, |clip| EnvelopeOwner::Clip { clip });
+            let target = Some(choice.any::<Channel>()?.id.any());
+            let (id, parameter) = (AutomationEnvelopeId(tx.new_id()), "gainDb".to_owned());
+            let enabled = true;
+            AutomationEnvelope { id, owner, target, parameter, enabled, ..Default::default() }
+                .into()
+        }
+        _ => {
+            let envelope = choice.any::<AutomationEnvelope>()?.id;
+            let (id, at) = (AutomationPointId(tx.new_id()), choice.dice.moment());
+            let value = 0.0 - choice.dice.below(12) as f64;
+            AutomationPoint { id, envelope, at, value, ..AutomationPoint::default() }.into()
+        }
+    };
+    Some(entity)
+}
+
+fn removed(choice: &mut Choice<'_>) -> Option<AnyId> {
+    match choice.dice.below(8) {
+        0 => choice.any::<Clip>().map(|it| it.id.any()),
+        1 => choice.any::<Lane>().map(|it| it.id.any()),
+        2 => choice.any::<Track>().map(|it| it.id.any()),
+        3 => choice.any::<Note>().map(|it| it.id.any()),
+        4 => choice.any::<ViewMeta>().map(|it| it.id.any()),
+        5 => choice.any::<AudioRegion>().map(|it| it.id.any()),
+        6 => choice.any::<AutomationEnvelope>().map(|it| it.id.any()),
+        _ => choice.any::<DspNode>().map(|it| it.id.any()),
+    }
+}
+
+/// One transaction of one to three edits; what the store refuses changes nothing.
+fn transaction(song: &mut Song, dice: &mut Dice) -> bool {
+    let view = song.project.view();
+    let mut project = std::mem::replace(
+        &mut song.project,
+        pulse_store::project::Project::in_memory(Default::default()).unwrap(),
+    );
+    let mut tx = project.begin(TxMeta::new("Edit", "test"));
+    let mut choice = Choice { source: Stored::new(view), dice };
+    for _ in 0..=choice.dice.below(3) {
+        if choice.dice.below(9) == 0 {
+            if let Some(id) = removed(&mut choice) {
+                tx.remove_cascade(id).ok();
+            }
+        } else if let Some(entity) = put(song, &mut tx, &mut choice) {
+            tx.put(entity).ok();
+        }
+    }
+    let committed = tx.commit();
+    song.project = project;
+    match &committed {
+        Ok(committed) => song.host.apply(&committed.changes, song.project.view()),
+        Err(_) => return false,
+    }
+    true
+}
+
+/// Whether the store took the edit.
+fn random_edit(song: &mut Song, dice: &mut Dice) -> bool {
+    match dice.below(10) {
+        0 => {
+            if song.project.undoable("test", None).unwrap().0.is_some() {
+                song.undo();
+            }
+            true
+        }
+        1 => {
+            let mut choice = Choice { source: Stored::new(song.project.view()), dice };
+            let mut ambient = Ambient::default();
+            let media = choice.any::<MediaItem>().map(|media| media.id);
+            ambient.media.extend(media.map(|media| (media, Availability::RemoteOffline)));
+            ambient.seeds.editors.extend(choice.any::<DspNode>().map(|node| node.id.any()));
+            song.host.set_ambient(ambient);
+            true
+        }
+        _ => transaction(song, dice),
+    }
+}
+
+/// What a client has of each view.
+type Shown = BTreeMap<usize, (Sheet, Value)>;
+
+fn follow(song: &Song, shown: &mut Shown) {
+    for (at, (view, subject, window)) in song.looks().into_iter().enumerate() {
+        let Ok(now) = song.host.view(view, subject, &window) else {
+            shown.remove(&at);
+            continue;
+        };
+        let (old, mut data) = shown.remove(&at).unwrap_or_else(|| (now.clone(), now.data()));
+        let steps = delta::between(&old, &now);
+        delta::apply(&mut data, &steps).unwrap();
+        assert_eq!(data, now.data(), "{view:?} of {subject:?} in {window:?}");
+        assert_eq!(steps.is_empty(), old.hash() == now.hash(), "{view:?}: {steps:?}");
+        shown.insert(at, (now, data));
+    }
+}
+
+fn check(seed: u64, rounds: u64) {
+    let mut song = Song::new(5, 3);
+    let mut dice = Dice { seed, at: 0 };
+    let mut shown = Shown::new();
+    let mut taken = 0;
+    for round in 0..rounds {
+        taken += u64::from(random_edit(&mut song, &mut dice));
+        // Several edits may pass between two looks.
+        if round % 3 != 1 {
+            song.verify();
+            follow(&song, &mut shown);
+        }
+    }
+    assert!(taken > rounds / 2, "the store refused {} of {rounds} edits", rounds - taken);
+}
+
+#[test]
+fn after_any_edit_the_host_says_what_a_derivation_from_nothing_says() {
+    let (songs, rounds) = match std::env::var_os("PULSE_SOAK") {
+        Some(_) => (40, 1_000),
+        None => (3, 90),
+    };
+    (1..=songs).for_each(|seed| check(seed, rounds));
+}
