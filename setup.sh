@@ -63,7 +63,33 @@ check_rust() {
     exit 1
 }
 
+# The compiler that rust-toolchain.toml names. rustup fetches it by itself; where
+# it may not or cannot, an installed `stable` of that very version will do.
+check_toolchain() {
+    cargo --version >/dev/null 2>&1 && return
+    local pinned="" line stable folder
+    while read -r line; do
+        case "$line" in channel*) pinned=${line#*\"} pinned=${pinned%\"*} ;; esac
+    done <rust-toolchain.toml
+    have rustup || { say "cargo does not run here; this project needs Rust $pinned"; exit 1; }
+    say "installing Rust $pinned"
+    rustup toolchain install "$pinned" --profile minimal --component rustfmt --component clippy && return
+    stable=$(rustup run stable rustc --print sysroot) || stable=""
+    case "$stable $(rustup run stable rustc --version)" in
+        */toolchains/stable-*" rustc $pinned "*)
+            folder=${stable%/*}/$pinned-${stable##*/stable-}
+            ln -sfn "$stable" "$folder"
+            say "Rust $pinned is the installed stable; linked"
+            ;;
+        *)
+            say "Rust $pinned can't be had; install it with: rustup toolchain install $pinned"
+            exit 1
+            ;;
+    esac
+}
+
 main() {
+    case "$0" in */*) cd "${0%/*}" ;; esac
     local packages
     packages=$(missing | tr '\n' ' ')
     if [ -z "$packages" ]; then
@@ -81,6 +107,7 @@ main() {
         exit 1
     fi
     check_rust
+    check_toolchain
 }
 
 main "$@"

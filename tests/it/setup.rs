@@ -20,7 +20,7 @@ impl Machine {
     /// A machine with the shell's usual companions, cargo, and the given tools.
     fn with(tools: &[(&str, &str)]) -> Machine {
         let machine = Machine { folder: tempfile::tempdir().unwrap() };
-        for companion in ["bash", "env", "tr", "uname", "touch"] {
+        for companion in ["bash", "env", "ln", "tr", "uname", "touch"] {
             symlink(find(companion), machine.path(companion)).unwrap();
         }
         machine.add("cargo", "exit 0");
@@ -134,4 +134,32 @@ fn a_failed_installation_fails() {
     let machine = debian(AS_ROOT);
     machine.add("apt-get", "exit 0");
     check(&machine, 1, &["still missing: libasound2-dev libjack-jackd2-dev"]);
+}
+
+/// A rustup that can't fetch anything and has a stable of one version.
+fn offline_rustup(version: &str) -> String {
+    format!(
+        r#"case "$*" in
+            "toolchain install"*) exit 1 ;;
+            *sysroot) echo "$MACHINE/toolchains/stable-x86_64" ;;
+            *--version) echo "rustc {version} (2026)" ;;
+        esac"#
+    )
+}
+
+#[test]
+fn a_stable_of_the_pinned_version_stands_in_for_it_where_nothing_can_be_fetched() {
+    let toolchain = fs::read_to_string(workspace::root().join("rust-toolchain.toml")).unwrap();
+    let pinned = toolchain.split('"').nth(1).unwrap();
+    let machine = debian(AS_ROOT);
+    fs::create_dir_all(machine.path("toolchains/stable-x86_64")).unwrap();
+    let link = format!("toolchains/{pinned}-x86_64");
+    machine.add("cargo", &format!(r#"[ -e "$MACHINE/{link}" ]"#));
+    check(&machine, 1, &["cargo does not run here", pinned]);
+    machine.add("rustup", &offline_rustup("1.2.3"));
+    check(&machine, 1, &["can't be had; install it with: rustup toolchain install"]);
+    machine.add("rustup", &offline_rustup(pinned));
+    check(&machine, 0, &["is the installed stable; linked"]);
+    assert!(machine.path(&link).exists());
+    check(&machine, 0, &["everything is here"]);
 }
