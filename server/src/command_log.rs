@@ -161,7 +161,9 @@ fn kept(command: &Command, begun: bool) -> Kept {
             | project::Command::Move(_),
         ) => Kept::Ends,
         Command::Project(project::Command::Export(_)) => Kept::No,
-        Command::Rendering(rendering::Command::Freeze(_)) => Kept::Yes,
+        Command::Rendering(rendering::Command::Freeze(_) | rendering::Command::Bounce(_)) => {
+            Kept::Yes
+        }
         Command::Cohort(_)
         | Command::Gesture(_)
         | Command::History(_)

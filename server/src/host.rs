@@ -12,13 +12,16 @@ use pulse_schemas::{
 use serde_json::json;
 
 use crate::{
+    commands::media::ahead::{self, Ahead, Facts},
     ipc::{
         connection::{Shared, info},
         hub::{Client, Hub, Topics},
         outbox::Closed,
     },
-    model::{Durable, Handler, Outcome, Published, Request},
+    model::{Durable, Handler, Message, Outcome, Published, Request},
     refusal::{Refusal, Reply},
+    rendering::Watch,
+    renders::Finish,
     session::{Caller, Session, Traffic},
     subscriptions::Subscriptions,
 };
@@ -65,6 +68,36 @@ impl Host {
             queued_commands: count(self.shared.model.depth()),
             queued_bytes: clients.iter().map(|client| client.outbox.stats().queued_bytes).sum(),
         };
+    }
+
+    /// Has files read on another thread, from where the command comes back.
+    fn read_ahead(&mut self, request: &Request, task: ahead::Task) -> Outcome {
+        let mut again = Request {
+            client: Arc::clone(&request.client),
+            envelope: request.envelope.clone(),
+            command: request.command.clone(),
+            received: request.received,
+            remember: request.remember,
+            ahead: None,
+        };
+        let (name, by) = (request.command.spec().full_name(), request.client.cause().instance_id);
+        let model = self.shared.model.clone();
+        let label = task.label.clone();
+        let work = move |watch: &Watch| -> Result<Finish, Refusal> {
+            let read = task.run(watch);
+            let (told, ended) = match read {
+                Ok(read) => (Ok(read), Ok(())),
+                Err(Refusal(error)) => (Err(error.clone()), Err(Refusal(error))),
+            };
+            again.ahead = Some(told);
+            model.send_again(Message::Command(Box::new(again)), watch);
+            ended?;
+            Ok(Box::new(|_| Ok(json!({}))))
+        };
+        match self.session.start_job(&name, label, &by, work) {
+            Ok(_) => Outcome::later(),
+            Err(Refusal(error)) => Outcome::failed(error),
+        }
     }
 
     fn client(&mut self, request: &Request, command: &client::Command, hub: &Hub) -> Reply {
@@ -186,11 +219,21 @@ fn publish(hub: &Hub, events: Vec<Published>, by: Option<&Client>) {
 }
 
 impl Handler for Host {
-    fn handle(&mut self, request: &Request, hub: &Hub) -> Outcome {
+    fn handle(&mut self, request: &mut Request, hub: &Hub) -> Outcome {
+        match request.ahead.take() {
+            Some(Ok(Ahead::Reply(reply))) => return Outcome::new(Ok(reply)),
+            Some(Ok(Ahead::Facts(facts))) => self.session.live.facts = facts,
+            Some(Err(error)) => return Outcome::failed(error),
+            None => {
+                if let Some(task) = ahead::task(&self.session, &request.command) {
+                    return self.read_ahead(request, task);
+                }
+            }
+        }
         if let Command::Client(command) = &request.command {
             let command = command.clone();
             let reply = self.client(request, &command, hub).map_err(|Refusal(error)| error);
-            return Outcome { reply, events: vec![], durable: None };
+            return Outcome::new(reply);
         }
         let caller = caller(&request.client);
         if let Command::View(command) = &request.command
@@ -198,13 +241,14 @@ impl Handler for Host {
                 self.views.handle(&mut self.session, &request.client, &caller, command, hub)
         {
             let reply = reply.map_err(|Refusal(error)| error);
-            return Outcome { reply, events: vec![], durable: None };
+            return Outcome::new(reply);
         }
         if matches!(request.command, Command::Diagnostics(_) | Command::Session(_)) {
             self.note_traffic(hub);
         }
         let expect = request.envelope.expect_revision;
         let done = self.session.execute(&caller, &request.command, expect);
+        self.session.live.facts = Facts::default();
         if matches!(request.command, Command::Project(_)) {
             self.note_project();
         }
@@ -216,7 +260,7 @@ impl Handler for Host {
                 })
             })
         });
-        Outcome { reply: done.reply, events: done.events, durable }
+        Outcome { reply: done.reply, events: done.events, durable, later: false }
     }
 
     fn stream(&mut self, client: &Client, body: &[u8], hub: &Hub) {

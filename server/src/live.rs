@@ -12,6 +12,7 @@ use pulse_schemas::{
 
 use crate::{
     command_log::Recorder,
+    commands::media::ahead::Facts,
     engine_news::Seen,
     model::Published,
     playback::{Headless, Metered, Playback},
@@ -37,6 +38,8 @@ pub struct Live {
     pub roles: BTreeMap<HardwareRoleId, (String, u16)>,
     /// Media whose files were gone when somebody looked last.
     pub missing: BTreeSet<MediaId>,
+    /// What was read of files before the command that is being done.
+    pub facts: Facts,
     /// Where commands are written for a replay.
     pub command_log: Option<Recorder>,
     /// Events of an edit, until its transaction has taken effect.
@@ -111,6 +114,7 @@ impl Default for Live {
             roles: BTreeMap::new(),
             missing: BTreeSet::new(),
             command_log: None,
+            facts: Facts::default(),
             events: Vec::new(),
             told: None,
             engine_seen: Seen::default(),

@@ -23,9 +23,13 @@ use pulse_schemas::{
 };
 use serde_json::Value;
 
-use crate::ipc::{
-    hub::{Client, Hub},
-    outbox::Class,
+use crate::{
+    commands::media::ahead::Ahead,
+    ipc::{
+        hub::{Client, Hub},
+        outbox::Class,
+    },
+    rendering::Watch,
 };
 
 /// Commands that may wait in each queue.
@@ -39,6 +43,8 @@ pub struct Request {
     pub received: Instant,
     /// The answer is kept, for the case that the command is sent again.
     pub remember: bool,
+    /// What was read for it on another thread, when it comes the second time.
+    pub ahead: Option<Result<Ahead, ErrorBody>>,
 }
 
 /// What wakes the model thread.
@@ -75,17 +81,27 @@ pub struct Outcome {
     pub reply: Result<Value, ErrorBody>,
     pub events: Vec<Published>,
     pub durable: Option<Durable>,
+    /// The command comes again when something has been read for it.
+    pub later: bool,
 }
 
 impl Outcome {
+    pub fn new(reply: Result<Value, ErrorBody>) -> Outcome {
+        Outcome { reply, events: Vec::new(), durable: None, later: false }
+    }
+
+    pub fn later() -> Outcome {
+        Outcome { later: true, ..Outcome::new(Ok(Value::Null)) }
+    }
+
     pub fn failed(error: ErrorBody) -> Outcome {
-        Outcome { reply: Err(error), events: Vec::new(), durable: None }
+        Outcome::new(Err(error))
     }
 }
 
 /// The session, as the thread sees it.
 pub trait Handler: 'static {
-    fn handle(&mut self, request: &Request, hub: &Hub) -> Outcome;
+    fn handle(&mut self, request: &mut Request, hub: &Hub) -> Outcome;
     fn stream(&mut self, client: &Client, body: &[u8], hub: &Hub);
     fn left(&mut self, client: &Client, hub: &Hub);
     /// Called after each message and when nothing came for a while: views,
@@ -158,6 +174,21 @@ impl Model {
         }
     }
 
+    /// Queues a command again from a worker. It waits for room as long as the work
+    /// is wanted: at the end of the server nobody makes room any more.
+    pub fn send_again(&self, mut message: Message, watch: &Watch) {
+        self.depth.fetch_add(1, Ordering::Relaxed);
+        loop {
+            match self.normal.try_send(message) {
+                Ok(()) => return,
+                Err(TrySendError::Full(back)) if !watch.is_cancelled() => message = back,
+                Err(_) => break,
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        self.depth.fetch_sub(1, Ordering::Relaxed);
+    }
+
     /// Messages that wait.
     pub fn depth(&self) -> usize {
         self.depth.load(Ordering::Relaxed)
@@ -195,10 +226,13 @@ fn run<H: Handler>(
     releaser.stop();
 }
 
-fn command<H: Handler>(handler: &mut H, hub: &Hub, releaser: &Releaser, request: Request) {
+fn command<H: Handler>(handler: &mut H, hub: &Hub, releaser: &Releaser, mut request: Request) {
     // A defect in one command must not take the session of everybody else with it.
-    let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(&request, hub)))
+    let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(&mut request, hub)))
         .unwrap_or_else(|panic| Outcome::failed(defect(&request, panic.as_ref())));
+    if outcome.later {
+        return;
+    }
     releaser.release(request, outcome, hub);
 }
 
@@ -269,7 +303,7 @@ impl Releaser {
 
 /// Waits for the disk where it must, then answers and publishes.
 fn release(hub: &Hub, request: Request, outcome: Outcome) {
-    let Outcome { reply, events, durable } = outcome;
+    let Outcome { reply, events, durable, .. } = outcome;
     let reply = match durable.map(|wait| wait()) {
         None | Some(Ok(())) => reply,
         Some(Err(error)) => Err(error),

@@ -167,6 +167,20 @@ impl Watch {
         self.done.load(Ordering::Relaxed) as f64 / total as f64
     }
 
+    pub fn is_cancelled(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed)
+    }
+
+    /// There is more to do than was known.
+    pub fn expect_more(&self, more: u64) {
+        self.total.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// So much of it is done.
+    pub fn advance(&self, by: u64) {
+        self.done.fetch_add(by, Ordering::Relaxed);
+    }
+
     fn set(&self, done: i64, total: i64) {
         self.done.store(done.unsigned_abs(), Ordering::Relaxed);
         self.total.store(total.unsigned_abs(), Ordering::Relaxed);

@@ -62,7 +62,7 @@ impl Renders {
 
 /// Whether the end of a job changes the project, and not only files beside it.
 fn takes_effect(command: &str) -> bool {
-    command == "rendering.freeze" || command.starts_with("media.")
+    matches!(command, "rendering.freeze" | "rendering.bounce")
 }
 
 impl Session {

@@ -9,6 +9,7 @@ mod harness;
 mod kill_loop;
 mod layering;
 mod licences;
+mod media;
 mod meters;
 mod python_example;
 mod replay;

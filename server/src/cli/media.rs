@@ -1,6 +1,9 @@
 //! Files of the project from the command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::Subcommand;
 use serde_json::{Value, json};
@@ -124,7 +127,7 @@ fn line(output: &Output, item: &Value) -> String {
 }
 
 /// Paths as a server sees them, which has another working folder.
-fn absolute(path: &PathBuf) -> Result<PathBuf, Failure> {
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     path.canonicalize().map_err(|error| io(&error, path))
 }
 
@@ -135,7 +138,7 @@ fn add(
     reference: bool,
     tags: &[String],
 ) -> Result<ExitCode, Failure> {
-    let files = files.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
+    let files = files.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let mode = if reference { "reference" } else { "copy" };
     let mut access = place.access()?;
     let mut added = Vec::new();
@@ -162,7 +165,7 @@ fn relink(
     folders: &[PathBuf],
     loose: bool,
 ) -> Result<ExitCode, Failure> {
-    let roots = folders.iter().map(absolute).collect::<Result<Vec<_>, _>>()?;
+    let roots = folders.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let mut access = place.access()?;
     let reply = access.call("media.relink", json!({"roots": roots, "loose": loose}))?;
     access.finish()?;

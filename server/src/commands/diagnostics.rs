@@ -266,7 +266,9 @@ fn check_files(
     let mut checked = 0;
     for item in view.all::<MediaItem>()? {
         let (Some(path), Some(file)) = (path_of(&item, folder), &item.file) else { continue };
-        let Ok(found) = super::media::files::hash_file(&path) else { continue };
+        let Ok(found) = super::media::files::hash_file(&path, &Default::default()) else {
+            continue;
+        };
         checked += 1;
         if found.hash != file.hash {
             let text =

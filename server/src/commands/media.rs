@@ -29,15 +29,17 @@ use super::{
 };
 use crate::{
     refusal::{Refusal, Reply},
-    rendering::media::path_of,
+    rendering::{Watch, media::path_of},
     session::Session,
 };
 
+pub mod ahead;
 pub mod files;
 #[cfg(test)]
 mod tests;
 
-use files::{Probe, absolute, free_path, probe, relative};
+use ahead::Facts;
+use files::{Probe, absolute, free_path, relative};
 
 /// Where files of discarded items go, beside `Media/`.
 const TRASH_DIR: &str = "Trash";
@@ -76,6 +78,11 @@ pub fn act(session: &mut Session, command: &Command) -> Reply {
     }
 }
 
+/// What a file holds, as it was read ahead or as it is read now.
+fn probe(edit: &mut Edit<'_, '_>, path: &Path) -> Result<Probe, Refusal> {
+    edit.live.facts.probe(path, &Watch::default())
+}
+
 /// The project's folder of media; a project in memory has none.
 fn media_dir(edit: &Edit<'_, '_>) -> Result<PathBuf, Refusal> {
     edit.folder.map(|folder| folder.join(MEDIA_DIR)).ok_or_else(|| {
@@ -108,7 +115,7 @@ fn bring_in(edit: &mut Edit<'_, '_>, path: &Path, mode: CopyMode) -> Result<Medi
     let target = media_dir(edit)?.join(&place);
     match mode {
         CopyMode::Move => files::move_file(path, &target)?,
-        _ => files::copy(path, &target)?,
+        _ => edit.live.facts.copy(path, &target)?,
     }
     Ok(in_project(&place))
 }
@@ -125,13 +132,16 @@ fn in_project(place: &Path) -> MediaStorage {
 
 /// The item that has this content already.
 fn known(edit: &mut Edit<'_, '_>, probe: &Probe) -> Result<Option<MediaItem>, Refusal> {
-    let items = edit.all::<MediaItem>()?;
+    Ok(known_in(edit.all::<MediaItem>()?, probe))
+}
+
+fn known_in(items: Vec<MediaItem>, probe: &Probe) -> Option<MediaItem> {
     let is_same = |item: &MediaItem| {
         item.lifecycle == Lifecycle::Final
             && item.media_kind == probe.kind
             && item.content == Some(probe.content)
     };
-    Ok(items.into_iter().find(is_same))
+    items.into_iter().find(is_same)
 }
 
 fn fill(item: &mut MediaItem, probe: Probe) {
@@ -145,7 +155,7 @@ fn fill(item: &mut MediaItem, probe: Probe) {
 
 fn import(edit: &mut Edit<'_, '_>, payload: &Import) -> Reply {
     let path = absolute(&payload.path)?;
-    let probe = probe(&path)?;
+    let probe = probe(edit, &path)?;
     if let Some(mut item) = known(edit, &probe)? {
         // The same sound under a second name would be two items to keep apart.
         edit.label(format!("Import {} again", item.name));
@@ -175,7 +185,7 @@ fn import(edit: &mut Edit<'_, '_>, payload: &Import) -> Reply {
 fn register(edit: &mut Edit<'_, '_>, payload: &Register) -> Reply {
     let place = relative(&payload.path)?;
     let path = media_dir(edit)?.join(&place);
-    let probe = probe(&path)?;
+    let probe = probe(edit, &path)?;
     let storage = in_project(&place);
     if let Some(item) = edit.all::<MediaItem>()?.into_iter().find(|it| it.storage == storage) {
         let text = format!("{} is an item of the project already", payload.path);
@@ -263,7 +273,8 @@ pub fn finish(
 fn finalise(edit: &mut Edit<'_, '_>, payload: &Finalise) -> Reply {
     let mut item = pending(edit, payload.media)?;
     edit.label(format!("Finish {}", item.name));
-    let probe = probe(&present(&item, edit.folder)?)?;
+    let path = present(&item, edit.folder)?;
+    let probe = probe(edit, &path)?;
     fill(&mut item, probe);
     edit.put(item.clone())?;
     reply(Finalised { item })
@@ -344,7 +355,7 @@ fn relocate(edit: &mut Edit<'_, '_>, payload: &Relocate) -> Reply {
             match payload.mode {
                 CopyMode::Copy => files::copy(&from, &to)?,
                 CopyMode::Move => files::move_file(&from, &to)?,
-                CopyMode::Reference => check_same(&item, &to)?,
+                CopyMode::Reference => check_same(edit, &item, &to)?,
             }
             referred(&to)
         }
@@ -370,8 +381,8 @@ fn into_project(
     bring_in(edit, from, mode)
 }
 
-fn check_same(item: &MediaItem, path: &Path) -> Result<(), Refusal> {
-    if Some(probe(path)?.content) == item.content {
+fn check_same(edit: &mut Edit<'_, '_>, item: &MediaItem, path: &Path) -> Result<(), Refusal> {
+    if Some(probe(edit, path)?.content) == item.content {
         return Ok(());
     }
     let text = format!("{} holds something else; use `media.replace` for that", path.display());
@@ -399,15 +410,14 @@ fn relink(edit: &mut Edit<'_, '_>, payload: &Relink) -> Reply {
         return Err(Refusal::not_found(*id));
     }
     let folder = edit.folder;
-    items.retain(|item| {
-        let asked = payload.media.is_empty() || payload.media.contains(&item.id);
-        asked && item.lifecycle == Lifecycle::Final && !is_there(item, folder)
-    });
+    items.retain(|item| is_lost(item, &payload.media, folder));
     items.sort_by_key(|item| item.id);
-    let all = files::walk(&roots);
+    let all = edit.live.facts.walk(&roots);
     let (mut found, mut missing) = (Vec::new(), Vec::new());
     for mut item in items {
-        let Some((path, file, same_content)) = find(&item, &all, payload.loose) else {
+        let facts = &mut edit.live.facts;
+        let lost = find(&item, &all, payload.loose, facts, &Watch::default());
+        let Some((path, file, same_content)) = lost else {
             missing.push(item.id);
             continue;
         };
@@ -415,7 +425,7 @@ fn relink(edit: &mut Edit<'_, '_>, payload: &Relink) -> Reply {
         item.availability = Availability::Local;
         match same_content {
             true => item.file = Some(file),
-            false => fill(&mut item, probe(&path)?),
+            false => fill(&mut item, probe(edit, &path)?),
         }
         let path = path.display().to_string();
         found.push(RelinkedItem { media: item.id, path, same_content });
@@ -425,9 +435,21 @@ fn relink(edit: &mut Edit<'_, '_>, payload: &Relink) -> Reply {
     reply(Relinked { found, missing })
 }
 
+/// Whether an item is to be looked for: among those asked for, and not where it was.
+fn is_lost(item: &MediaItem, asked: &[MediaId], folder: Option<&Path>) -> bool {
+    let asked = asked.is_empty() || asked.contains(&item.id);
+    asked && item.lifecycle == Lifecycle::Final && !is_there(item, folder)
+}
+
 /// The first file of the same content; else, if that will do, one of the same
 /// name and length.
-fn find(item: &MediaItem, all: &[(PathBuf, u64)], loose: bool) -> Option<(PathBuf, BlobRef, bool)> {
+fn find(
+    item: &MediaItem,
+    all: &[(PathBuf, u64)],
+    loose: bool,
+    facts: &mut Facts,
+    watch: &Watch,
+) -> Option<(PathBuf, BlobRef, bool)> {
     let mut candidates: Vec<&PathBuf> = all
         .iter()
         .filter(|(path, length)| candidate(item, path, *length))
@@ -435,20 +457,20 @@ fn find(item: &MediaItem, all: &[(PathBuf, u64)], loose: bool) -> Option<(PathBu
         .collect();
     candidates.sort_by_key(|path| (!same_name(item, path), *path));
     for path in &candidates {
-        let Ok(file) = files::hash_file(path) else { continue };
+        let Ok(file) = facts.hash(path, watch) else { continue };
         if item.file.as_ref().is_some_and(|known| known.hash == file.hash) {
             return Some(((*path).clone(), file, true));
         }
     }
     let named = candidates.into_iter().find(|path| loose && same_name(item, path))?;
-    Some((named.clone(), files::hash_file(named).ok()?, false))
+    Some((named.clone(), facts.hash(named, watch).ok()?, false))
 }
 
 fn replace(edit: &mut Edit<'_, '_>, payload: &Replace) -> Reply {
     let mut item: MediaItem = edit.get(payload.media)?;
     edit.label(format!("Replace {}", item.name));
     let path = absolute(&payload.path)?;
-    let probe = probe(&path)?;
+    let probe = probe(edit, &path)?;
     if probe.kind != item.media_kind {
         let text = format!("{} is {:?}, not {:?}", path.display(), probe.kind, item.media_kind);
         return Err(
@@ -583,13 +605,17 @@ fn details(session: &Session, payload: &Details) -> Reply {
 }
 
 fn waveform(session: &Session, payload: &Waveform) -> Reply {
-    let item = item(&session.view()?, payload.media)?;
-    let path = present(&item, folder(session))?;
+    peaks(&session.view()?, folder(session), payload, &Watch::default())
+}
+
+fn peaks(view: &View, folder: Option<&Path>, payload: &Waveform, watch: &Watch) -> Reply {
+    let item = item(view, payload.media)?;
+    let path = present(&item, folder)?;
     if item.media_kind != MediaKind::Audio {
         let text = format!("{} is no audio", item.name);
         return Err(Refusal::new(ErrorCode::MediaFormat, text).with("entity", item.id.to_string()));
     }
-    let mut decoder = files::decoder(&path)?;
+    let mut decoder = files::decoder(&path, watch)?;
     let info = *decoder.info();
     let start = payload.start.min(info.frames);
     let rest = info.frames - start;
@@ -606,6 +632,7 @@ fn waveform(session: &Session, payload: &Waveform) -> Reply {
         let wanted = (length - at).min(8_192) as usize;
         let mut planes: Vec<&mut [f32]> =
             block.iter_mut().map(|plane| &mut plane[..wanted]).collect();
+        files::go_on(watch)?;
         let count = decoder.read(&mut planes).map_err(|error| files::undecodable(&path, &error))?;
         if count == 0 {
             break;

@@ -493,6 +493,7 @@ impl Reading<'_> {
             command,
             received: Instant::now(),
             remember,
+            ahead: None,
         };
         if let Err(error) = self.shared.model.send(priority, Message::Command(Box::new(request))) {
             self.shared.hub.forget(&self.client.identity().instance_id, &envelope.id);

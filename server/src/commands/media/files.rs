@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, Read},
+    io::{self, BufReader, Read, Seek, SeekFrom},
     path::{Path, PathBuf},
 };
 
@@ -16,7 +16,7 @@ use pulse_schemas::{
     hash::Hash,
 };
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, rendering::Watch};
 
 /// What a file holds.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +61,13 @@ pub fn relative(text: &str) -> Result<PathBuf, Refusal> {
 }
 
 /// Reads a file whole: its hash, its kind, its content.
-pub fn probe(path: &Path) -> Result<Probe, Refusal> {
-    let file = hash_file(path).map_err(|error| unreadable(path, &error))?;
+pub fn probe(path: &Path, watch: &Watch) -> Result<Probe, Refusal> {
+    let data = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    if !data.is_file() {
+        // A pipe has no end, and a folder no beginning.
+        return Err(unreadable(path, &io::Error::other("it is no plain file")));
+    }
+    let file = hash_file(path, watch).map_err(|error| refused(path, &error, watch))?;
     let extension = extension(path);
     let known = |kind, container: &str| Probe {
         kind,
@@ -73,8 +78,9 @@ pub fn probe(path: &Path) -> Result<Probe, Refusal> {
     if starts_with(path, b"MThd").map_err(|error| unreadable(path, &error))? {
         return Ok(known(MediaKind::Midi, "midi"));
     }
-    match audio(path, &extension) {
+    match audio(path, watch) {
         Ok((format, content)) => Ok(Probe { kind: MediaKind::Audio, format, content, file }),
+        Err(error) if watch.is_cancelled() => Err(error),
         Err(_) if VIDEO.contains(&extension.as_str()) => Ok(known(MediaKind::Video, &extension)),
         Err(error) => Err(error),
     }
@@ -94,16 +100,59 @@ fn starts_with(path: &Path, magic: &[u8; 4]) -> io::Result<bool> {
     }
 }
 
+/// A file that tells how much of it was read, and ends where nobody wants it any more.
+struct Watched {
+    file: File,
+    watch: Watch,
+}
+
+impl Watched {
+    fn open(path: &Path, watch: &Watch) -> io::Result<Watched> {
+        let file = File::open(path)?;
+        watch.expect_more(file.metadata()?.len());
+        Ok(Watched { file, watch: watch.clone() })
+    }
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.watch.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        let count = self.file.read(buffer)?;
+        self.watch.advance(count as u64);
+        Ok(count)
+    }
+}
+
+impl Seek for Watched {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+/// An error, once the work is cancelled.
+pub fn go_on(watch: &Watch) -> Result<(), Refusal> {
+    match watch.is_cancelled() {
+        false => Ok(()),
+        true => Err(Refusal::new(ErrorCode::JobFinished, "reading the files was cancelled")),
+    }
+}
+
+fn refused(path: &Path, error: &io::Error, watch: &Watch) -> Refusal {
+    go_on(watch).err().unwrap_or_else(|| unreadable(path, error))
+}
+
 /// BLAKE3 and length of a file, in bounded memory.
-pub fn hash_file(path: &Path) -> io::Result<BlobRef> {
-    let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
+pub fn hash_file(path: &Path, watch: &Watch) -> io::Result<BlobRef> {
+    let mut reader = BufReader::with_capacity(1 << 16, Watched::open(path, watch)?);
     let mut hasher = blake3::Hasher::new();
     let bytes = io::copy(&mut reader, &mut hasher)?;
     Ok(BlobRef { hash: hasher.finalize().into(), bytes })
 }
 
-pub fn decoder(path: &Path) -> Result<Decoder, Refusal> {
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
+pub fn decoder(path: &Path, watch: &Watch) -> Result<Decoder, Refusal> {
+    let file = Watched::open(path, watch).map_err(|error| unreadable(path, &error))?;
     Decoder::open(Box::new(BufReader::new(file)), Some(&extension(path))).map_err(|error| {
         let text = format!("{}: {error}", path.display());
         let code = match error {
@@ -119,9 +168,11 @@ pub fn undecodable(path: &Path, error: &decode::DecodeError) -> Refusal {
     Refusal::new(ErrorCode::MediaUnreadable, text).with("path", path.display().to_string())
 }
 
-fn audio(path: &Path, _extension: &str) -> Result<(AudioFormat, Hash), Refusal> {
-    let mut decoder = decoder(path)?;
-    let content = decoder.content_id().map_err(|error| undecodable(path, &error))?;
+fn audio(path: &Path, watch: &Watch) -> Result<(AudioFormat, Hash), Refusal> {
+    let mut decoder = decoder(path, watch).and_then(|decoder| go_on(watch).map(|()| decoder))?;
+    let content = decoder.content_id();
+    go_on(watch)?;
+    let content = content.map_err(|error| undecodable(path, &error))?;
     let info = *decoder.info();
     let truncated = decoder.findings().truncated;
     let (bits, float) = match info.samples {
@@ -178,26 +229,41 @@ pub fn file_name(name: &str) -> String {
 
 /// Copies a file to a name that nothing has, durably and whole.
 pub fn copy(from: &Path, to: &Path) -> Result<(), Refusal> {
+    let mut name = to.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = to.with_file_name(name);
+    copy_to_part(from, &part, &Watch::default())?;
+    settle(&part, to)
+}
+
+/// Writes the copy of a file durably under a passing name.
+pub fn copy_to_part(from: &Path, part: &Path, watch: &Watch) -> Result<(), Refusal> {
     let write = || -> io::Result<()> {
-        if let Some(folder) = to.parent() {
+        if let Some(folder) = part.parent() {
             fs::create_dir_all(folder)?;
         }
-        let mut name = to.file_name().unwrap_or_default().to_owned();
-        name.push(".part");
-        let part = to.with_file_name(name);
-        fs::copy(from, &part)?;
-        File::open(&part)?.sync_all()?;
-        // Fails where somebody else made the file meanwhile.
-        let done = fs::hard_link(&part, to);
-        fs::remove_file(&part)?;
-        done
+        let mut copy = File::create(part)?;
+        io::copy(&mut Watched::open(from, watch)?, &mut copy)?;
+        copy.sync_all()
     };
-    write().map_err(|error| {
-        let text = format!("{} can't be copied to {}: {error}", from.display(), to.display());
-        let full = error.kind() == io::ErrorKind::StorageFull;
-        let code = if full { ErrorCode::IoFull } else { ErrorCode::IoFailed };
-        Refusal::new(code, text).with("reason", error.to_string())
+    write().map_err(|error| match go_on(watch) {
+        Err(cancelled) => cancelled,
+        Ok(()) => not_copied(from, part, &error),
     })
+}
+
+/// Gives a copy its name, which nothing may have.
+pub fn settle(part: &Path, to: &Path) -> Result<(), Refusal> {
+    // Fails where somebody else made the file meanwhile.
+    let done = fs::hard_link(part, to).and_then(|()| fs::remove_file(part));
+    done.map_err(|error| not_copied(part, to, &error))
+}
+
+fn not_copied(from: &Path, to: &Path, error: &io::Error) -> Refusal {
+    let text = format!("{} can't be copied to {}: {error}", from.display(), to.display());
+    let full = error.kind() == io::ErrorKind::StorageFull;
+    let code = if full { ErrorCode::IoFull } else { ErrorCode::IoFailed };
+    Refusal::new(code, text).with("reason", error.to_string())
 }
 
 /// Moves a file, across drives too.

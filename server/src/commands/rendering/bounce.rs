@@ -263,7 +263,7 @@ fn render_part(
     let request = Request { depth: Depth::Float32, ..Request::default() };
     let span = Some(part.span.clone());
     let outcome = task.renderer().alone(&request, &bare, span, path, watch)?;
-    let probe = media::files::probe(path)?;
+    let probe = media::files::probe(path, watch)?;
     Ok(Made { part, media, outcome, probe })
 }
 
