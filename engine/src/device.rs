@@ -3,6 +3,7 @@
 //! A device owns the callback while it runs and gives it back when it closes,
 //! so it can move from one to the next with everything that sounds.
 
+pub mod capture;
 pub mod cpal;
 pub mod keeper;
 pub mod midir;
@@ -45,6 +46,8 @@ pub struct DeviceConfig {
     /// Frames per call; the device's own when absent.
     pub buffer_frames: Option<u32>,
     pub channels: u16,
+    /// Channels that are listened to; 0 opens no input.
+    pub inputs: u16,
 }
 
 impl DeviceConfig {
@@ -53,7 +56,7 @@ impl DeviceConfig {
     }
 
     pub fn of(host: Host, sample_rate: u32) -> DeviceConfig {
-        DeviceConfig { host, name: None, sample_rate, buffer_frames: None, channels: 2 }
+        DeviceConfig { host, name: None, sample_rate, buffer_frames: None, channels: 2, inputs: 0 }
     }
 }
 
@@ -66,6 +69,8 @@ pub struct DeviceEntry {
     /// Rates that it can play at, lowest to highest; none where it doesn't say.
     pub rates: Option<(u32, u32)>,
     pub channels: u16,
+    /// Channels that can be listened to.
+    pub inputs: u16,
 }
 
 /// What plays at the moment.
@@ -74,6 +79,9 @@ pub struct DeviceState {
     pub wanted: DeviceConfig,
     pub playing: Host,
     pub name: String,
+    /// Channels that are heard, and why none is where some were wanted.
+    pub inputs: u16,
+    pub input_failed: Option<String>,
     /// Why it isn't the wanted one.
     pub lost: Option<String>,
     /// How often a device was lost, and how often it came back.
@@ -136,6 +144,30 @@ impl Drop for Seat {
     }
 }
 
+/// The same device at a rate that it has: the wanted one, or the nearest. The
+/// engine runs at the device's rate and places the song by time, so nothing is
+/// resampled but clips.
+pub fn fitting(config: &DeviceConfig) -> Result<DeviceConfig, DeviceError> {
+    if config.host == Host::Null {
+        return Ok(config.clone());
+    }
+    match cpal::probe(config) {
+        Err(DeviceError::Format { .. }) => {}
+        other => return other.map(|()| config.clone()),
+    }
+    let ranges = cpal::rates_of(config)?;
+    let sample_rate = nearest_rate(config.sample_rate, &ranges).unwrap_or(config.sample_rate);
+    let config = DeviceConfig { sample_rate, ..config.clone() };
+    cpal::probe(&config).map(|()| config)
+}
+
+/// The rate within some ranges that is nearest to a wanted one; the higher of two.
+fn nearest_rate(wanted: u32, ranges: &[(u32, u32)]) -> Option<u32> {
+    let nearest = |&(low, high): &(u32, u32)| wanted.clamp(low, high.max(low));
+    let by_distance = |rate: &u32| (rate.abs_diff(wanted), std::cmp::Reverse(*rate));
+    ranges.iter().map(nearest).min_by_key(by_distance)
+}
+
 /// Every device of every host of this build, the null device first.
 pub fn list() -> Vec<DeviceEntry> {
     let null = DeviceEntry {
@@ -144,6 +176,31 @@ pub fn list() -> Vec<DeviceEntry> {
         default: true,
         rates: None,
         channels: 2,
+        inputs: 0,
     };
     std::iter::once(null).chain(cpal::list()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_rate_is_taken_and_the_higher_of_two() {
+        let check = |wanted, ranges: &[(u32, u32)], expect| {
+            assert_eq!(nearest_rate(wanted, ranges), expect, "{wanted} of {ranges:?}");
+        };
+        check(44_100, &[(48_000, 48_000)], Some(48_000));
+        check(44_100, &[(32_000, 32_000), (48_000, 96_000)], Some(48_000));
+        check(192_000, &[(44_100, 44_100), (48_000, 96_000)], Some(96_000));
+        check(46_050, &[(44_100, 44_100), (48_000, 48_000)], Some(48_000));
+        check(48_000, &[(8_000, 192_000)], Some(48_000));
+        check(48_000, &[], None);
+    }
+
+    #[test]
+    fn the_null_device_has_every_rate() {
+        let odd = DeviceConfig::null(31_337);
+        assert_eq!(fitting(&odd), Ok(odd));
+    }
 }

@@ -24,6 +24,7 @@ pub mod drums;
 pub mod eq;
 pub mod filter;
 pub mod gate;
+pub mod input;
 pub mod lane_stream;
 pub mod lfo;
 pub mod limiter;

@@ -12,6 +12,7 @@ pub static NODES: &[&NodeKind] = &[
     &node::eq::KIND,
     &node::filter::KIND,
     &node::gate::KIND,
+    &node::input::KIND,
     &node::lane_stream::KIND,
     &node::lfo::KIND,
     &node::limiter::KIND,

@@ -12,6 +12,7 @@ pub mod song;
 pub mod transport;
 
 pub mod events;
+pub mod inlet;
 pub mod params;
 
 pub mod handoff;

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use pulse_engine::{
-    device::{DeviceConfig, DeviceError, Host},
+    device::{self, DeviceConfig, DeviceError, Host},
     rt::{Config, Engine, EngineError, transport::Start},
 };
 
@@ -62,8 +62,21 @@ fn a_device_that_cannot_be_opened_leaves_the_old_one_playing() {
 }
 
 #[cfg(feature = "jack")]
+#[allow(clippy::unwrap_used, reason = "the helpers of a test stop it as the test does")]
 mod jack {
-    use std::process::{Child, Command, Stdio};
+    use std::{
+        process::{Child, Command, Stdio},
+        sync::{Arc, Mutex},
+    };
+
+    use pulse_engine::{
+        device::midir,
+        material::{NoMedia, Slices},
+    };
+    use pulse_schemas::{
+        graph::{Cohort, GraphSpec, NodeKey, NodeSpec, OutputKind, OutputSpec},
+        id::{AnyId, EntityId, EntityKind},
+    };
 
     use super::*;
 
@@ -74,7 +87,11 @@ mod jack {
     impl Server {
         /// None where jackd is not installed.
         fn start() -> Option<Server> {
-            let rates = ["--no-realtime", "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", "256"];
+            Server::named(SERVER)
+        }
+
+        fn named(name: &str) -> Option<Server> {
+            let rates = ["--no-realtime", "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"];
             let mut command = Command::new("jackd");
             command.args(rates).stdout(Stdio::null()).stderr(Stdio::null());
             let child = command.spawn().ok()?;
@@ -89,6 +106,124 @@ mod jack {
             let _ = self.0.kill();
             let _ = self.0.wait();
         }
+    }
+
+    const LIVE_SERVER: &str = "pulse-live-test";
+
+    /// Runs a test of this file again, with its server in the environment, which a
+    /// test can only set for another process. True in that process.
+    fn within(server: &str, test: &str) -> bool {
+        if std::env::var("JACK_DEFAULT_SERVER").as_deref() == Ok(server) {
+            return true;
+        }
+        let own = std::env::current_exe().unwrap();
+        let status = Command::new(own)
+            .args(["--exact", &format!("jack::{test}"), "--nocapture"])
+            .env("JACK_DEFAULT_SERVER", server)
+            .env("JACK_NO_START_SERVER", "1")
+            .status()
+            .unwrap();
+        assert!(status.success());
+        false
+    }
+
+    fn node(number: u128, kind: &str) -> NodeSpec {
+        let id = AnyId { kind: EntityKind::DspNode, id: EntityId(number) };
+        NodeSpec {
+            key: NodeKey::new(id, "node"),
+            kind: kind.to_owned(),
+            dsp_version: 1,
+            layout: Default::default(),
+            channels: 2,
+            cohort: Cohort::Live,
+        }
+    }
+
+    fn connect(from: &str, to: &str) -> bool {
+        let mut command = Command::new("jack_connect");
+        command.args(["-s", LIVE_SERVER, from, to]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    }
+
+    fn ports() -> Vec<String> {
+        let listed = Command::new("jack_lsp").args(["-s", LIVE_SERVER]).output().unwrap();
+        String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// A synth plays into the device; the device's output is led back into its
+    /// input, which a second output of the engine hears. The notes come over MIDI.
+    #[test]
+    fn midi_and_audio_come_in_through_jack() {
+        if !within(LIVE_SERVER, "midi_and_audio_come_in_through_jack") {
+            return;
+        }
+        let Some(server) = Server::named(LIVE_SERVER) else {
+            eprintln!("skipped: jackd is not installed (apt-get install jackd2)");
+            return;
+        };
+        let other_rate = DeviceConfig { inputs: 2, ..DeviceConfig::of(Host::Jack, 44_100) };
+        let refused = Engine::start(Config::new(other_rate.clone())).err();
+        assert!(
+            matches!(refused, Some(EngineError::Device(DeviceError::Format { .. }))),
+            "{refused:?}"
+        );
+        let config = device::fitting(&other_rate).unwrap();
+        assert_eq!(config.sample_rate, 48_000);
+        let engine = Engine::start(Config::new(config)).unwrap();
+        assert_eq!(engine.device().map(|device| device.inputs), Some(2));
+
+        let (synth, input) = (node(1, "pulse.synth"), node(2, "pulse.input"));
+        let output = |kind, node: &NodeSpec| OutputSpec { kind, node: node.key, port: 0 };
+        let heard = OutputKind::Tap(input.key.entity);
+        let mut spec = GraphSpec {
+            outputs: vec![output(OutputKind::Master, &synth), output(heard, &input)],
+            nodes: vec![synth.clone(), input.clone()],
+            ..GraphSpec::default()
+        };
+        spec.canonicalise();
+        let mut slices = Slices::default();
+        slices.params.set(input.key, "monitor", 2.0);
+        engine.load(&spec, slices, &NoMedia).unwrap();
+        let level = |of: OutputKind| {
+            let levels = engine.feedback().levels;
+            levels.iter().find(|(kind, _)| *kind == of).map_or(0.0, |(_, level)| level.rms[0])
+        };
+
+        let keyboard = ::midir::MidiOutput::new("Pulse test keyboard").unwrap();
+        let mut keyboard =
+            ::midir::os::unix::VirtualOutput::create_virtual(keyboard, "keys").unwrap();
+        let found = || midir::ports().unwrap().inputs.into_iter().find(|it| it.contains("keys"));
+        wait("the keyboard", 20, || found().is_some());
+        let targets: midir::Targets = Arc::new(Mutex::new(vec![midir::Target {
+            port: None,
+            channel: None,
+            node: synth.key,
+            auto: false,
+        }]));
+        let inlet = engine.inlet().unwrap();
+        let opened = midir::MidiIn::open(&found().unwrap(), inlet, targets);
+        let port = opened.map_err(|(error, _)| error).unwrap();
+        let struck = std::cell::RefCell::new(&mut keyboard);
+        wait("a note", 30, || {
+            // The port may not be connected yet when the first is struck.
+            struck.borrow_mut().send(&[0x90, 69, 127]).unwrap();
+            level(OutputKind::Master) > 0.005
+        });
+        // Whatever the device was led to by itself, nothing comes back before this.
+        assert!(level(heard) < 0.001, "{}", level(heard));
+        wait("the loop", 20, || {
+            let ports = ports();
+            let named = |part: &str| ports.iter().find(|port| port.contains(part)).cloned();
+            match (named("_out:out_0"), named("_in:in_0")) {
+                (Some(from), Some(to)) => connect(&from, &to),
+                _ => false,
+            }
+        });
+        wait("what comes back", 20, || level(heard) > 0.005);
+        struck.borrow_mut().send(&[0x80, 69, 0]).unwrap();
+        wait("the end of the note", 20, || level(heard) < 0.001);
+        engine.return_inlet(port.close());
+        drop((engine, server));
     }
 
     /// The name of the server is read from the environment, which a test can only
@@ -136,4 +271,15 @@ mod jack {
         drop(engine);
         drop(server);
     }
+}
+
+#[test]
+fn a_device_with_another_rate_plays_at_its_own() {
+    let null = named(Host::Alsa, "null");
+    if Engine::devices().iter().any(|device| device.host == Host::Alsa && device.name == "null") {
+        assert_eq!(device::fitting(&null).unwrap().sample_rate, 48_000);
+    }
+    let error = device::fitting(&named(Host::Alsa, "no such card")).unwrap_err();
+    assert!(matches!(error, DeviceError::NotFound { .. }), "{error}");
+    assert!(error.to_string().contains("pulse devices"), "it says what to do: {error}");
 }

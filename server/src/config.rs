@@ -196,6 +196,8 @@ settings! {
     audio_device, "audio.device": String = String::new();
     /// Sample rate of playback in Hz; the project's when 0.
     audio_sample_rate, "audio.sample_rate": u64 = 0, 0..=384_000;
+    /// Channels of the audio device that tracks can listen to; 0 opens no input.
+    audio_inputs, "audio.inputs": u64 = 2, 0..=32;
     /// Frames per audio block.
     audio_block, "audio.block": u64 = 256, 16..=8_192;
     /// Largest size of the render cache in bytes.

@@ -5,10 +5,11 @@
 //! like any other, and the engine is one more implementation.
 
 pub mod deriver;
+pub mod inputs;
 pub mod meters;
 pub mod player;
 
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 
 use pulse_query::content::EngineParam;
 use pulse_schemas::{
@@ -18,7 +19,7 @@ use pulse_schemas::{
         metering::{ChannelLevel, MeterKind},
         session::EngineState,
     },
-    id::{AnyId, ChannelId, TrackId},
+    id::{AnyId, ChannelId, HardwareRoleId, TrackId},
     time::Flicks,
 };
 use pulse_store::view::View;
@@ -195,6 +196,9 @@ pub trait Playback: Send {
     /// Changes the device. Where it can't, the null device runs and the reason
     /// comes back.
     fn configure(&mut self, wanted: &Wanted) -> Option<String>;
+
+    /// What fills the roles of the project on this machine.
+    fn set_roles(&mut self, _roles: &BTreeMap<HardwareRoleId, (String, u16)>) {}
 
     /// Opens or closes MIDI ports; the name of the first that isn't there fails.
     fn set_midi(&mut self, ports: &[String], active: bool) -> Result<(), String>;

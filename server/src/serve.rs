@@ -7,6 +7,7 @@ use std::{
     time::Instant,
 };
 
+use pulse_engine::device::DeviceConfig;
 use pulse_schemas::entity;
 use pulse_store::project::{OpenError, OpenOptions, Project};
 use tokio::{
@@ -157,7 +158,8 @@ fn attach_engine(session: &mut Session, config: &Config) {
     let own = project.into_iter().flatten().map(|project| project.sample_rate).next();
     let number = |value: u64| u32::try_from(value).ok().filter(|value| *value > 0);
     let rate = number(config.audio_sample_rate).or(own);
-    let null = Player::null_device(rate);
+    let inputs = u16::try_from(config.audio_inputs).unwrap_or(0);
+    let null = DeviceConfig { inputs, ..Player::null_device(rate) };
     let device = (!config.audio_device.is_empty()).then(|| config.audio_device.clone());
     let host = Some(config.audio_host.clone());
     let wanted = Wanted { host, device, rate, block: number(config.audio_block) };

@@ -246,6 +246,7 @@ impl Session {
     /// Plays through `playback` from now on.
     pub fn attach(&mut self, playback: Box<dyn crate::playback::Playback>) {
         self.live.playback = playback;
+        self.live.playback.set_roles(&self.live.roles);
         let Live { meters, playback, .. } = &mut self.live;
         for stream in meters.values() {
             if let Err(reason) = playback.watch(stream.number, stream.kind, &stream.channels) {

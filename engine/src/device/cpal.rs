@@ -6,12 +6,15 @@ use std::sync::{
 };
 
 use cpal::{
-    BufferSize, Device, ErrorKind, FromSample, HostId, SampleFormat, SizedSample, Stream,
+    BufferSize, Device, ErrorKind, FromSample, HostId, Sample, SampleFormat, SizedSample, Stream,
     StreamConfig, SupportedStreamConfigRange,
     traits::{DeviceTrait, HostTrait, StreamTrait},
 };
 
-use super::{DeviceConfig, DeviceEntry, DeviceError, Home, Host, Seat};
+use super::{
+    DeviceConfig, DeviceEntry, DeviceError, Home, Host, Seat,
+    capture::{self, Capture, Feed},
+};
 use crate::rt::callback::Callback;
 
 /// Frames that are converted at once for devices that don't take floats.
@@ -20,7 +23,11 @@ const CONVERTED: usize = 1_024;
 /// A playing stream. Dropping it closes the device and sends the callback home.
 pub struct CpalDevice {
     _stream: Stream,
+    _input: Option<Stream>,
     pub name: String,
+    /// Channels that are heard, or why none is: a device that can't be listened to
+    /// still plays.
+    pub inputs: Result<u16, String>,
 }
 
 /// What the keeper wants to know of a stream.
@@ -58,6 +65,11 @@ pub fn list() -> Vec<DeviceEntry> {
 fn list_host(host: Host) -> Vec<DeviceEntry> {
     let Ok(opened) = open_host(host) else { return vec![] };
     let default = opened.default_output_device().map(|device| name_of(&device));
+    let inputs = |device: &Device| {
+        let formats = device.supported_input_configs().map(Iterator::collect::<Vec<_>>);
+        let channels = formats.unwrap_or_default().iter().map(|format| format.channels()).max();
+        channels.unwrap_or(0)
+    };
     let Ok(devices) = opened.output_devices() else { return vec![] };
     devices
         .map(|device| {
@@ -69,6 +81,7 @@ fn list_host(host: Host) -> Vec<DeviceEntry> {
                 default: default.as_ref() == Some(&name),
                 rates: rates(&formats),
                 channels: formats.iter().map(|format| format.channels()).max().unwrap_or(0),
+                inputs: inputs(&device),
                 name,
             }
         })
@@ -94,6 +107,32 @@ fn find(config: &DeviceConfig) -> Result<Device, DeviceError> {
     devices
         .find(|device| name_of(device) == *name || device.to_string() == *name)
         .ok_or_else(|| DeviceError::NotFound { host, name: name.clone() })
+}
+
+/// The device that is listened to beside the one that plays.
+fn find_input(config: &DeviceConfig) -> Result<Device, DeviceError> {
+    let host = config.host;
+    let opened = open_host(host)?;
+    let unavailable =
+        |error: cpal::Error| DeviceError::HostUnavailable { host, reason: error.to_string() };
+    let named = match &config.name {
+        // JACK has one device each way.
+        Some(name) if host != Host::Jack => {
+            let mut devices = opened.input_devices().map_err(unavailable)?;
+            let is = |device: &Device| name_of(device) == *name || device.to_string() == *name;
+            devices.find(is)
+        }
+        _ => opened.default_input_device(),
+    };
+    named.ok_or(DeviceError::NoDefault { host })
+}
+
+/// The rates that a device plays at, as ranges.
+pub(crate) fn rates_of(config: &DeviceConfig) -> Result<Vec<(u32, u32)>, DeviceError> {
+    let device = find(config)?;
+    let formats = device.supported_output_configs();
+    let formats = formats.map(Iterator::collect::<Vec<_>>).unwrap_or_default();
+    Ok(formats.iter().map(|it| (it.min_sample_rate(), it.max_sample_rate())).collect())
 }
 
 /// Whether the device could be opened now, without opening it.
@@ -171,10 +210,88 @@ impl CpalDevice {
             _ => build_floats,
         };
         let failed = |error: cpal::Error| refusal(&name, config, &error);
-        let stream = build(&device, stream_config, seat, signals.clone()).map_err(failed)?;
+        let opened = (config.inputs > 0).then(|| listen(config, signals));
+        let (input, capture, inputs) = match opened {
+            None => (None, Capture::none(), Ok(0)),
+            Some(Ok((stream, capture))) => {
+                let channels = capture.channels() as u16;
+                (Some(stream), capture, Ok(channels))
+            }
+            Some(Err(error)) => (None, Capture::none(), Err(error.to_string())),
+        };
+        let stream =
+            build(&device, stream_config, seat, capture, signals.clone()).map_err(failed)?;
         stream.play().map_err(failed)?;
-        Ok(CpalDevice { _stream: stream, name })
+        Ok(CpalDevice { _stream: stream, _input: input, name, inputs })
     }
+}
+
+/// Opens the input of a device: at the rate of the engine, or not at all.
+fn listen(config: &DeviceConfig, signals: &Signals) -> Result<(Stream, Capture), DeviceError> {
+    let device = find_input(config)?;
+    let name = name_of(&device);
+    let refused = |reason: String| DeviceError::Format {
+        device: name.clone(),
+        rate: config.sample_rate,
+        channels: config.inputs,
+        reason,
+    };
+    let formats = device.supported_input_configs().map_err(|error| refused(error.to_string()))?;
+    let fitting = formats.filter(|format| {
+        format.contains_rate(config.sample_rate) && format_rank(format.sample_format()).is_some()
+    });
+    let rank = |format: &SupportedStreamConfigRange| {
+        let missing = config.inputs.saturating_sub(format.channels());
+        let surplus = format.channels().saturating_sub(config.inputs);
+        (missing, surplus, format_rank(format.sample_format()))
+    };
+    let Some(best) = fitting.min_by_key(rank) else {
+        return Err(refused("it is not heard at this rate".to_owned()));
+    };
+    let stream_config = StreamConfig {
+        channels: best.channels(),
+        sample_rate: config.sample_rate,
+        buffer_size: match config.buffer_frames {
+            Some(frames) if config.host != Host::Jack => BufferSize::Fixed(frames),
+            _ => BufferSize::Default,
+        },
+    };
+    let (feed, capture) = capture::pair(usize::from(best.channels()), config.sample_rate);
+    let build = match best.sample_format() {
+        SampleFormat::F64 => hear::<f64>,
+        SampleFormat::I32 => hear::<i32>,
+        SampleFormat::I16 => hear::<i16>,
+        SampleFormat::U16 => hear::<u16>,
+        _ => hear::<f32>,
+    };
+    let failed = |error: cpal::Error| refusal(&name, config, &error);
+    let stream = build(&device, stream_config, feed, signals.clone()).map_err(failed)?;
+    stream.play().map_err(failed)?;
+    Ok((stream, capture))
+}
+
+fn hear<T: SizedSample>(
+    device: &Device,
+    config: StreamConfig,
+    mut feed: Feed,
+    signals: Signals,
+) -> Result<Stream, cpal::Error>
+where
+    f32: FromSample<T>,
+{
+    device.build_input_stream(
+        config,
+        move |heard: &[T], _: &cpal::InputCallbackInfo| {
+            feed.push(heard.iter().map(|sample| f32::from_sample(*sample)), heard.len());
+        },
+        move |error| {
+            // The side that plays says when the device is lost.
+            if error.kind() == ErrorKind::Xrun {
+                signals.xruns.fetch_add(1, Ordering::Relaxed);
+            }
+        },
+        None,
+    )
 }
 
 fn refusal(device: &str, config: &DeviceConfig, error: &cpal::Error) -> DeviceError {
@@ -196,6 +313,7 @@ fn build_floats(
     device: &Device,
     config: StreamConfig,
     mut seat: Seat,
+    mut capture: Capture,
     signals: Signals,
 ) -> Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels);
@@ -204,7 +322,7 @@ fn build_floats(
         config,
         move |out: &mut [f32], _: &cpal::OutputCallbackInfo| {
             calls.fetch_add(1, Ordering::Relaxed);
-            seat.run(&[], out, channels);
+            capture.hear(out.len() / channels, |inputs| seat.run(inputs, out, channels));
         },
         move |error| watch(&signals, &error),
         None,
@@ -215,6 +333,7 @@ fn build<T: SizedSample + FromSample<f32>>(
     device: &Device,
     config: StreamConfig,
     mut seat: Seat,
+    mut capture: Capture,
     signals: Signals,
 ) -> Result<Stream, cpal::Error> {
     let channels = usize::from(config.channels);
@@ -226,7 +345,8 @@ fn build<T: SizedSample + FromSample<f32>>(
             calls.fetch_add(1, Ordering::Relaxed);
             for piece in out.chunks_mut(CONVERTED * channels) {
                 let floats = &mut floats[..piece.len()];
-                seat.run(&[], floats, channels);
+                let frames = floats.len() / channels;
+                capture.hear(frames, |inputs| seat.run(inputs, floats, channels));
                 for (sample, float) in piece.iter_mut().zip(floats) {
                     *sample = T::from_sample(float.clamp(-1.0, 1.0));
                 }

@@ -52,6 +52,8 @@ impl Keeper {
             wanted: config.clone(),
             playing: Host::Null,
             name: String::new(),
+            inputs: 0,
+            input_failed: None,
             lost: None,
             losses: 0,
             recoveries: 0,
@@ -113,7 +115,20 @@ impl Drop for Keeper {
 
 enum Playing {
     Null { _device: NullDevice },
-    Cpal { _device: CpalDevice },
+    Cpal { device: CpalDevice },
+}
+
+impl Playing {
+    /// Channels that are heard, and why none is.
+    fn inputs(&self) -> (u16, Option<String>) {
+        match self {
+            Playing::Null { .. } => (0, None),
+            Playing::Cpal { device } => match &device.inputs {
+                Ok(channels) => (*channels, None),
+                Err(reason) => (0, Some(reason.clone())),
+            },
+        }
+    }
 }
 
 struct Watch {
@@ -175,9 +190,12 @@ impl Watch {
         self.generation += 1;
         let result = self.open_with(config, callback);
         match &result {
-            Ok((_, name)) => {
-                let name = name.clone();
-                self.note(|state| (state.playing, state.name) = (config.host, name));
+            Ok((playing, name)) => {
+                let (name, inputs) = (name.clone(), playing.inputs());
+                self.note(|state| {
+                    (state.playing, state.name) = (config.host, name);
+                    (state.inputs, state.input_failed) = inputs;
+                });
             }
             Err(_) => self.waiting = self.returned.recv_timeout(RETURN).ok(),
         }
@@ -206,7 +224,7 @@ impl Watch {
             Signals { xruns: self.xruns.clone(), calls: self.calls.clone(), lost: Arc::new(lost) };
         let device = CpalDevice::open(config, callback, home, &signals)?;
         let name = device.name.clone();
-        Ok((Playing::Cpal { _device: device }, name))
+        Ok((Playing::Cpal { device }, name))
     }
 
     fn change(&mut self, config: DeviceConfig) -> Result<(), DeviceError> {

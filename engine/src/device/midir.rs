@@ -1,13 +1,14 @@
 //! MIDI in and out through midir: the ALSA sequencer, or JACK with the feature
 //! `jack`.
 
+use std::sync::{Arc, Mutex};
+
 use midir::{MidiInput, MidiInputConnection, MidiOutput, MidiOutputConnection};
 use pulse_schemas::graph::NodeKey;
-use rtrb::Producer;
 
 use crate::{
     event::{Event, EventBody},
-    rt::events::{Act, Message},
+    rt::inlet::Inlet,
 };
 
 const CLIENT: &str = "Pulse";
@@ -43,56 +44,109 @@ pub fn ports() -> Result<MidiPorts, MidiError> {
     Ok(MidiPorts { inputs, outputs })
 }
 
-/// An open input: what arrives goes to its nodes as soon as possible.
-pub struct MidiIn {
-    connection: MidiInputConnection<Route>,
+/// Who hears which ports.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Target {
+    /// None hears every port.
+    pub port: Option<String>,
+    /// None hears every channel.
+    pub channel: Option<u8>,
+    pub node: NodeKey,
+    /// Heard only while the song stands or is recorded.
+    pub auto: bool,
 }
 
-/// Where messages of an input go.
-struct Route {
-    queue: Producer<Message>,
-    nodes: Vec<NodeKey>,
+/// Who hears the ports that are open, as the project has it now.
+pub type Targets = Arc<Mutex<Vec<Target>>>;
+
+/// A port as it is played: bytes in, events of the engine out.
+pub struct Port {
+    name: String,
+    inlet: Inlet,
+    targets: Targets,
+    /// The targets of this port, as far as they are known.
+    own: Vec<Target>,
+}
+
+impl Port {
+    pub fn new(name: &str, inlet: Inlet, targets: Targets) -> Port {
+        Port { name: name.to_owned(), inlet, targets, own: Vec::new() }
+    }
+
+    pub fn into_inlet(self) -> Inlet {
+        self.inlet
+    }
+
+    /// A message that has just come, of `stamp` microseconds by its port's clock.
+    pub fn take(&mut self, stamp: u64, bytes: &[u8]) {
+        let at = self.inlet.due(stamp);
+        self.take_at(at, bytes);
+    }
+
+    /// A message that sounds at a frame of the engine's clock.
+    pub fn take_at(&mut self, at: u64, bytes: &[u8]) {
+        let Some((id, body)) = decode(bytes) else { return };
+        // Who writes the list holds it for a moment; the old one serves as well.
+        if let Ok(targets) = self.targets.try_lock() {
+            let hears = |target: &&Target| target.port.as_ref().is_none_or(|it| *it == self.name);
+            self.own.clear();
+            self.own.extend(targets.iter().filter(hears).cloned());
+        }
+        let channel = bytes.first().map(|status| status & 15);
+        for target in &self.own {
+            if target.channel.is_none() || target.channel == channel {
+                let event = Event { offset: 0, id, body };
+                // A full ring drops live notes rather than to wait.
+                let _ = self.inlet.send(at, target.node, event, target.auto);
+            }
+        }
+    }
+}
+
+/// An open input.
+pub struct MidiIn {
+    connection: MidiInputConnection<Port>,
 }
 
 impl MidiIn {
-    /// `queue` comes from [`crate::rt::Engine::midi_queue`].
+    /// The inlet comes from [`crate::rt::Engine::inlet`]; where the port can't be
+    /// opened, it comes back.
     pub fn open(
         name: &str,
-        queue: Producer<Message>,
-        nodes: Vec<NodeKey>,
-    ) -> Result<MidiIn, MidiError> {
-        let input = MidiInput::new(CLIENT)
-            .map_err(|error| MidiError::Unavailable { reason: error.to_string() })?;
-        let ports = input.ports();
-        let named = |port: &&midir::MidiInputPort| input.port_name(port).is_ok_and(|at| at == name);
-        let Some(port) = ports.iter().find(named).cloned() else {
-            let names: Vec<_> =
-                ports.iter().filter_map(|port| input.port_name(port).ok()).collect();
-            return Err(MidiError::NotFound { name: name.to_owned(), ports: names.join(", ") });
+        inlet: Inlet,
+        targets: Targets,
+    ) -> Result<MidiIn, (MidiError, Option<Inlet>)> {
+        let found = match find(name) {
+            Ok(found) => found,
+            Err(error) => return Err((error, Some(inlet))),
         };
-        let route = Route { queue, nodes };
-        let take = |_: u64, bytes: &[u8], route: &mut Route| route.take(bytes);
-        let connection = input.connect(&port, "in", take, route).map_err(|error| {
-            MidiError::Refused { name: name.to_owned(), reason: error.to_string() }
-        })?;
-        Ok(MidiIn { connection })
+        let (input, port) = found;
+        let take = |stamp: u64, bytes: &[u8], port: &mut Port| port.take(stamp, bytes);
+        match input.connect(&port, "in", take, Port::new(name, inlet, targets)) {
+            Ok(connection) => Ok(MidiIn { connection }),
+            Err(error) => {
+                let reason = error.to_string();
+                Err((MidiError::Refused { name: name.to_owned(), reason }, None))
+            }
+        }
     }
 
-    /// Gives the ring back, for the next input.
-    pub fn close(self) -> Producer<Message> {
-        self.connection.close().1.queue
+    /// Gives the inlet back, for the next input.
+    pub fn close(self) -> Inlet {
+        self.connection.close().1.into_inlet()
     }
 }
 
-impl Route {
-    fn take(&mut self, bytes: &[u8]) {
-        let Some((id, body)) = decode(bytes) else { return };
-        for &node in &self.nodes {
-            let act = Act::Event { node, event: Event { offset: 0, id, body } };
-            // A full ring drops live notes rather than to wait.
-            let _ = self.queue.push(Message { at: 0, act });
-        }
-    }
+fn find(name: &str) -> Result<(MidiInput, midir::MidiInputPort), MidiError> {
+    let input = MidiInput::new(CLIENT)
+        .map_err(|error| MidiError::Unavailable { reason: error.to_string() })?;
+    let ports = input.ports();
+    let named = |port: &&midir::MidiInputPort| input.port_name(port).is_ok_and(|at| at == name);
+    let Some(port) = ports.iter().find(named).cloned() else {
+        let names: Vec<_> = ports.iter().filter_map(|port| input.port_name(port).ok()).collect();
+        return Err(MidiError::NotFound { name: name.to_owned(), ports: names.join(", ") });
+    };
+    Ok((input, port))
 }
 
 /// An open output.

@@ -46,6 +46,11 @@ pub(crate) struct Place {
     pub taken: AtomicU64,
     /// The transport's mode in two bits, and whether it records in a third.
     pub mode: AtomicU64,
+    /// When the last call began, in microseconds since the engine was made, at
+    /// which frame of the clock, and how many frames it was asked for.
+    pub began_us: AtomicU64,
+    pub began_clock: AtomicU64,
+    pub frames: AtomicU64,
 }
 
 /// What a callback is made of.
@@ -59,6 +64,8 @@ pub(crate) struct Parts {
     pub song: Arc<Song>,
     pub xruns: Arc<AtomicU64>,
     pub place: Arc<Place>,
+    /// When the engine was made.
+    pub epoch: Instant,
 }
 
 /// One engine on its audio thread. Owned by one device at a time.
@@ -95,6 +102,10 @@ impl Callback {
     pub fn run(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize) {
         let began = Instant::now();
         let frames = out.len() / channels.max(1);
+        let since = began.saturating_duration_since(self.parts.epoch).as_micros() as u64;
+        self.parts.place.began_us.store(since, Ordering::Relaxed);
+        self.parts.place.began_clock.store(self.course.clock(), Ordering::Relaxed);
+        self.parts.place.frames.store(frames as u64, Ordering::Relaxed);
         let ended = quietly(|| {
             catch_unwind(AssertUnwindSafe(|| self.render(inputs, out, channels.max(1), frames)))
         });
@@ -256,12 +267,20 @@ impl Callback {
     /// Notes and parameters of the coming frames.
     fn node_acts(&mut self, frames: usize) {
         let (clock, frame) = (self.course.clock(), self.course.transport().frame());
+        let transport = self.course.transport();
+        let monitored = transport.mode() != Mode::Playing || transport.recording();
         let (program, log) = (&mut self.program, &mut self.parts.log);
         self.waiting.take(
             clock + frames as u64,
             |act| !act.is_transport(),
             |message| {
                 let Some(program) = program.as_mut() else { return };
+                if let Act::Played { event, auto: true, .. } = message.act
+                    && !monitored
+                    && matches!(event.body, EventBody::NoteOn { .. })
+                {
+                    return;
+                }
                 let at = frame + message.at.saturating_sub(clock) as i64;
                 if let Err(what) = tell(&mut program.executor, message.act, at) {
                     log.note(clock, what);
@@ -341,12 +360,18 @@ impl Callback {
 
 /// Real-time safe.
 pub(crate) fn tell(executor: &mut Executor, act: Act, frame: i64) -> Result<(), What> {
-    let (Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. }) = act else {
+    let (Act::Event { node, .. }
+    | Act::Played { node, .. }
+    | Act::Param { node, .. }
+    | Act::Bypass { node, .. }) = act
+    else {
         return Ok(());
     };
     let index = executor.plan().find(node).ok_or(What::NodeUnknown)?;
     let fits = match act {
-        Act::Event { event, .. } => executor.send_event(index, frame, event),
+        Act::Event { event, .. } | Act::Played { event, .. } => {
+            executor.send_event(index, frame, event)
+        }
         Act::Param { param, value, .. } => executor.set_param(index, param, value, frame),
         Act::Bypass { on, .. } => {
             executor.set_bypass(index, on);

@@ -25,6 +25,7 @@ use super::{
     events::{self, Act, Message},
     feedback::{self, Feedback},
     handoff::{self, Parcel, Program},
+    inlet::Inlet,
     log,
     params::{self, ParamError},
     retire::Collector,
@@ -45,6 +46,11 @@ use crate::{
     plan::{CompileError, Compiler, Plan},
     registry::Registry,
 };
+
+/// MIDI ports that can be open at once, and messages of each that
+/// may be on their way.
+const MIDI_PORTS: usize = 32;
+const MIDI_WAITING: usize = 1_024;
 
 /// How long a parcel may wait for the audio thread to take earlier ones.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -180,7 +186,9 @@ struct Told {
 pub struct Engine {
     loader: Mutex<Loader>,
     control: Mutex<Control>,
-    midi: Mutex<Option<Producer<Message>>>,
+    /// Rings for MIDI ports that nobody has.
+    midi: Mutex<Vec<Producer<Message>>>,
+    epoch: Instant,
     xruns: Arc<AtomicU64>,
     place: Arc<Place>,
     rate: u32,
@@ -238,7 +246,9 @@ impl Engine {
         let compiler = compiler.parallel(config.threads > 1);
         let (sender, receiver, returns) = handoff::channel();
         let (messages, queue) = RingBuffer::new(events::CAPACITY);
-        let (midi, midi_queue) = RingBuffer::new(events::CAPACITY);
+        let (midi, midi_queues): (Vec<_>, Vec<_>) =
+            (0..MIDI_PORTS).map(|_| RingBuffer::new(MIDI_WAITING)).unzip();
+        let epoch = Instant::now();
         let (writer, reader) = feedback::channel(rate);
         let (log_writer, log_reader) = log::channel();
         let xruns = Arc::new(AtomicU64::new(0));
@@ -246,12 +256,13 @@ impl Engine {
             rate,
             max_block: config.max_block,
             receiver,
-            queues: vec![queue, midi_queue],
+            queues: std::iter::once(queue).chain(midi_queues).collect(),
             feedback: writer,
             log: log_writer,
             song: Arc::new(Song::plain(rate)),
             xruns: xruns.clone(),
             place: place.clone(),
+            epoch,
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
@@ -281,7 +292,8 @@ impl Engine {
         let engine = Engine {
             loader: Mutex::new(loader),
             control: Mutex::new(control),
-            midi: Mutex::new(Some(midi)),
+            midi: Mutex::new(midi),
+            epoch,
             xruns,
             place,
             rate,
@@ -451,10 +463,16 @@ impl Engine {
         self.control().act(clock, act)
     }
 
-    /// The ring of a MIDI input, which sends without waiting for anyone. There
-    /// is one; who asks second gets none.
-    pub fn midi_queue(&self) -> Option<Producer<Message>> {
-        self.midi.lock().unwrap_or_else(PoisonError::into_inner).take()
+    /// Takes back the way in of a port that was closed.
+    pub fn return_inlet(&self, inlet: Inlet) {
+        self.midi.lock().unwrap_or_else(PoisonError::into_inner).push(inlet.into_queue());
+    }
+
+    /// The way in for a MIDI port, which sends without waiting for anyone. None
+    /// while too many are given out.
+    pub fn inlet(&self) -> Option<Inlet> {
+        let queue = self.midi.lock().unwrap_or_else(PoisonError::into_inner).pop()?;
+        Some(Inlet::new(queue, self.place.clone(), self.epoch, self.rate))
     }
 
     /// What sounds now. Peaks are the highest since the last call.

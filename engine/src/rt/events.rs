@@ -29,6 +29,13 @@ pub enum Act {
         node: NodeKey,
         event: Event,
     },
+    /// An event that was played by hand. With `auto` it is only heard while the
+    /// song stands or is recorded; what ends notes is always heard.
+    Played {
+        node: NodeKey,
+        event: Event,
+        auto: bool,
+    },
     Param {
         node: NodeKey,
         param: u32,
@@ -44,7 +51,7 @@ impl Act {
     /// The order at one frame; executors order notes and parameters further.
     fn rank(&self) -> u8 {
         match self {
-            Act::Event { .. } | Act::Param { .. } | Act::Bypass { .. } => 1,
+            Act::Event { .. } | Act::Played { .. } | Act::Param { .. } | Act::Bypass { .. } => 1,
             _ => 0,
         }
     }

@@ -420,3 +420,113 @@ fn the_metronome_follows_tempo_and_loop() {
         assert_eq!(found, expect, "calls of {cuts:?}");
     }
 }
+
+/// A level that says at which frame of the clock it was heard.
+fn ramp(from: usize, frames: usize) -> Vec<f32> {
+    (from..from + frames).map(|at| (at % 1_000) as f32 / 1_000.0).collect()
+}
+
+fn hear_inputs(clock: &mut ManualClock, from: usize, frames: usize, cuts: &[usize]) -> Vec<f32> {
+    let (mut heard, mut turn) = (vec![], 0);
+    while heard.len() < frames {
+        let cut = cuts[turn % cuts.len()].min(frames - heard.len());
+        let (left, right) = (ramp(from + heard.len(), cut), vec![f32::NAN; cut]);
+        let out = clock.run_with(cut, &[&right, &left]);
+        heard.extend(out.chunks_exact(2).map(|frame| frame[0]));
+        turn += 1;
+    }
+    heard
+}
+
+#[test]
+fn an_input_is_heard_at_its_sample_and_monitors_as_it_is_told() {
+    let mut config = Config::new(DeviceConfig::null(RATE));
+    config.registry = crate::registry::Registry::standard();
+    let mut sketch = Sketch::default();
+    sketch.node(1, "pulse.input").output(1);
+    let set = |monitor: f64, first: f64| {
+        let mut slices = Slices::default();
+        slices.params.set(key(1), "monitor", monitor);
+        slices.params.set(key(1), "first", first);
+        slices.params.set(key(1), "width", 0.0);
+        slices
+    };
+    for cuts in [&[1][..], &[64], &[4_096], &[13, 777]] {
+        let (engine, mut clock) = Engine::manual(config.clone()).unwrap();
+        load(&engine, &sketch, &set(2.0, 1.0));
+        // 5 ms of fading in.
+        hear_inputs(&mut clock, 0, 480, cuts);
+        let heard = hear_inputs(&mut clock, 480, 2_000, cuts);
+        equal(&heard, &ramp(480, 2_000), &format!("calls of {cuts:?}"));
+        let silent = |heard: &[f32]| heard.iter().all(|sample| *sample == 0.0);
+        for (monitor, first, what) in [
+            (0.0, 1.0, "off"),
+            (2.0, 0.0, "no numbers"),
+            (2.0, 7.0, "a channel that the device lacks"),
+        ] {
+            load(&engine, &sketch, &set(monitor, first));
+            hear_inputs(&mut clock, 0, 480, cuts);
+            assert!(silent(&hear_inputs(&mut clock, 480, 500, cuts)), "{what}");
+        }
+        load(&engine, &sketch, &set(1.0, 1.0));
+        hear_inputs(&mut clock, 0, 480, cuts);
+        assert!(!silent(&hear_inputs(&mut clock, 0, 500, cuts)), "auto, at rest");
+        play_from(&engine, 0);
+        hear_inputs(&mut clock, 0, 480, cuts);
+        assert!(silent(&hear_inputs(&mut clock, 0, 500, cuts)), "auto, while playing");
+        let start = Start { from: Some(0), record: true, ..Start::default() };
+        engine.play(start).unwrap();
+        hear_inputs(&mut clock, 0, 480, cuts);
+        assert!(!silent(&hear_inputs(&mut clock, 0, 500, cuts)), "auto, while recording");
+    }
+}
+
+#[test]
+fn midi_lands_on_its_sample_for_whoever_listens() {
+    use std::sync::Mutex;
+
+    use crate::device::midir::{Port, Target, Targets};
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.pluck").output(1);
+    let target = |port: Option<&str>, channel, auto| Target {
+        port: port.map(str::to_owned),
+        channel,
+        node: key(1),
+        auto,
+    };
+    let check = |target: Target, playing: bool, expect: &[usize]| {
+        for cuts in [&[1][..], &[64], &[512], &[13, 777]] {
+            let (engine, mut clock) = engine(1);
+            load(&engine, &sketch, &Slices::default());
+            if playing {
+                play_from(&engine, 0);
+                hear(&mut clock, 10, &[10]);
+            }
+            let now = engine.feedback().clock.max(if playing { 10 } else { 0 });
+            let targets: Targets = Arc::new(Mutex::new(vec![target.clone()]));
+            let mut port = Port::new("Keys", engine.inlet().unwrap(), targets);
+            for (at, key) in [(5, 60), (333, 61), (700, 62)] {
+                port.take_at(now + at, &[0x92, key, 127]);
+                port.take_at(now + at + 100, &[0x82, key, 0]);
+            }
+            port.take_at(now + 900, &[0xf8]);
+            let heard = hear(&mut clock, 1_000, cuts);
+            assert_eq!(onsets(&heard), expect, "{target:?}, calls of {cuts:?}");
+        }
+    };
+    check(target(None, None, false), false, &[5, 333, 700]);
+    check(target(Some("Keys"), Some(2), true), false, &[5, 333, 700]);
+    check(target(Some("Pads"), None, false), false, &[]);
+    check(target(None, Some(3), false), false, &[]);
+    check(target(None, None, false), true, &[5, 333, 700]);
+    check(target(None, None, true), true, &[]);
+}
+
+#[test]
+fn an_inlet_can_be_returned_and_there_is_an_end_to_them() {
+    let (engine, _clock) = engine(1);
+    let mut inlets: Vec<_> = std::iter::from_fn(|| engine.inlet()).collect();
+    assert_eq!(inlets.len(), 32);
+    engine.return_inlet(inlets.pop().unwrap());
+    assert!(engine.inlet().is_some() && engine.inlet().is_none());
+}

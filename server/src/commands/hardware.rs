@@ -84,6 +84,7 @@ fn map_role(session: &mut Session, payload: &MapRole) -> Reply {
             session.live.roles.insert(role, (device.clone(), payload.first_channel));
         }
     }
+    session.live.playback.set_roles(&session.live.roles);
     changed(session, false);
     done()
 }

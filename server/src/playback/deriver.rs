@@ -12,6 +12,8 @@ use std::{
 };
 
 use pulse_engine::{
+    device::midir::{Target, Targets},
+    event::EventBody,
     registry::Registry,
     rt::{Engine, Song},
 };
@@ -31,6 +33,7 @@ use pulse_schemas::{
 };
 use pulse_store::view::View;
 
+use super::inputs::{Hardware, connect};
 use crate::rendering::ProjectMedia;
 
 /// A revision to play, with the folder that its media lie in.
@@ -38,6 +41,7 @@ use crate::rendering::ProjectMedia;
 pub struct Revision {
     pub view: View,
     pub dir: Option<PathBuf>,
+    pub hardware: Hardware,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,7 @@ struct Shared {
     changed: Condvar,
     playing: Mutex<Playing>,
     held: Mutex<Held>,
+    targets: Targets,
 }
 
 pub struct Deriver {
@@ -128,6 +133,11 @@ impl Deriver {
         work.next.is_none() && !work.busy
     }
 
+    /// Who hears the MIDI ports.
+    pub fn targets(&self) -> Targets {
+        self.shared.targets.clone()
+    }
+
     pub fn held(&self) -> MutexGuard<'_, Held> {
         lock(&self.shared.held)
     }
@@ -155,7 +165,7 @@ fn run(shared: &Shared, engine: &Engine, registry: &Registry) {
     let mut media = None;
     while let Some(revision) = next(shared) {
         let held = lock(&shared.held).clone();
-        let result = derive(engine, registry, &revision, &held, &mut media);
+        let result = derive(engine, registry, &revision, &held, &shared.targets, &mut media);
         let mut playing = lock(&shared.playing);
         match result {
             Ok(found) => *playing = found,
@@ -189,18 +199,22 @@ fn derive(
     registry: &Registry,
     revision: &Revision,
     held: &Held,
+    heard: &Targets,
     media: &mut Option<ProjectMedia>,
 ) -> Result<Playing, DeriveError> {
     let source = Stored::new(revision.view.clone());
     let arrangement = source.active_arrangement().ok_or(DeriveError::NoArrangement)?;
     let rate = engine.sample_rate();
-    let spec = live_graph(&source, registry, arrangement)?;
+    let mut spec = live_graph(&source, registry, arrangement)?;
     let mut slices = content(&source, registry, arrangement, rate);
     for ((node, name), value) in held {
         slices.params.set(*node, name, *value);
     }
     let time = SongTime::of(&source, arrangement, rate);
     let routing = routing(&source, arrangement);
+    let hardware = &revision.hardware;
+    let targets = connect(&source, registry, &routing, hardware, &mut spec, &mut slices);
+    spec.canonicalise();
     let players = routing
         .channels
         .iter()
@@ -219,8 +233,21 @@ fn derive(
     let media = media.insert(kept);
     engine.load(&spec, slices, media)?;
     engine.set_song(Song::new((*time.tempo).clone(), (*time.signatures).clone(), rate))?;
+    listen(engine, targets, heard);
     let baked = held.keys().cloned().collect();
     Ok(Playing { players, failed: None, end: end.unwrap_or(0), baked })
+}
+
+/// Has MIDI ports play other nodes. Notes of those that hear none any more end:
+/// their note-offs would not come.
+fn listen(engine: &Engine, targets: Vec<Target>, heard: &Targets) {
+    let before = std::mem::replace(&mut *lock(heard), targets.clone());
+    let gone = before.iter().filter(|old| !targets.contains(old));
+    for target in gone {
+        if let Err(error) = engine.send_event(target.node, 0, EventBody::AllNotesOff) {
+            tracing::debug!(%error, "notes of a track that was disarmed go on");
+        }
+    }
 }
 
 /// The graph with every channel measured.

@@ -223,3 +223,96 @@ fn nodes_are_timed_when_somebody_asks() {
     stage.ok("diagnostics.profile", json!({"enabled": false}));
     assert_eq!(stage.ok("diagnostics.nodeLoads", json!({}))["profiling"], json!(false));
 }
+
+/// A track that listens to the second input of the device.
+fn singer(stage: &mut Stage) -> Value {
+    let role = json!({"name": "Mics", "direction": "audioInput", "channels": 2});
+    let role = stage.ok("routing.createRole", role)["role"].clone();
+    let made = stage.ok("track.create", json!({"kind": "audio", "name": "Voice"}));
+    let input = json!({"audio": {"role": role, "firstChannel": 1}});
+    stage.ok("channel.setInput", json!({"channel": made["channel"], "input": input}));
+    made
+}
+
+impl Stage {
+    /// The loudest of what is heard while `level` comes in.
+    fn sing(&mut self, level: f32) -> f32 {
+        let (silence, voice) = (vec![0.0; 256], vec![level; 256]);
+        let mut peak = 0.0f32;
+        for turn in 0..20 {
+            let out = self.clock.run_with(256, &[&silence, &voice]);
+            // Fades and knobs have come to rest by then.
+            if turn >= 10 {
+                peak = out.iter().fold(peak, |most, sample| most.max(sample.abs()));
+            }
+        }
+        peak
+    }
+}
+
+#[test]
+fn a_track_hears_its_input_as_its_monitor_says() {
+    let mut stage = Stage::new();
+    let track = singer(&mut stage)["track"].clone();
+    assert_eq!(stage.sing(0.5), 0.0, "not armed");
+    stage.ok("track.setFlags", json!({"tracks": [track], "armed": true}));
+    let heard = stage.sing(0.5);
+    assert!((0.2..0.6).contains(&heard), "{heard}");
+    stage.ok("transport.play", json!({}));
+    assert_eq!(stage.sing(0.5), 0.0, "while the song plays");
+    stage.ok("transport.play", json!({"record": true, "from": {"ticks": 0}}));
+    assert!(stage.sing(0.5) > 0.2, "while it is recorded");
+    stage.ok("transport.stop", json!({}));
+    stage.ok("track.setFlags", json!({"tracks": [track], "monitor": "off"}));
+    assert_eq!(stage.sing(0.5), 0.0, "monitor off");
+    stage.ok("track.setFlags", json!({"tracks": [track], "armed": false}));
+    stage.ok("track.setFlags", json!({"tracks": [track], "monitor": "on"}));
+    stage.ok("transport.play", json!({}));
+    assert!(stage.sing(0.5) > 0.2, "monitor on");
+}
+
+#[test]
+fn who_is_monitored_waits_for_no_other_track() {
+    let mut stage = Stage::new();
+    let made = singer(&mut stage);
+    let late = json!({"kind": "audio", "name": "Late", "nodes": ["pulse.limiter"]});
+    stage.ok("track.create", late);
+    stage.ok("track.setFlags", json!({"tracks": [made["track"]], "monitor": "on"}));
+    stage.sing(0.0);
+    let (silence, mut voice) = (vec![0.0; 256], vec![0.0; 256]);
+    voice[100] = 1.0;
+    let out = stage.clock.run_with(256, &[&silence, &voice]);
+    let heard = out.chunks_exact(2).position(|frame| frame[0].abs() > 0.1);
+    assert_eq!(heard, Some(100));
+}
+
+#[test]
+fn an_armed_instrument_is_played_from_its_port() {
+    let device = DeviceConfig::null(RATE);
+    let (engine, clock) = Engine::manual(Config::new(device.clone())).unwrap();
+    let player = Player::over(engine, device, Registry::standard()).unwrap();
+    let mut port = player.port("Keys").unwrap();
+    let mut project = Project::new();
+    project.session.attach(Box::new(player));
+    let mut stage = Stage { project, clock };
+    let made = stage.track(json!([]));
+    let input = json!({"midi": {"channel": 3}});
+    stage.ok("channel.setInput", json!({"channel": made["channel"], "input": input}));
+    stage.hear(1_000);
+    let mut strike = |stage: &mut Stage, status: u8| {
+        port.take_at(0, &[status, 60, 127]);
+        let heard = stage.peak(4_800);
+        port.take_at(0, &[status, 60, 0]);
+        stage.hear(9_600);
+        heard > 0.01
+    };
+    assert!(!strike(&mut stage, 0x93), "not armed");
+    stage.ok("track.setFlags", json!({"tracks": [made["track"]], "armed": true}));
+    assert!(strike(&mut stage, 0x93));
+    assert!(!strike(&mut stage, 0x94), "another channel");
+    port.take_at(0, &[0x93, 60, 127]);
+    assert!(stage.peak(4_800) > 0.01);
+    stage.ok("track.setFlags", json!({"tracks": [made["track"]], "armed": false}));
+    stage.hear(9_600);
+    assert_eq!(stage.peak(4_800), 0.0, "who is disarmed holds no note");
+}

@@ -26,7 +26,7 @@ use pulse_schemas::{
     },
     entity::{Channel, ChannelKind},
     graph::NodeKey,
-    id::{AnyId, ChannelId, TrackId},
+    id::{AnyId, ChannelId, HardwareRoleId, TrackId},
     time::Flicks,
 };
 use pulse_store::view::View;
@@ -34,6 +34,7 @@ use pulse_store::view::View;
 use super::{
     Load, Metered, News, Playback, Roll, Rolling, Wanted,
     deriver::{Deriver, Revision, channel_of},
+    inputs::Hardware,
     meters::Streams,
 };
 
@@ -68,6 +69,9 @@ pub struct Player {
     playing: bool,
     /// Parameters that were held and are to be the project's again.
     released: Vec<(NodeKey, String)>,
+    roles: BTreeMap<HardwareRoleId, (String, u16)>,
+    /// MIDI ports that are heard.
+    ports: BTreeMap<String, midir::MidiIn>,
     meters: Mutex<Meters>,
 }
 
@@ -99,13 +103,75 @@ pub fn device_of(wanted: &Wanted, before: &DeviceConfig) -> Result<DeviceConfig,
         sample_rate: wanted.rate.unwrap_or(before.sample_rate),
         buffer_frames: wanted.block.or(before.buffer_frames),
         channels: before.channels,
+        inputs: before.inputs,
     })
 }
 
+/// The device at a rate that it has. Where that can't be told, opening it says why.
+fn fitting(wanted: &DeviceConfig) -> DeviceConfig {
+    let found = pulse_engine::device::fitting(wanted).unwrap_or_else(|_| wanted.clone());
+    if found.sample_rate != wanted.sample_rate {
+        let (wanted, rate) = (wanted.sample_rate, found.sample_rate);
+        tracing::info!(wanted, rate, "the audio device has another rate; playing at its own");
+    }
+    found
+}
+
 impl Player {
+    /// Plays through a device: at its own rate, where it hasn't the wanted one.
     pub fn start(device: DeviceConfig, registry: Registry) -> Result<Player, PlayerError> {
+        let device = fitting(&device);
         let config = Config { registry: registry.clone(), ..Config::new(device.clone()) };
         Player::over(Engine::start(config)?, device, registry)
+    }
+
+    /// A port that the program plays itself, heard like any other.
+    pub fn port(&self, name: &str) -> Option<midir::Port> {
+        Some(midir::Port::new(name, self.engine.inlet()?, self.deriver.targets()))
+    }
+
+    fn open_port(&mut self, name: &str) -> Result<(), String> {
+        if self.ports.contains_key(name) {
+            return Ok(());
+        }
+        let inlet = self.engine.inlet().ok_or_else(|| name.to_owned())?;
+        match midir::MidiIn::open(name, inlet, self.deriver.targets()) {
+            Ok(port) => {
+                self.ports.insert(name.to_owned(), port);
+                Ok(())
+            }
+            Err((error, inlet)) => {
+                tracing::warn!(%error, "a MIDI port is not heard");
+                if let Some(inlet) = inlet {
+                    self.engine.return_inlet(inlet);
+                }
+                Err(name.to_owned())
+            }
+        }
+    }
+
+    fn close_port(&mut self, name: &str) {
+        if let Some(port) = self.ports.remove(name) {
+            self.engine.return_inlet(port.close());
+        }
+    }
+
+    /// What the machine has, with the device that plays now.
+    fn hardware(&self) -> Hardware {
+        let device = self.engine.device();
+        let device = device.map(|state| format!("{}:{}", state.playing.name(), state.name));
+        Hardware { roles: self.roles.clone(), device: device.unwrap_or_default() }
+    }
+
+    /// Shows the project again where the machine has something else for it.
+    fn rewire(&mut self) {
+        let hardware = self.hardware();
+        if let Some(revision) = &mut self.revision
+            && revision.hardware != hardware
+        {
+            revision.hardware = hardware;
+            self.deriver.show(revision.clone());
+        }
     }
 
     /// Plays through an engine that runs already.
@@ -125,6 +191,8 @@ impl Player {
             master: None,
             playing: false,
             released: Vec::new(),
+            roles: BTreeMap::new(),
+            ports: BTreeMap::new(),
             meters: Mutex::default(),
         })
     }
@@ -180,8 +248,16 @@ impl Player {
     /// A new engine, for another rate: everything is compiled again.
     fn restart(&mut self, device: DeviceConfig) -> Result<(), PlayerError> {
         let position = self.position();
+        let names: Vec<String> = self.ports.keys().cloned().collect();
+        // Some drivers let nobody open a port twice.
+        names.iter().for_each(|name| self.close_port(name));
         let mut next = Player::start(device, self.registry.clone())?;
-        if let Some(Revision { view, dir }) = &self.revision {
+        next.roles = self.roles.clone();
+        for name in names {
+            // Why not is in the log.
+            let _ = next.open_port(&name);
+        }
+        if let Some(Revision { view, dir, .. }) = &self.revision {
             next.follow(Some((view, dir.as_deref())));
         }
         if self.playing {
@@ -199,11 +275,13 @@ impl Player {
     }
 
     fn change_device(&mut self, device: &DeviceConfig) -> Result<(), PlayerError> {
+        let device = &fitting(device);
         if device.sample_rate != self.device.sample_rate {
             return self.restart(device.clone());
         }
         self.engine.open_device(device.clone())?;
         self.device = device.clone();
+        self.rewire();
         Ok(())
     }
 }
@@ -255,7 +333,8 @@ impl Playback for Player {
             .flatten()
             .find(|channel| channel.channel_kind == ChannelKind::Master);
         self.master = master.map(|channel| channel.id);
-        let revision = Revision { view: view.clone(), dir: dir.map(Path::to_owned) };
+        let (view, dir) = (view.clone(), dir.map(Path::to_owned));
+        let revision = Revision { view, dir, hardware: self.hardware() };
         self.deriver.show(revision.clone());
         self.revision = Some(revision);
     }
@@ -459,15 +538,16 @@ impl Playback for Player {
 
     fn config(&self) -> AudioConfig {
         let state = self.engine.device();
+        let inputs = state.as_ref().map_or(0, |state| state.inputs);
         let block = self.device.buffer_frames.unwrap_or(DEFAULT_BLOCK);
         let rate = self.engine.sample_rate();
         let frames = f64::from(block) + f64::from(self.engine.latency());
         AudioConfig {
             host: state.as_ref().map_or(self.device.host, |state| state.playing).name().into(),
-            device: state.map(|state| state.name),
+            device: state.map(|state| state.name).filter(|name| !name.is_empty()),
             rate,
             block,
-            inputs: 0,
+            inputs,
             outputs: self.device.channels,
             latency_ms: frames * 1_000.0 / f64::from(rate),
             running: true,
@@ -484,7 +564,7 @@ impl Playback for Player {
                 .is_some_and(|state| state.playing == entry.host && state.name == entry.name),
             name: entry.name,
             host: entry.host.name().to_owned(),
-            inputs: 0,
+            inputs: entry.inputs,
             outputs: entry.channels,
             rates: RATES
                 .into_iter()
@@ -495,8 +575,12 @@ impl Playback for Player {
             default: entry.default,
         });
         let ports = midir::ports().unwrap_or_default();
-        let port =
-            |name: String, input: bool| MidiPort { id: name.clone(), name, input, active: false };
+        let port = |name: String, input: bool| MidiPort {
+            id: name.clone(),
+            active: input && self.ports.contains_key(&name),
+            name,
+            input,
+        };
         let inputs = ports.inputs.into_iter().map(|name| port(name, true));
         let outputs = ports.outputs.into_iter().map(|name| port(name, false));
         (audio.collect(), inputs.chain(outputs).collect())
@@ -515,8 +599,18 @@ impl Playback for Player {
         Some(error.to_string())
     }
 
-    /// Ports can be listed; playing tracks from them is not wired up.
-    fn set_midi(&mut self, ports: &[String], _active: bool) -> Result<(), String> {
-        ports.first().map_or(Ok(()), |port| Err(port.clone()))
+    fn set_roles(&mut self, roles: &BTreeMap<HardwareRoleId, (String, u16)>) {
+        self.roles.clone_from(roles);
+        self.rewire();
+    }
+
+    fn set_midi(&mut self, ports: &[String], active: bool) -> Result<(), String> {
+        for port in ports {
+            match active {
+                true => self.open_port(port)?,
+                false => self.close_port(port),
+            }
+        }
+        Ok(())
     }
 }
