@@ -2,12 +2,14 @@
 
 use pulse_schemas::{
     entity::{
-        Arrangement, Channel, ChannelKind, Clip, ClipContent, DspNode, Lane, LaneKind, Note, Send,
-        SidechainRoute, TempoPoint, Track, TrackKind,
+        Arrangement, AudioFormat, AudioRegion, Channel, ChannelKind, Clip, ClipContent, DspNode,
+        Lane, LaneKind, MediaItem, Note, Send, SidechainRoute, StretchMode, TempoPoint, Track,
+        TrackKind,
     },
+    hash::Hash,
     id::{
-        ActorId, ArrangementId, ChannelId, ClipId, LaneId, NodeId, NoteId, SendId,
-        SidechainRouteId, TempoPointId, TrackId,
+        ActorId, ArrangementId, AudioRegionId, ChannelId, ClipId, LaneId, MediaId, NodeId, NoteId,
+        SendId, SidechainRouteId, TempoPointId, TrackId,
     },
     order::OrderKey,
     time::{Moment, Ticks},
@@ -21,6 +23,10 @@ pub const BEAT: i64 = Ticks::PER_QUARTER;
 /// Two bars, four seconds at 120 BPM.
 pub const CLIP: i64 = 8 * BEAT;
 const GROUPS: usize = 4;
+
+/// The recording that all audio tracks play: eight seconds.
+pub const SOUND: Hash = Hash([7; 32]);
+pub const SOUND_FRAMES: u64 = 8 * 48_000;
 
 /// What the edits need to find.
 pub struct Song {
@@ -40,7 +46,8 @@ pub fn meta(label: &str) -> TxMeta {
 }
 
 /// Five kinds of track in turn: drums, ducked bass, ducked pad, lead with echo,
-/// keys; all with an equaliser, two sends in three tracks, four group buses.
+/// keys or (every tenth track) audio, of whose clips every second is stretched;
+/// all with an equaliser, two sends in three tracks, four group buses.
 pub fn build(tracks: usize, seconds: usize) -> (Project, Song) {
     let options = CreateOptions { actor: Some(ActorId(7)), ..CreateOptions::named("Bench") };
     let mut project = Project::in_memory(options).unwrap();
@@ -49,7 +56,19 @@ pub fn build(tracks: usize, seconds: usize) -> (Project, Song) {
     tx.put(Arrangement { id: arrangement, name: "Song".into(), ..Arrangement::default() }).unwrap();
     let id = TempoPointId(tx.new_id());
     tx.put(TempoPoint { id, arrangement, bpm: 120.0, ..TempoPoint::default() }).unwrap();
-    let mut desk = Desk { tx, arrangement, strips: 0, drums: None };
+    let media = MediaId(tx.new_id());
+    let format = AudioFormat {
+        container: "wav".into(),
+        sample_rate: 48_000,
+        channels: 1,
+        bits: 32,
+        float: true,
+        frames: SOUND_FRAMES,
+    };
+    let name = "Take".to_owned();
+    tx.put(MediaItem { id: media, name, format, content: Some(SOUND), ..MediaItem::default() })
+        .unwrap();
+    let mut desk = Desk { tx, arrangement, media, strips: 0, drums: None };
     let master = desk.strip(ChannelKind::Master, None, None);
     desk.node(master, 0, "pulse.eq", &[("band1Type", 1.0), ("band1Gain", 1.0)]);
     let master_compressor =
@@ -78,9 +97,17 @@ pub fn build(tracks: usize, seconds: usize) -> (Project, Song) {
     (project, Song { arrangement, tracks, master_compressor })
 }
 
+/// The kind of track that plays a recording.
+const AUDIO: usize = 9;
+
+pub fn is_audio(number: usize) -> bool {
+    number % 10 == 9
+}
+
 struct Desk<'a> {
     tx: Tx<'a>,
     arrangement: ArrangementId,
+    media: MediaId,
     strips: usize,
     /// What ducks the others.
     drums: Option<ChannelId>,
@@ -149,18 +176,23 @@ impl Desk<'_> {
         self.tx.put(entity).unwrap();
         let channel = self.strip(ChannelKind::Track, Some(track), Some(group));
         let lane = LaneId(self.tx.new_id());
-        self.tx
-            .put(Lane { id: lane, track, lane_kind: LaneKind::Midi, ..Lane::default() })
-            .unwrap();
-        let kind = number % 5;
+        let kind = if is_audio(number) { AUDIO } else { number % 5 };
+        let lane_kind = if kind == AUDIO { LaneKind::Audio } else { LaneKind::Midi };
+        self.tx.put(Lane { id: lane, track, lane_kind, ..Lane::default() }).unwrap();
         let eq = self.chain(channel, number, kind);
-        let clips = (0..clips).map(|at| self.clip(lane, number, at, kind)).collect();
+        let clips = (0..clips)
+            .map(|at| match kind {
+                AUDIO => self.audio(lane, at),
+                _ => self.clip(lane, number, at, kind),
+            })
+            .collect();
         Part { channel, eq, clips }
     }
 
     fn chain(&mut self, channel: ChannelId, number: usize, kind: usize) -> NodeId {
         let tone = ("cutoff", 400.0 + 97.0 * (number % 40) as f64);
         match kind {
+            AUDIO => self.node(channel, 0, "pulse.filter", &[("cutoff", 8_000.0)]),
             0 => self.node(channel, 0, "pulse.drums", &[]),
             2 => self.node(channel, 0, "pulse.synth", &[tone, ("unison", 3.0)]),
             _ => self.node(channel, 0, "pulse.synth", &[tone]),
@@ -193,6 +225,33 @@ impl Desk<'_> {
             _ => {}
         }
         eq
+    }
+
+    /// Two bars of the recording, half of them stretched by a quarter.
+    fn audio(&mut self, lane: LaneId, at: usize) -> ClipId {
+        let id = ClipId(self.tx.new_id());
+        let stretched = at % 2 == 1;
+        let clip = Clip {
+            id,
+            lane,
+            name: format!("Take {at}"),
+            content: ClipContent::Audio,
+            start: Moment(at as i64 * CLIP),
+            length: Moment(CLIP - BEAT),
+            gain_db: -6.0,
+            stretch: if stretched { StretchMode::Stretch } else { StretchMode::Off },
+            ..Clip::default()
+        };
+        self.tx.put(clip).unwrap();
+        let region = AudioRegion {
+            id: AudioRegionId(self.tx.new_id()),
+            clip: id,
+            media: self.media,
+            source_bpm: stretched.then_some(96.0),
+            ..AudioRegion::default()
+        };
+        self.tx.put(region).unwrap();
+        id
     }
 
     fn clip(&mut self, lane: LaneId, number: usize, at: usize, kind: usize) -> ClipId {

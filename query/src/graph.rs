@@ -14,7 +14,7 @@ use pulse_schemas::{
 };
 
 use crate::{
-    chain::{Chain, Outlet, STRIP, chain, node_key},
+    chain::{Chain, Outlet, STRIP, SUM, chain, node_key},
     cohort::{self, Seeds},
     routing::{Route, RouteKind, Routing, RoutingCycle, routing},
     source::{Source, SourceExt},
@@ -27,6 +27,8 @@ pub struct Scope {
     pub stems: BTreeSet<ChannelId>,
     /// Leaves out everything that these and the master do not need.
     pub only: Option<BTreeSet<ChannelId>>,
+    /// Stems are what reaches the fader, not what leaves it.
+    pub pre_fader: bool,
 }
 
 impl Scope {
@@ -35,13 +37,13 @@ impl Scope {
     }
 
     pub fn with_stems(stems: impl IntoIterator<Item = ChannelId>) -> Scope {
-        Scope { stems: stems.into_iter().collect(), only: None }
+        Scope { stems: stems.into_iter().collect(), ..Scope::default() }
     }
 
     /// One channel alone, and what feeds it.
     pub fn channel(channel: ChannelId) -> Scope {
         let only = BTreeSet::from([channel]);
-        Scope { stems: only.clone(), only: Some(only) }
+        Scope { stems: only.clone(), only: Some(only), pre_fader: false }
     }
 }
 
@@ -135,7 +137,7 @@ pub fn join(
         }
     }
     drop_loose_ends(&mut spec);
-    spec.outputs = outputs(routing, chains, &needed, scope);
+    spec.outputs = outputs(registry, &mut spec, routing, chains, &needed, scope);
     spec.canonicalise();
     Ok(spec)
 }
@@ -226,25 +228,46 @@ fn drop_loose_ends(spec: &mut GraphSpec) {
 }
 
 fn outputs(
+    registry: &Registry,
+    spec: &mut GraphSpec,
     routing: &Routing,
     chains: &BTreeMap<ChannelId, Chain>,
     needed: &BTreeSet<ChannelId>,
     scope: &Scope,
 ) -> Vec<OutputSpec> {
-    let output = |kind, chain: &Chain| OutputSpec { kind, node: chain.strip, port: 0 };
-    let masters = routing
+    let mut outputs: Vec<OutputSpec> = routing
         .channels
         .iter()
         .filter(|channel| channel.channel_kind == ChannelKind::Master)
         .filter(|channel| needed.contains(&channel.id))
         .filter_map(|channel| chains.get(&channel.id))
-        .map(|chain| output(OutputKind::Master, chain));
-    let stems = scope
-        .stems
-        .iter()
-        .filter_map(|channel| chains.get(channel))
-        .map(|chain| output(OutputKind::Stem(chain.channel.id.any()), chain));
-    masters.chain(stems).collect()
+        .map(|chain| OutputSpec { kind: OutputKind::Master, node: chain.strip, port: 0 })
+        .collect();
+    for chain in scope.stems.iter().filter_map(|channel| chains.get(channel)) {
+        let kind = OutputKind::Stem(chain.channel.id.any());
+        let outlet = match (scope.pre_fader, &chain.pre_fader[..]) {
+            (false, _) => chain.post_fader(),
+            (true, [outlet]) => *outlet,
+            (true, outlets) => met(registry, spec, chain, outlets),
+        };
+        outputs.push(OutputSpec { kind, node: outlet.node, port: outlet.port });
+    }
+    outputs
+}
+
+/// Where the signals that reach a fader meet before it.
+fn met(registry: &Registry, spec: &mut GraphSpec, chain: &Chain, outlets: &[Outlet]) -> Outlet {
+    let key = NodeKey::new(chain.channel.id, "preFader");
+    spec.nodes.push(NodeSpec {
+        key,
+        kind: SUM.to_owned(),
+        dsp_version: registry.get(SUM).map_or(1, |kind| kind.descriptor.dsp_version),
+        layout: BTreeMap::new(),
+        channels: chain.channel.channels.clamp(1, 2),
+        cohort: Cohort::Anticipative,
+    });
+    audio_edges(spec, outlets, key, 0, None);
+    Outlet { node: key, port: 0 }
 }
 
 /// The nodes that belong to a send, by the channel that owns it.

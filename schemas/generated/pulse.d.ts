@@ -110,8 +110,17 @@ export interface Arrangement {
 /** Id of a arrangement. */
 export type ArrangementId = string;
 
+/** A change between two revisions that is heard. */
+export interface AudibleCause {
+  entity: EntityId;
+  /** "Bass ▸ clip 3: gain 0.0 dB → −3.0 dB". */
+  text: string;
+}
+
 /** A stretch where two revisions sound different. */
 export interface AudibleRange {
+  /** What was changed and may be heard there, nearest first. */
+  causes: AudibleCause[];
   /** The channel; the mix when absent. */
   channel?: ChannelId | null;
   end: Flicks;
@@ -5866,9 +5875,26 @@ export interface RenderingBounceReply {
   job: JobId;
 }
 
+/** Renders a clip, a track or the mix to listen to: at half the rate, in pieces of a second, 30 s at most. A newer preview of the same client stops an older one. */
+export interface RenderingPreviewCommand {
+  /** Absolute path. */
+  path: string;
+  /** The whole source when absent. */
+  range?: TimeRange | null;
+  /** Hz; half of the project's when absent. */
+  rate?: number | null;
+  /** A clip or a track, alone and after the fader; the mix when absent. */
+  source?: EntityId | null;
+}
+
+/** What `Preview` answers. */
+export interface RenderingPreviewReply {
+  job: JobId;
+}
+
 /** Renders two revisions and writes A, B and A − B, only where they differ. */
 export interface RenderingAudibleDiffCommand {
-  /** Compare these channels as well. */
+  /** Compare these channels as well; what differs of them gets files of its own, from the first difference on. */
   channels?: ChannelId[];
   /** Absolute path of the folder. */
   folder: string;
@@ -7069,6 +7095,8 @@ export interface Commands {
   "rendering.unfreeze": { payload: RenderingUnfreezeCommand; reply: RenderingUnfreezeReply };
   /** Renders clips or tracks, before the fader, to new audio clips. One undo takes the clips back; the media stay in the pool. */
   "rendering.bounce": { payload: RenderingBounceCommand; reply: RenderingBounceReply };
+  /** Renders a clip, a track or the mix to listen to: at half the rate, in pieces of a second, 30 s at most. A newer preview of the same client stops an older one. */
+  "rendering.preview": { payload: RenderingPreviewCommand; reply: RenderingPreviewReply };
   /** Renders two revisions and writes A, B and A − B, only where they differ. */
   "rendering.audibleDiff": { payload: RenderingAudibleDiffCommand; reply: RenderingAudibleDiffReply };
   /** Tells where two revisions sound different, without writing files. */

@@ -4,6 +4,7 @@
 //! of the server, in the process of the command line, and in a test.
 
 mod bare;
+mod causes;
 mod diff;
 mod files;
 pub mod media;
@@ -31,7 +32,7 @@ use pulse_query::{
     stored::Stored,
 };
 use pulse_schemas::{
-    entity::Channel,
+    entity::{Channel, ChannelKind},
     error::ErrorCode,
     graph::OutputKind,
     hash::Hash,
@@ -47,7 +48,8 @@ use serde_json::{Value, json};
 use crate::refusal::Refusal;
 
 pub use bare::Bare;
-pub use diff::{AudibleDiff, Difference, audible_diff};
+pub use causes::Cause;
+pub use diff::{AudibleDiff, Difference, all_channels, audible_diff};
 pub use media::ProjectMedia;
 
 use files::FileWriter;
@@ -119,6 +121,8 @@ pub struct Request {
     pub use_cache: bool,
     /// Share of hits that are rendered again and compared.
     pub verify: f64,
+    /// Seconds of a segment.
+    pub segment: f64,
 }
 
 impl Default for Request {
@@ -133,6 +137,7 @@ impl Default for Request {
             threads: cores(),
             use_cache: true,
             verify: 0.0,
+            segment: 4.0,
         }
     }
 }
@@ -328,6 +333,7 @@ impl<'a> Renderer<'a> {
             threads: request.threads,
             verify: request.verify,
             cancel: Arc::clone(&watch.cancel),
+            segment_frames: (request.segment * f64::from(song.rate())) as u32,
             ..Options::new(song.rate())
         }
     }
@@ -401,6 +407,21 @@ impl<'a> Renderer<'a> {
         self.to_files(request, &Scope::mix(), only_mix, watch)
     }
 
+    /// A span of the mix in one file.
+    pub fn mix_of(
+        &self,
+        request: &Request,
+        song: &Song,
+        span: Span,
+        path: &Path,
+        watch: &Watch,
+    ) -> Result<Outcome, RenderingError> {
+        let only = |kind, _: &BTreeMap<ChannelId, String>| {
+            (kind == OutputKind::Master).then(|| path.to_owned())
+        };
+        self.song_to_files(request, song, span, only, watch)
+    }
+
     /// One channel alone in one file, as `bare` hears it; a whole song with its
     /// tail where no span is given.
     pub fn alone(
@@ -427,6 +448,14 @@ impl<'a> Renderer<'a> {
         self.song_to_files(request, &song, span, only, watch)
     }
 
+    /// The channels of the arrangement that have a stem of their own.
+    fn stem_channels(&self) -> Vec<ChannelId> {
+        let Some(arrangement) = self.stored.active_arrangement() else { return Vec::new() };
+        let all = self.stored.referring::<Channel>(arrangement);
+        let stem = |channel: &&Channel| channel.channel_kind != ChannelKind::Master;
+        all.iter().filter(stem).map(|channel| channel.id).collect()
+    }
+
     /// One file a channel, beside the mix where a path is given for it.
     pub fn stems(
         &self,
@@ -434,6 +463,7 @@ impl<'a> Renderer<'a> {
         folder: &Path,
         channels: &[ChannelId],
         mix: Option<&Path>,
+        pre_fader: bool,
         watch: &Watch,
     ) -> Result<Outcome, RenderingError> {
         std::fs::create_dir_all(folder)
@@ -441,14 +471,12 @@ impl<'a> Renderer<'a> {
         let arrangement = self.arrangement(request)?;
         let wanted: Vec<ChannelId> = if channels.is_empty() {
             let all = self.stored.referring::<Channel>(arrangement);
-            let stem = |channel: &&Channel| {
-                channel.channel_kind != pulse_schemas::entity::ChannelKind::Master
-            };
+            let stem = |channel: &&Channel| channel.channel_kind != ChannelKind::Master;
             all.iter().filter(stem).map(|channel| channel.id).collect()
         } else {
             channels.to_vec()
         };
-        let scope = Scope::with_stems(wanted);
+        let scope = Scope { pre_fader, ..Scope::with_stems(wanted) };
         let taken = std::cell::RefCell::new(std::collections::BTreeSet::new());
         let name = |kind, names: &BTreeMap<ChannelId, String>| match kind {
             OutputKind::Master => mix.map(Path::to_owned),

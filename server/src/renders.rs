@@ -153,6 +153,16 @@ impl Session {
         Ok(())
     }
 
+    /// Stops what a client has under way of one command.
+    pub fn cancel_jobs_of(&mut self, command: &str, by: &str) {
+        let of = |job: &&Job| job.command == command && job.by.as_deref() == Some(by);
+        for job in self.jobs.iter().filter(of) {
+            if let Some(active) = self.renders.active.get(&job.id) {
+                active.watch.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Whether background work is under way.
     pub fn has_jobs(&self) -> bool {
         !self.renders.active.is_empty()

@@ -91,6 +91,17 @@ wire! {
         channel: Option<ChannelId>,
         /// Peak of the difference.
         peak_db: f64,
+        /// What was changed and may be heard there, nearest first.
+        causes: Vec<AudibleCause>,
+    }
+}
+
+wire! {
+    /// A change between two revisions that is heard.
+    struct AudibleCause {
+        entity: AnyId,
+        /// "Bass ▸ clip 3: gain 0.0 dB → −3.0 dB".
+        text: String,
     }
 }
 
@@ -178,6 +189,31 @@ commands! {
     check |payload, checker| check_list("sources", &payload.sources, checker);
     example r#"{"sources": ["clp_1"], "withEffects": true}"#;
 
+    /// Renders a clip, a track or the mix to listen to: at half the rate, in pieces
+    /// of a second, 30 s at most. A newer preview of the same client stops an
+    /// older one.
+    act Preview emits ["job.progress"] {
+        /// Absolute path.
+        path: String,
+        /// A clip or a track, alone and after the fader; the mix when absent.
+        source: Option<AnyId>,
+        /// The whole source when absent.
+        range: Option<TimeRange>,
+        /// Hz; half of the project's when absent.
+        rate: Option<u32>,
+    } -> PreviewStarted {
+        job: JobId,
+    }
+    check |payload, checker| {
+        checker.required("path", &payload.path);
+        let rate = f64::from(payload.rate.unwrap_or(48_000));
+        checker.range("rate", rate, 8_000.0, 384_000.0);
+        if let Some(range) = &payload.range {
+            range.check("range", checker);
+        }
+    };
+    example r#"{"path": "/home/ada/preview.wav", "source": "clp_1"}"#;
+
     /// Renders two revisions and writes A, B and A − B, only where they differ.
     act AudibleDiff emits ["job.progress"] {
         /// Absolute path of the folder.
@@ -186,7 +222,8 @@ commands! {
         from: Option<Rev>,
         /// The working copy when absent.
         to: Option<Rev>,
-        /// Compare these channels as well.
+        /// Compare these channels as well; what differs of them gets files of its
+        /// own, from the first difference on.
         #[serde(default)]
         channels: Vec<ChannelId>,
         #[serde(default)]

@@ -269,6 +269,7 @@ impl<'a> Demo<'a> {
             &of(first),
             &of(now),
             &Request::default(),
+            &[],
             Some(&folder),
             &Watch::default(),
         )
@@ -277,10 +278,11 @@ impl<'a> Demo<'a> {
         for difference in &found.differences {
             let told = difference.json(rate);
             self.say(&format!(
-                "  apart from {:.2} s to {:.2} s, by up to {:.1} dB\n",
+                "  apart from {:.2} s to {:.2} s, by up to {:.1} dB: {}\n",
                 told["start_s"].as_f64().unwrap_or_default(),
                 told["end_s"].as_f64().unwrap_or_default(),
-                told["peak_db"].as_f64().unwrap_or_default()
+                told["peak_db"].as_f64().unwrap_or_default(),
+                difference.causes.first().map_or("", |cause| cause.text.as_str())
             ));
         }
         self.say(&format!("  {} ", folder.join("difference.wav").display()));

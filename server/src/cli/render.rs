@@ -25,8 +25,8 @@ use super::{
 use crate::{
     refusal::Refusal,
     rendering::{
-        AudibleDiff, Outcome, Renderer, RenderingError, Request, Watch, audible_diff, open_cache,
-        scratch,
+        AudibleDiff, Difference, Outcome, Renderer, RenderingError, Request, Watch, all_channels,
+        audible_diff, open_cache, scratch,
     },
 };
 
@@ -48,6 +48,9 @@ pub struct Arguments {
     /// A file for each channel, in this folder.
     #[arg(long, value_name = "DIR")]
     stems: Option<PathBuf>,
+    /// Stems are what reaches the faders.
+    #[arg(long, requires = "stems")]
+    pre_fader: bool,
     /// Hz; the project's when absent.
     #[arg(long)]
     rate: Option<u32>,
@@ -124,7 +127,10 @@ pub fn render(place: &Place, output: &Output, arguments: &Arguments) -> Result<E
     let outcome = with_cache(&reading, request.use_cache, |cache| {
         let renderer = Renderer::new(view.clone(), &reading.registry, Some(&reading.dir), cache);
         watched(output, |watch| match (&arguments.stems, &arguments.output) {
-            (Some(folder), mix) => renderer.stems(&request, folder, &[], mix.as_deref(), watch),
+            (Some(folder), mix) => {
+                let pre_fader = arguments.pre_fader;
+                renderer.stems(&request, folder, &[], mix.as_deref(), pre_fader, watch)
+            }
             (None, Some(path)) => renderer.mix(&request, path, watch),
             (None, None) => Err(RenderingError::Name { path: PathBuf::new() }),
         })
@@ -263,25 +269,35 @@ pub fn diff_audio(
         let renderer =
             |view: View| Renderer::new(view, &reading.registry, Some(&reading.dir), cache);
         let (a, b) = (renderer(view_a.clone()), renderer(view_b.clone()));
-        watched(output, |watch| audible_diff(&a, &b, &Request::default(), Some(folder), watch))
+        let (request, channels) = (Request::default(), all_channels(&a, &b));
+        watched(output, |watch| audible_diff(&a, &b, &request, &channels, Some(folder), watch))
     })?;
     reading.project.close().map_err(Refusal::from)?;
     let rate = found.outcome.rate;
+    let channels = Stored::new(view_b).all::<pulse_schemas::entity::Channel>();
+    let names: std::collections::BTreeMap<_, String> =
+        channels.into_iter().map(|channel| (channel.id, channel.name)).collect();
     let differences: Vec<Value> = found.differences.iter().map(|it| it.json(rate)).collect();
     let value = json!({"differences": differences, "render": found.outcome.json()});
     Ok(output.result(&value, |output| {
         if differences.is_empty() {
             return "the two sound the same, bit for bit\n".to_owned();
         }
-        let line = |it: &Value| {
+        let line = |(it, told): (&Difference, &Value)| {
+            let name = it
+                .channel
+                .map_or("mix", |channel| names.get(&channel).map_or("channel", String::as_str));
+            let causes: Vec<&str> = it.causes.iter().map(|cause| cause.text.as_str()).collect();
             format!(
-                "{:8.2} s to {:8.2} s, up to {:.1} dB\n",
-                it["start_s"].as_f64().unwrap_or_default(),
-                it["end_s"].as_f64().unwrap_or_default(),
-                it["peak_db"].as_f64().unwrap_or_default()
+                "{:8.2} s to {:8.2} s, up to {:6.1} dB  {}  {}\n",
+                told["start_s"].as_f64().unwrap_or_default(),
+                told["end_s"].as_f64().unwrap_or_default(),
+                told["peak_db"].as_f64().unwrap_or_default(),
+                output.bold(name),
+                output.dim(&causes.join("; ")),
             )
         };
-        let lines: String = differences.iter().map(line).collect();
+        let lines: String = found.differences.iter().zip(&differences).map(line).collect();
         lines + &page(output, &found.outcome)
     }))
 }

@@ -1,6 +1,7 @@
 //! Renders as jobs: started here, done on a thread, told about by events.
 
 mod bounce;
+mod preview;
 #[cfg(test)]
 mod tests;
 
@@ -19,7 +20,7 @@ use pulse_schemas::{
         types::Rev as WireRev,
     },
     entity::{AudioFormat, Lifecycle, MediaItem, MediaOrigin, MediaStorage, Track},
-    id::{MediaId, TrackId},
+    id::{ChannelId, MediaId, TrackId},
 };
 use pulse_store::{cache::CacheStore, project::MEDIA_DIR, rev::Rev, tx::TxMeta, view::View};
 use serde_json::{Value, json};
@@ -83,6 +84,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::Stems(payload) => stems(session, caller, payload),
         Command::Freeze(payload) => freeze(session, caller, payload),
         Command::Bounce(payload) => bounce::bounce(session, caller, payload),
+        Command::Preview(payload) => preview::preview(session, caller, payload),
         Command::AudibleDiff(payload) => listen(session, caller, payload),
         Command::CompareAudio(payload) => compare(session, caller, payload),
         Command::Cancel(payload) => {
@@ -160,6 +162,7 @@ fn request(
         threads: settings.threads.map_or(defaults.threads, usize::from),
         use_cache: !settings.no_cache,
         verify: if settings.verify { 1.0 } else { 0.0 },
+        segment: defaults.segment,
     })
 }
 
@@ -196,17 +199,13 @@ fn wire(outcome: &Outcome) -> Value {
 }
 
 fn stems(session: &mut Session, caller: &Caller, payload: &Stems) -> Reply {
-    if payload.pre_fader {
-        let text = "stems before the fader are not rendered yet; leave `preFader` out";
-        return Err(Refusal::new(pulse_schemas::error::ErrorCode::RenderImpossible, text)
-            .with("reason", "preFader"));
-    }
     let request = request(&payload.settings, payload.arrangement)?;
     let (folder, channels) = (PathBuf::from(&payload.folder), payload.channels.clone());
     let label = format!("Render stems to {}", payload.folder);
+    let pre_fader = payload.pre_fader;
     let task = Task::of(session, payload.rev.as_ref())?;
     let job = session.start_job("rendering.stems", label, &caller.instance_id, move |watch| {
-        report(task.renderer().stems(&request, &folder, &channels, None, watch)?)
+        report(task.renderer().stems(&request, &folder, &channels, None, pre_fader, watch)?)
     })?;
     Ok(json!({ "job": job }))
 }
@@ -217,9 +216,10 @@ fn listen(session: &mut Session, caller: &Caller, payload: &AudibleDiff) -> Repl
     let from = payload.from.clone().unwrap_or_else(|| WireRev("@~1".into()));
     let (a, b) = (Task::of(session, Some(&from))?, Task::of(session, payload.to.as_ref())?);
     let label = "Listen to the difference".to_owned();
+    let channels = payload.channels.clone();
     let job =
         session.start_job("rendering.audibleDiff", label, &caller.instance_id, move |watch| {
-            difference(&a, &b, &request, Some(&folder), watch)
+            difference(&a, &b, &request, &channels, Some(&folder), watch)
         })?;
     Ok(json!({ "job": job }))
 }
@@ -228,9 +228,10 @@ fn compare(session: &mut Session, caller: &Caller, payload: &CompareAudio) -> Re
     let from = payload.from.clone().unwrap_or_else(|| WireRev("@~1".into()));
     let (a, b) = (Task::of(session, Some(&from))?, Task::of(session, payload.to.as_ref())?);
     let label = "Compare two revisions by ear".to_owned();
+    let channels = payload.channels.clone();
     let job =
         session.start_job("rendering.compareAudio", label, &caller.instance_id, move |watch| {
-            difference(&a, &b, &Request::default(), None, watch)
+            difference(&a, &b, &Request::default(), &channels, None, watch)
         })?;
     Ok(json!({ "job": job }))
 }
@@ -239,10 +240,11 @@ fn difference(
     a: &Task,
     b: &Task,
     request: &Request,
+    channels: &[ChannelId],
     folder: Option<&Path>,
     watch: &Watch,
 ) -> Result<Finish, Refusal> {
-    let found = audible_diff(&a.renderer(), &b.renderer(), request, folder, watch)?;
+    let found = audible_diff(&a.renderer(), &b.renderer(), request, channels, folder, watch)?;
     let rate = found.outcome.rate;
     let flicks = |frame: i64| pulse_schemas::time::Flicks::of_frame(frame, rate);
     let audible: Vec<Value> = found
@@ -253,8 +255,9 @@ fn difference(
             json!({
                 "start": flicks(it.start),
                 "end": flicks(it.end),
-                "channel": null,
+                "channel": it.channel,
                 "peakDb": told["peak_db"],
+                "causes": told["causes"],
             })
         })
         .collect();

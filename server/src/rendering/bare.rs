@@ -33,6 +33,8 @@ pub struct Bare {
     /// Nodes that are left out.
     without: BTreeSet<EntityId>,
     dry: bool,
+    /// Heard behind the fader after all.
+    faded: bool,
 }
 
 impl Bare {
@@ -44,12 +46,17 @@ impl Bare {
         let lanes = lanes.into_iter().filter(|lane| lane.track == track).map(|lane| lane.id);
         let lanes = lanes.collect();
         source.check()?;
-        Ok(Bare { channel, lanes, only: None, without: BTreeSet::new(), dry: false })
+        Ok(Bare { channel, lanes, only: None, without: BTreeSet::new(), dry: false, faded: false })
     }
 
     /// One clip of the track and nothing else.
     pub fn with_only(self, clip: ClipId, lane: LaneId) -> Bare {
         Bare { only: Some((clip, lane)), ..self }
+    }
+
+    /// Behind the fader, with its automation.
+    pub fn faded(self) -> Bare {
+        Bare { faded: true, ..self }
     }
 
     /// Without what works on sound: what makes sound of notes stays.
@@ -72,9 +79,12 @@ impl Bare {
     /// An entity as it is heard; none where it is left out.
     fn bare(&self, entity: AnyEntity) -> Option<AnyEntity> {
         let own = self.channel.id;
-        let is_own = |target: Option<AnyId>| target == Some(own.any());
+        let is_own = |target: Option<AnyId>| !self.faded && target == Some(own.any());
         Some(match entity {
             AnyEntity::Track(track) => self.track(track).into(),
+            AnyEntity::Channel(channel) if channel.id == own && self.faded => {
+                Channel { mute: false, ..channel }.into()
+            }
             AnyEntity::Channel(channel) if channel.id == own => neutral(channel).into(),
             AnyEntity::Channel(mut channel)
                 if self.only.is_some() && channel.output == Some(own) =>

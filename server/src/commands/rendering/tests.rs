@@ -205,3 +205,101 @@ fn what_can_not_be_bounced_is_refused_before_anything_is_reserved() {
     project.refused("rendering.bounce", lane, "entity.invalid");
     assert!(media(&project).is_empty());
 }
+
+#[test]
+fn a_difference_is_told_per_channel_with_what_caused_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut project, made) = project(&dir.path().join("song"));
+    let bass = project.ok(
+        "track.create",
+        json!({"name": "Bass", "kind": "instrument", "nodes": ["pulse.synth"]}),
+    );
+    let note = json!([{"pitch": 36, "start": 0, "length": BEAT}]);
+    let low = json!({"lane": bass["lane"], "start": 4 * BEAT, "length": BEAT, "notes": note});
+    let low = project.ok("clip.create", low);
+    project.ok("version.commit", json!({"message": "Before"}));
+    project.ok("clip.update", json!({"clips": [low["clip"]], "transpose": 12.0}));
+    project.ok("track.rename", json!({"track": made["track"], "name": "Nobody hears this"}));
+
+    let folder = dir.path().join("diff");
+    let channels = |project: &mut Project| -> Vec<Value> {
+        let tracks = project.session.view().unwrap();
+        let channels = tracks.all::<pulse_schemas::entity::Channel>().unwrap();
+        channels.iter().filter(|it| it.track.is_some()).map(|it| json!(it.id)).collect()
+    };
+    let channels = channels(&mut project);
+    let payload = json!({"folder": folder, "from": "main", "channels": channels});
+    let started = project.ok("rendering.audibleDiff", payload);
+    project.session.wait_for_jobs();
+    let progress = project.ok("rendering.progress", json!({"job": started["job"]}));
+    let audible = progress["audible"].as_array().unwrap_or_else(|| panic!("{progress}")).clone();
+    assert!(!audible.is_empty());
+    for stretch in &audible {
+        // Only the bass and the mix, from beat 4 on, and nothing but the clip is to blame.
+        let of = &stretch["channel"];
+        assert!(*of == json!(null) || *of == bass["channel"], "{stretch}");
+        let start = stretch["start"].as_i64().unwrap();
+        assert!(start >= 2 * 705_600_000, "{stretch}");
+        let causes = stretch["causes"].as_array().unwrap();
+        assert_eq!(causes.len(), 1, "{stretch}");
+        assert_eq!(causes[0]["entity"], low["clip"], "{stretch}");
+    }
+    // A − B is what was taken away plus what came: B + (A − B) = A.
+    let [a, b, apart] = ["a", "b", "difference"]
+        .map(|name| samples(&folder.join("Bass").join(format!("{name}.wav"))));
+    assert!(apart.iter().any(|sample| sample.abs() > 0.01));
+    let sum: Vec<f32> = b.iter().zip(&apart).map(|(b, apart)| b + apart).collect();
+    assert!(distance(&sum[..1_000], &a[..1_000]) < 1e-5);
+    assert!(folder.join("difference.wav").exists() && !folder.join("Lead").exists());
+}
+
+#[test]
+fn a_preview_is_short_and_a_newer_one_stops_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut project, made) = project(&dir.path().join("song"));
+    let path = dir.path().join("clip.wav");
+    done(&mut project, "rendering.preview", json!({"path": path, "source": made["clip"]}));
+    let sound = samples(&path);
+    assert!(sound.iter().any(|sample| sample.abs() > 0.01));
+    // A beat and what rings out, at 24 kHz.
+    let frames = sound.len() / 2;
+    assert!((12_000..=12_000 + 48_000).contains(&frames), "{frames}");
+
+    let mix = |name: &str| json!({"path": dir.path().join(name), "range": {"start": 39_000 * BEAT, "end": 40_000 * BEAT}});
+    let older = project.ok("rendering.preview", mix("older.wav"));
+    let newer = project.ok("rendering.preview", mix("newer.wav"));
+    project.ok("rendering.cancel", json!({"job": newer["job"]}));
+    project.session.wait_for_jobs();
+    let state = |project: &mut Project, job: &Value| {
+        project.ok("rendering.progress", json!({"job": job["job"]}))["job"]["state"].clone()
+    };
+    assert_eq!(state(&mut project, &older), "cancelled");
+    assert!(!dir.path().join("older.wav").exists());
+}
+
+#[test]
+fn stems_before_the_fader_do_not_hear_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut project, made) = project(&dir.path().join("song"));
+    let mut stem = |name: &str, pre: bool| {
+        let folder = dir.path().join(name);
+        let settings = json!({"format": "float32", "range": {"start": 0, "end": 4 * BEAT}});
+        let payload = json!({"folder": folder, "preFader": pre, "settings": settings});
+        done(&mut project, "rendering.stems", payload);
+        samples(&folder.join("Lead.wav"))
+    };
+    let (loud, soft) = (stem("before", true), stem("behind", false));
+    let peak = |sound: &[f32]| sound.iter().fold(0f32, |peak, sample| peak.max(sample.abs()));
+    assert!(peak(&soft) < peak(&loud), "{} {}", peak(&soft), peak(&loud));
+    let muted = json!({"tracks": [made["track"]], "mute": true});
+    project.ok("track.setFlags", muted);
+    let mut again = |pre: bool| {
+        let folder = dir.path().join(format!("muted{pre}"));
+        let settings = json!({"format": "float32", "range": {"start": 0, "end": 4 * BEAT}});
+        let payload = json!({"folder": folder, "preFader": pre, "settings": settings});
+        done(&mut project, "rendering.stems", payload);
+        samples(&folder.join("Lead.wav"))
+    };
+    assert_eq!(again(true), loud);
+    assert_eq!(peak(&again(false)), 0.0);
+}
