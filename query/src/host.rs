@@ -23,6 +23,7 @@ use std::{
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
+    command::view::ViewName,
     entity::AnyEntity,
     graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, ParamSlice},
     hash::Hash,
@@ -84,6 +85,8 @@ pub struct Counts {
 struct Seen {
     executed: Vec<salsa::DatabaseKeyIndex>,
     validated: Vec<salsa::DatabaseKeyIndex>,
+    /// Views that were derived whole.
+    views: Vec<ViewName>,
 }
 
 pub struct Host {
@@ -176,6 +179,13 @@ impl Host {
         self.screens.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn note_view(&self, view: ViewName) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = seen.as_mut() {
+            seen.views.push(view);
+        }
+    }
+
     /// Rows that were derived from what could not be read are derived again.
     fn forget_rows(&self) {
         self.screens().clear();
@@ -216,8 +226,12 @@ impl Host {
             Touch::Routing(id) => put!(arrangement(self, id), routing, set_routing, medium),
             Touch::Audible(id) => put!(arrangement(self, id), audible, set_audible, low),
             Touch::Automation(id) => put!(arrangement(self, id), automation, set_automation, low),
-            Touch::Timeline(id) => put!(arrangement(self, id), timeline, set_timeline, medium),
+            Touch::Tempo(id) => put!(arrangement(self, id), tempo, set_tempo, medium),
             Touch::Track(id) => {
+                let track = self.db.inputs().tracks.get(&id).copied();
+                put!(track, rows, set_rows, low);
+            }
+            Touch::Content(id) => {
                 let track = self.db.inputs().tracks.get(&id).copied();
                 put!(track, content, set_content, low);
             }
@@ -226,7 +240,7 @@ impl Host {
             Touch::Links => put!(Some(ProjectIn::get(&self.db)), links, set_links, medium),
             Touch::Project => self.set_project(label),
             // Read beside the database, by their labels.
-            Touch::Clip(_) | Touch::Media => {}
+            Touch::Clip(_) | Touch::Media | Touch::Timeline(_) => {}
         }
     }
 
@@ -338,7 +352,11 @@ impl Host {
             use salsa::Database as _;
             self.db.ingredient_debug_name(key.ingredient_index()).into_owned()
         };
-        let Seen { executed, validated } = seen.unwrap_or_default();
+        let Seen { executed, validated, views } = seen.unwrap_or_default();
+        for view in views {
+            let name = format!("{} view", crate::view::name(view));
+            *counts.executed.entry(name).or_default() += 1;
+        }
         for key in &executed {
             *counts.executed.entry(name(key)).or_default() += 1;
         }

@@ -54,7 +54,7 @@ pub struct ArrangementIn {
     #[returns(copy)]
     pub automation: u64,
     #[returns(copy)]
-    pub timeline: u64,
+    pub tempo: u64,
     #[returns(clone)]
     pub gestures: Arc<BTreeMap<TrackId, Gesture>>,
     #[returns(clone)]
@@ -65,6 +65,8 @@ pub struct ArrangementIn {
 pub struct TrackIn {
     #[returns(copy)]
     pub id: TrackId,
+    #[returns(copy)]
+    pub rows: u64,
     #[returns(copy)]
     pub content: u64,
 }
@@ -216,7 +218,7 @@ pub fn arrangement_in(db: &dyn Db, id: ArrangementId) -> ArrangementIn {
         labels.of(Touch::Routing(id)),
         labels.of(Touch::Audible(id)),
         labels.of(Touch::Automation(id)),
-        labels.of(Touch::Timeline(id)),
+        labels.of(Touch::Tempo(id)),
         Arc::new(gestures),
         Arc::new(db.world().ambient.seeds.clone()),
     )
@@ -224,7 +226,7 @@ pub fn arrangement_in(db: &dyn Db, id: ArrangementId) -> ArrangementIn {
     .id_durability(Durability::NEVER_CHANGE)
     .tracks_durability(Durability::MEDIUM)
     .routing_durability(Durability::MEDIUM)
-    .timeline_durability(Durability::MEDIUM)
+    .tempo_durability(Durability::MEDIUM)
     .new(db);
     db.inputs().arrangements.insert(id, made);
     made
@@ -234,7 +236,9 @@ pub fn track_in(db: &dyn Db, id: TrackId) -> TrackIn {
     if let Some(known) = db.inputs().tracks.get(&id) {
         return *known;
     }
-    let made = TrackIn::builder(id, db.world().labels.of(Touch::Track(id)))
+    let labels = &db.world().labels;
+    let (rows, content) = (labels.of(Touch::Track(id)), labels.of(Touch::Content(id)));
+    let made = TrackIn::builder(id, rows, content)
         .durability(Durability::LOW)
         .id_durability(Durability::NEVER_CHANGE)
         .new(db);
@@ -278,7 +282,7 @@ impl PartialEq for Tempo {
 
 #[salsa::tracked(returns(clone))]
 pub fn tempo(db: &dyn Db, of: ArrangementIn) -> Tempo {
-    let (label, id) = (of.timeline(db), of.id(db));
+    let (label, id) = (of.tempo(db), of.id(db));
     let map =
         recall(db, "tempo", id.any(), &[label], |ctx| (content::tempo_map(ctx.source, id), 1_024));
     Tempo { label, map }
@@ -442,7 +446,7 @@ pub fn params(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> Arc<ParamSl
 
 #[salsa::tracked(returns(clone))]
 pub fn track_rows(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Option<Arc<TrackPart>> {
-    let (label, id) = (track.content(db), track.id(db));
+    let (label, id) = (track.rows(db), track.id(db));
     let (tempo, depth) = (tempo(db, of), depth(db, of, track));
     let labels = [label, tempo.label, u64::from(depth)];
     let part = recall(db, "trackRows", id.any(), &labels, |ctx| {

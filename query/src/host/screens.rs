@@ -6,20 +6,21 @@
 //! as a whole depends on (order, time, who is heard) is asked for each time.
 
 use std::{
+    any::Any,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
 use pulse_schemas::{
-    command::view::Window,
-    id::{ArrangementId, ChannelId, TrackId},
+    command::view::{ViewName, Window},
+    id::{AnyId, ArrangementId, ChannelId, TrackId},
 };
 
 use super::{db, touch::Touch};
 use crate::{
     content::Audible,
     view::{
-        Row, Sheet,
+        Row, Sheet, ViewError,
         arrangement::{self, Cut, Place},
         cut_slice, mixer,
     },
@@ -54,10 +55,48 @@ struct Strips {
     sheet: Option<Sheet>,
 }
 
+/// What a view was derived from: labels of parts of the project, and results.
+#[derive(Default)]
+pub struct Stamp {
+    labels: Vec<u64>,
+    /// Compared by their places, which are theirs as long as they are held.
+    results: Vec<Arc<dyn Any + Send + Sync>>,
+}
+
+impl Stamp {
+    pub fn label(mut self, label: u64) -> Stamp {
+        self.labels.push(label);
+        self
+    }
+
+    pub fn result<T: Send + Sync + 'static>(mut self, result: &Arc<T>) -> Stamp {
+        self.results.push(Arc::clone(result) as Arc<dyn Any + Send + Sync>);
+        self
+    }
+}
+
+impl PartialEq for Stamp {
+    fn eq(&self, other: &Stamp) -> bool {
+        let place = |result: &Arc<dyn Any + Send + Sync>| Arc::as_ptr(result).cast::<()>();
+        self.labels == other.labels
+            && self.results.iter().map(place).eq(other.results.iter().map(place))
+    }
+}
+
+/// A view that is derived whole, and stays while what it was made from does.
+struct Whole {
+    view: ViewName,
+    subject: AnyId,
+    window: Window,
+    stamp: Stamp,
+    sheet: Sheet,
+}
+
 #[derive(Default)]
 pub struct Screens {
     tracks: Vec<Tracks>,
     strips: Vec<Strips>,
+    wholes: Vec<Whole>,
 }
 
 impl Screens {
@@ -82,6 +121,29 @@ impl Screens {
 
     pub fn clear(&mut self) {
         *self = Screens::default();
+    }
+
+    /// A view as it was derived last, if it was made from the same.
+    pub fn whole(
+        &mut self,
+        view: ViewName,
+        subject: AnyId,
+        window: &Window,
+        stamp: Stamp,
+        derive: impl FnOnce() -> Result<Sheet, ViewError>,
+    ) -> Result<Sheet, ViewError> {
+        let is_it = |it: &Whole| it.view == view && it.subject == subject && it.window == *window;
+        let known = self.wholes.iter().position(is_it).map(|at| self.wholes.remove(at));
+        let sheet = match known {
+            Some(known) if known.stamp == stamp => known.sheet,
+            _ => derive()?,
+        };
+        let (shown, window) = (sheet.clone(), window.clone());
+        self.wholes.push(Whole { view, subject, window, stamp, sheet });
+        if self.wholes.len() > REMEMBERED {
+            self.wholes.remove(0);
+        }
+        Ok(shown)
     }
 
     /// The arrangement through a window.

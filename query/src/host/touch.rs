@@ -31,10 +31,14 @@ pub enum Touch {
     /// Mute and solo.
     Audible(ArrangementId),
     Automation(ArrangementId),
+    /// Where ticks lie in time.
+    Tempo(ArrangementId),
     /// Tempo, signatures, keys, markers, sections.
     Timeline(ArrangementId),
-    /// Lanes, clips, their content and their looks.
+    /// The track, its lanes, clips, their content and their looks.
     Track(TrackId),
+    /// Of these, what plays.
+    Content(TrackId),
     Clip(ClipId),
     /// What the chain of a channel is built of.
     Structure(ChannelId),
@@ -81,10 +85,15 @@ pub fn of_change(
 ) -> Touched {
     let mut touched = Touched::default();
     let (old, new) = (change.before.as_ref(), change.after.as_ref());
+    let name = |entity: Option<&AnyEntity>| entity.and_then(|it| it.label().map(str::to_owned));
+    if name(old) != name(new) {
+        named(after, change.key.any_id(), &mut touched);
+    }
     if let (Some(old), Some(new)) = (old, new)
         && let Some(precise) = precisely(after, registry, old, new)
     {
-        return precise;
+        touched.add(precise);
+        return touched;
     }
     for (source, entity) in [(before, old), (after, new)] {
         if let Some(entity) = entity {
@@ -95,6 +104,15 @@ pub fn of_change(
         touched.insert(Touch::Project);
     }
     touched
+}
+
+/// Envelopes are shown with the name of what they move.
+fn named(source: &dyn Source, target: AnyId, touched: &mut Touched) {
+    for envelope in source.referrers(EntityKind::AutomationEnvelope, target) {
+        if let AnyEntity::AutomationEnvelope(envelope) = envelope {
+            Toucher { source, touched: &mut *touched }.envelope(&envelope.owner);
+        }
+    }
 }
 
 /// The frequent edits that stay inside of one owner and one aspect.
@@ -220,7 +238,10 @@ impl Toucher<'_> {
             }
             AnyEntity::Section(it) => self.add(Touch::Timeline(it.arrangement)),
             AnyEntity::Marker(it) => self.add(Touch::Timeline(it.arrangement)),
-            AnyEntity::TempoPoint(it) => self.add(Touch::Timeline(it.arrangement)),
+            AnyEntity::TempoPoint(it) => {
+                self.add(Touch::Tempo(it.arrangement));
+                self.add(Touch::Timeline(it.arrangement));
+            }
             AnyEntity::SignaturePoint(it) => self.add(Touch::Timeline(it.arrangement)),
             AnyEntity::KeyPoint(it) => self.add(Touch::Timeline(it.arrangement)),
             AnyEntity::Track(it) => self.whole_track(it),
@@ -274,7 +295,7 @@ impl Toucher<'_> {
     }
 
     fn whole_track(&mut self, track: &Track) {
-        let rows = self.touched.rows_of(track.id);
+        let rows = self.content_of(track.id);
         (rows.track, rows.lanes) = (true, true);
         self.add(Touch::Tracks(track.arrangement));
         self.add(Touch::Audible(track.arrangement));
@@ -285,23 +306,28 @@ impl Toucher<'_> {
     }
 
     fn lane_entity(&mut self, lane: &Lane) {
-        self.touched.rows_of(lane.track).lanes = true;
+        self.content_of(lane.track).lanes = true;
         self.automation_of_track(lane.track);
         if let Some(channel) = self.source.channel_of(lane.track) {
             self.add(Touch::Structure(channel.id));
         }
     }
 
+    fn content_of(&mut self, track: TrackId) -> &mut Dirt {
+        self.add(Touch::Content(track));
+        self.touched.rows_of(track)
+    }
+
     /// What lies in a lane and has no row beside those of clips.
     fn lane(&mut self, lane: LaneId) {
         if let Some(lane) = self.source.get::<Lane>(lane.0) {
-            self.add(Touch::Track(lane.track));
+            self.content_of(lane.track);
         }
     }
 
     fn clip_of_lane(&mut self, lane: LaneId, clip: ClipId) {
         if let Some(lane) = self.source.get::<Lane>(lane.0) {
-            self.touched.rows_of(lane.track).clips.insert(clip);
+            self.content_of(lane.track).clips.insert(clip);
         }
     }
 
@@ -355,7 +381,7 @@ impl Toucher<'_> {
         self.add(Touch::Routing(channel.arrangement));
         self.add(Touch::Audible(channel.arrangement));
         if let Some(track) = channel.track {
-            self.touched.rows_of(track).track = true;
+            self.content_of(track).track = true;
         }
     }
 
@@ -418,7 +444,7 @@ pub fn media_users(source: &dyn Source, media: AnyId, touched: &mut Touched) {
     let mut toucher = Toucher { source, touched };
     clips.into_iter().for_each(|clip| toucher.clip(ClipId(clip)));
     for track in source.referrers(EntityKind::Track, media) {
-        toucher.touched.rows_of(TrackId(track.id())).track = true;
+        toucher.content_of(TrackId(track.id())).track = true;
     }
 }
 
