@@ -137,7 +137,7 @@ enum Command {
         #[arg(long)]
         at: Option<String>,
     },
-    /// Go to a branch; unsaved edits stay parked where they were made.
+    /// Go to a branch, or look at a tag or commit; unsaved edits stay parked where they were made.
     #[command(after_help = "Example:\n  pulse switch mix-b")]
     Switch { name: String },
     /// Name a revision for good.

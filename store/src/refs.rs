@@ -62,6 +62,9 @@ pub struct Branch {
     /// Root of the work in progress that was parked when another branch was opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<Hash>,
+    /// The commit that the parked work stands on; none in early projects, where it is the tip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<CommitId>,
     /// A merge in the draft that the next commit will have as a parent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merging: Option<Merging>,
@@ -69,8 +72,21 @@ pub struct Branch {
 
 impl Branch {
     pub fn at(tip: CommitId) -> Branch {
-        Branch { tip, parked: None, merging: None }
+        Branch { tip, parked: None, base: None, merging: None }
     }
+}
+
+/// In front of what stands for a branch while a bare commit is open. No branch can have it.
+const DETACHED: char = '@';
+
+/// The name under which a bare commit is open.
+pub(crate) fn detached_name(commit: CommitId) -> String {
+    format!("{DETACHED}{}", &commit.hex()[..16])
+}
+
+/// Whether a name stands for a bare commit and not for a branch.
+pub fn is_detached(name: &str) -> bool {
+    name.starts_with(DETACHED)
 }
 
 /// A merge that waits for its commit.

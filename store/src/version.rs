@@ -6,17 +6,22 @@
 use pulse_schemas::{
     entity::{AnyEntity, Lifecycle, MediaItem},
     hash::Hash,
-    id::{AnyId, ArrangementId},
+    id::{AnyId, ArrangementId, EntityId},
     record::EntityKey,
 };
 
 use crate::{
     base64,
     history::Action,
+    merge::{self, MergeRules, record::Deleted},
     project::Project,
-    refs::{ArrangementVersion, Branch, Commit, CommitId, Merging, RefEdits, RefsError, Tag},
+    refs::{
+        ArrangementVersion, Branch, Commit, CommitId, Merging, RefEdits, RefsError, Tag,
+        detached_name, is_detached,
+    },
     repo::RepoError,
     rev::{Rev, RevBase},
+    staging::Staging,
     tree::{Snapshot, TreeError},
     tx::{Committed, TxError, TxMeta},
     view::{ReadError, View},
@@ -47,6 +52,11 @@ pub enum VersionError {
     BadName { name: String },
     #[error("{name} is the branch that is open; switch to another one first")]
     BranchOpen { name: String },
+    #[error(
+        "commit {id} is open and no branch, so a commit would have no name; \
+         `pulse branch NAME` makes a branch of it with the edits made here"
+    )]
+    Detached { id: CommitId },
     #[error("nothing has changed since the last commit")]
     NothingToCommit,
     #[error("there is no version {name} of {arrangement}")]
@@ -130,6 +140,7 @@ impl Project {
         meta: TxMeta,
     ) -> Result<CommitId, VersionError> {
         let branch = self.open_branch()?;
+        self.require_branch()?;
         let last = self.known_commit(branch.tip)?;
         let clean = self.without_pending()?;
         let is_same = clean.root() == last.root && branch.merging.is_none();
@@ -139,6 +150,19 @@ impl Project {
         let mut parents = if options.amend { last.parents } else { vec![branch.tip] };
         parents.extend(branch.merging.map(|merging| merging.theirs));
         self.commit_state(&clean, parents, options, meta)
+    }
+
+    /// The commit that is open without a branch.
+    pub fn detached(&self) -> Result<Option<CommitId>, VersionError> {
+        if is_detached(&self.branch) { self.tip().map(Some) } else { Ok(None) }
+    }
+
+    /// Whatever moves a branch needs one that is open.
+    pub(crate) fn require_branch(&self) -> Result<(), VersionError> {
+        match self.detached()? {
+            Some(id) => Err(VersionError::Detached { id }),
+            None => Ok(()),
+        }
     }
 
     fn open_branch(&self) -> Result<Branch, VersionError> {
@@ -321,6 +345,11 @@ impl Project {
         meta: TxMeta,
     ) -> Result<Committed, VersionError> {
         self.check_new_branch(name)?;
+        if *at == Rev::working() && self.detached()?.is_some() {
+            // With all that was edited here; the new branch is the one that is open.
+            let here = self.branch.clone();
+            return self.rename_branch(&here, name, meta);
+        }
         let tip = self.resolve_commit(at)?;
         self.edit_refs(format!("Branch {name}"), meta, |refs| {
             refs.branch(name, &Branch::at(tip));
@@ -343,6 +372,7 @@ impl Project {
         to: &Rev,
         meta: TxMeta,
     ) -> Result<Committed, VersionError> {
+        check_name(name)?;
         let known = self.refs().branch(name)?;
         let branch = known.ok_or_else(|| VersionError::UnknownBranch { name: name.to_owned() })?;
         let tip = self.resolve_commit(to)?;
@@ -395,39 +425,95 @@ impl Project {
         Ok(done)
     }
 
-    /// Opens a branch as it was left; the draft of the one that was open is parked.
+    /// Opens a branch as it was left; the draft of the one that was open is parked. Where the
+    /// branch was moved since, its draft is brought onto where it stands now.
     pub fn switch(&mut self, name: &str, meta: TxMeta) -> Result<Committed, VersionError> {
         if name == self.branch {
             return Ok(self.nothing());
         }
         let unknown = || VersionError::UnknownBranch { name: name.to_owned() };
         let target = self.refs().branch(name)?.ok_or_else(unknown)?;
+        self.go(name, target, meta)
+    }
+
+    /// Opens a commit without a branch: to look, to listen, and to edit; `pulse branch NAME`
+    /// makes a branch of it. Edits stay parked at the commit when it is left.
+    pub fn switch_to_commit(&mut self, at: &Rev, meta: TxMeta) -> Result<Committed, VersionError> {
+        let id = self.resolve_commit(at)?;
+        let name = detached_name(id);
+        if name == self.branch {
+            return Ok(self.nothing());
+        }
+        let known = self.refs().branch(&name)?;
+        self.go(&name, known.unwrap_or_else(|| Branch::at(id)), meta)
+    }
+
+    /// Where the draft of a branch stands, if the branch was moved away from there.
+    pub fn moved_under_draft(&self, name: &str) -> Result<Option<CommitId>, VersionError> {
+        let branch = self.refs().branch(name)?;
+        let parked = branch.filter(|branch| branch.parked.is_some());
+        Ok(parked.and_then(|branch| branch.base.filter(|base| *base != branch.tip)))
+    }
+
+    fn go(&mut self, name: &str, target: Branch, meta: TxMeta) -> Result<Committed, VersionError> {
         let (from, here) = (self.branch.clone(), self.root());
         let left = self.open_branch()?;
         let parked = (self.known_commit(left.tip)?.root != here).then_some(here);
-        let root = match target.parked {
-            Some(root) => root,
-            None => self.known_commit(target.tip)?.root,
-        };
+        let base = parked.map(|_| left.tip);
         if parked.is_some() {
             self.keep_draft(&meta)?;
         }
-        let state = self.repo.snapshot(root)?;
-        let label = format!("Switch to {name}");
+        let label = match is_detached(name) {
+            true => format!("Switch to commit {}", &name[1..]),
+            false => format!("Switch to {name}"),
+        };
+        let state = self.left_state(name, &target)?;
         let mut tx = self.begin_as(TxMeta { label, ..meta }, Action::Switch);
         tx.stage_state(&state)?;
-        tx.refs.branch(&from, &Branch { parked, ..left });
-        tx.refs.branch(name, &Branch { parked: None, ..target });
+        match parked.is_none() && left.merging.is_none() && is_detached(&from) {
+            // A commit that was only looked at leaves nothing behind.
+            true => tx.refs.remove_branch(&from),
+            false => tx.refs.branch(&from, &Branch { parked, base, ..left }),
+        }
+        tx.refs.branch(name, &Branch { parked: None, base: None, ..target });
         tx.refs.head(name);
         let done = tx.finish(false, false)?;
         self.branch = name.to_owned();
         Ok(done)
     }
 
+    /// The working copy that a branch opens with.
+    fn left_state(&self, name: &str, target: &Branch) -> Result<Snapshot, VersionError> {
+        let tip = self.known_commit(target.tip)?.root;
+        let Some(parked) = target.parked else { return Ok(self.repo.snapshot(tip)?) };
+        let Some(base) = target.base.filter(|base| *base != target.tip) else {
+            return Ok(self.repo.snapshot(parked)?);
+        };
+        // Opened as it was, the draft would take back what the branch has gained.
+        let base = self.view_of_root(self.known_commit(base)?.root)?;
+        let rules = MergeRules {
+            ours_label: name.to_owned(),
+            theirs_label: format!("draft of {name}"),
+            deleted: Deleted::Keep,
+            cause: None,
+        };
+        let mut staging = Staging::new(self.view_of_root(tip)?);
+        // The switch itself makes no ids.
+        let (actor, seq, mut ordinal) = (self.actor(), self.next_seq(), 0);
+        let mut new_id = || {
+            ordinal += 1;
+            EntityId::derive(actor, seq, ordinal - 1)
+        };
+        let draft = self.view_of_root(parked)?;
+        merge::merge(&mut staging, &[base], &draft, &rules, &mut new_id)?;
+        Ok(staging.finish()?.view.state().clone())
+    }
+
     /// Has the next checkpoint store the working copy as a tree, because a branch will name it.
     pub(crate) fn keep_draft(&mut self, meta: &TxMeta) -> Result<(), VersionError> {
         let (branch, root) = (self.branch.clone(), self.root());
-        let parked = Branch { parked: Some(root), ..self.open_branch()? };
+        let left = self.open_branch()?;
+        let parked = Branch { parked: Some(root), base: Some(left.tip), ..left };
         let label = format!("Park the draft of {branch}");
         let mut tx = self.begin_as(TxMeta { label, ..meta.clone() }, Action::Refs);
         tx.refs.branch(&branch, &parked);

@@ -12,9 +12,75 @@ use pulse_schemas::{
 };
 use pulse_store::{
     diff::{self, DiffKind},
-    project::{MergeKind, Resolution, Scope},
+    project::{MergeKind, Project, Resolution, Scope},
     rev::Rev,
+    version::VersionError,
 };
+
+#[test]
+fn a_bare_commit_is_open_without_a_branch_and_loses_nothing() {
+    let mut project = project();
+    let song = write_song(&mut project);
+    let first = project.commit("first", by("a")).unwrap();
+    set_gain(&mut project, &song, "a", -3.0);
+    project.commit("second", by("a")).unwrap();
+    project.tag("v1", &Rev::parse("@~1").unwrap(), "", by("a")).unwrap();
+    set_gain(&mut project, &song, "a", -6.0);
+    project.switch_to_commit(&Rev::name("v1"), by("a")).unwrap();
+    assert_eq!((project.detached().unwrap(), gain(&project, &song)), (Some(first), 0.0));
+    assert_eq!(project.log(&Rev::working(), 9).unwrap()[0].id, first);
+    set_gain(&mut project, &song, "a", 2.0);
+    let refused = project.commit("nowhere", by("a")).unwrap_err();
+    assert!(matches!(refused, VersionError::Detached { .. }), "{refused}");
+    assert!(refused.to_string().contains("pulse branch NAME"));
+    let merged = project.merge(&Rev::name("main"), by("a")).map(drop).unwrap_err();
+    assert!(merged.to_string().contains("pulse branch NAME"), "{merged}");
+    // Away and back: the edits of both places are where they were made.
+    project.switch("main", by("a")).unwrap();
+    assert_eq!(gain(&project, &song), -6.0);
+    project.switch_to_commit(&Rev::name("v1"), by("a")).unwrap();
+    assert_eq!(gain(&project, &song), 2.0);
+    project.branch("side", &Rev::working(), by("a")).unwrap();
+    assert_eq!((project.branch_name(), project.detached().unwrap()), ("side", None));
+    assert_eq!(gain(&project, &song), 2.0);
+    let tip = project.commit("side", by("a")).unwrap();
+    assert_eq!(project.known_commit(tip).unwrap().parents, [first]);
+    project.switch("main", by("a")).unwrap();
+    // What was only looked at leaves no trace.
+    project.switch_to_commit(&Rev::name("side"), by("a")).unwrap();
+    project.switch("main", by("a")).unwrap();
+    let names: Vec<String> =
+        project.branches().unwrap().into_iter().map(|branch| branch.name).collect();
+    assert_eq!(names, ["main", "side"]);
+}
+
+#[test]
+fn a_draft_whose_branch_was_moved_is_brought_onto_where_it_stands() {
+    let mut project = project();
+    let song = write_song(&mut project);
+    project.commit("first", by("a")).unwrap();
+    project.branch("side", &Rev::working(), by("a")).unwrap();
+    project.switch("side", by("a")).unwrap();
+    set_gain(&mut project, &song, "a", -6.0);
+    move_clip(&mut project, &song, "a", 77);
+    project.switch("main", by("a")).unwrap();
+    set_gain(&mut project, &song, "a", -3.0);
+    let track = |project: &Project| project.view().get::<Track>(song.track).unwrap().unwrap();
+    let mut tx = project.begin(by("a"));
+    tx.update::<Track>(song.track, |it| it.name = "Low".into()).unwrap();
+    tx.commit().unwrap();
+    project.commit("second", by("a")).unwrap();
+    assert_eq!(project.moved_under_draft("side").unwrap(), None);
+    project.move_branch("side", &Rev::name("main"), by("a")).unwrap();
+    assert!(project.moved_under_draft("side").unwrap().is_some());
+    project.switch("side", by("a")).unwrap();
+    let start = project.view().get::<Clip>(song.clip).unwrap().unwrap().start.0;
+    // What the branch gained stays, what the draft did is there, and where both meet both are.
+    assert_eq!((track(&project).name.as_str(), start, gain(&project, &song)), ("Low", 77, -3.0));
+    let conflicts = project.conflicts().unwrap();
+    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
+    assert_eq!(conflicts[0].theirs.as_deref(), Some("-6.0"));
+}
 
 #[test]
 fn a_diff_says_what_changed_in_words() {

@@ -336,6 +336,9 @@ fn versions(teller: &mut Teller) {
     teller.say("diff", &["diff", "idea", "main"]);
     teller.say("diff", &["diff", "nowhere"]);
     teller.say("switch", &["switch", "nowhere"]);
+    teller.say("switch", &["switch", "v1"]);
+    teller.say("status", &["status"]);
+    teller.say("commit", &["commit", "--allow-empty", "-m", "Nowhere"]);
     teller.say("switch", &["switch", "idea"]);
     teller.say("branch", &["branch"]);
 }

@@ -1,5 +1,6 @@
-//! The server is killed in mid-sentence, over and over: what it had answered
-//! is there, and the files are whole.
+//! The server is killed in mid-sentence, over and over, while clients edit and
+//! commit: what it had answered is there, and the files are whole.
+//! `PULSE_SOAK=1` kills 200 times and says what it counted.
 
 use std::{
     path::Path,
@@ -23,6 +24,8 @@ struct Told {
     ids: Vec<Value>,
     /// The highest revision in an answer.
     revision: u64,
+    /// Commits that were acknowledged.
+    commits: Vec<Value>,
     /// The last value of its fader that was acknowledged, and the last one sent.
     fader: (u64, u64),
 }
@@ -36,6 +39,17 @@ fn gain(number: u64) -> f64 {
 fn edit(mut wire: Wire, channel: Value, ready: &AtomicBool) -> Told {
     let mut told = Told::default();
     for number in 1..2_000 {
+        if number % 40 == 0 {
+            let message = json!({"message": format!("Take {number}"), "allowEmpty": true});
+            let command = wire.envelope("version.commit", message);
+            if !wire.post(&command) {
+                break;
+            }
+            let Some(reply) = wire.receive() else { break };
+            assert!(reply.error.is_none(), "{:?}", reply.error);
+            told.commits.push(reply.payload["commit"]["id"].clone());
+            continue;
+        }
         let fader = number % 3 != 0;
         let command = if fader {
             told.fader.1 = number;
@@ -93,6 +107,9 @@ fn check_all_there(dir: &Path, told: &[(Value, Told)]) {
             let found = wire.ok("project.get", json!({"ids": told.ids}));
             assert_eq!(found["missing"], json!([]), "acknowledged and not there");
         }
+        for commit in &told.commits {
+            wire.ok("version.show", json!({"rev": commit}));
+        }
         let query = json!({"target": channel, "parameters": ["gainDb"]});
         let state = &wire.ok("parameter.get", query)["values"][0];
         let value = state["value"].as_f64().unwrap();
@@ -107,12 +124,15 @@ fn check_all_there(dir: &Path, told: &[(Value, Told)]) {
 fn a_kill_at_any_moment_loses_nothing_that_was_acknowledged() {
     let dir = new_project();
     let mut random = Random::new(6);
-    let mut edits = 0;
-    for life in 0..soak(8, 200) {
+    let (mut edits, mut commits) = (0, 0);
+    let kills = soak(8, 200);
+    for life in 0..kills {
         let told = live_and_die(dir.path(), life, &mut random);
         edits += told.iter().map(|(_, told)| told.ids.len() + told.fader.0 as usize).sum::<usize>();
+        commits += told.iter().map(|(_, told)| told.commits.len()).sum::<usize>();
         check_all_there(dir.path(), &told);
     }
     check_files(dir.path());
+    println!("{kills} kills, {edits} edits and {commits} commits acknowledged, 0 lost");
     assert!(edits > 0);
 }

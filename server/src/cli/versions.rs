@@ -44,6 +44,7 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     let conflicts = access.ask("version.conflicts")?;
     let missing = access.ask("media.refresh")?;
     let missing = list(&missing, "missing").len() as u64;
+    let standing = standing(&access.ask("version.branches")?, text(&info, "branch"));
     let served = matches!(access, Access::Remote(_));
     access.finish()?;
     let counts = diff["counts"].clone();
@@ -54,10 +55,11 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     });
     let code = output.result(&value, |output| {
         let mut page = format!(
-            "{} on branch {}\n",
+            "{} {}\n",
             output.bold(text(&info, "name")),
-            output.paint("36", text(&info, "branch"))
+            place_of(output, text(&info, "branch"))
         );
+        page += &standing;
         let head = info["head"].as_str().map(short).unwrap_or_else(|| "no commit".into());
         page += &format!("at {head}, revision {}\n", number(&info, "revision"));
         let (added, removed, modified) =
@@ -83,6 +85,37 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         page
     });
     Ok(code)
+}
+
+/// "on branch main"; a bare commit says what to do about it.
+fn place_of(output: &Output, branch: &str) -> String {
+    match branch.strip_prefix('@') {
+        Some(commit) => format!(
+            "at commit {}, on no branch (`pulse branch NAME` makes one of it)",
+            output.paint("33", &short(commit))
+        ),
+        None => format!("on branch {}", output.paint("36", branch)),
+    }
+}
+
+/// How far the other branches are from the one that is open.
+fn standing(reply: &Value, open: &str) -> String {
+    let others = list(reply, "branches").iter().filter(|branch| text(branch, "name") != open);
+    let apart = others.filter(|branch| !text(branch, "name").starts_with('@'));
+    apart
+        .filter_map(|branch| Some(format!("{} {}\n", text(branch, "name"), apart_by(branch)?)))
+        .collect()
+}
+
+/// "is 2 commits ahead, 1 behind"; nothing for what stands where the open branch does.
+fn apart_by(branch: &Value) -> Option<String> {
+    let (ahead, behind) = (number(branch, "ahead"), number(branch, "behind"));
+    match (ahead, behind) {
+        (0, 0) => None,
+        (ahead, 0) => Some(format!("is {} ahead", plural(ahead, "commit"))),
+        (0, behind) => Some(format!("is {} behind", plural(behind, "commit"))),
+        (ahead, behind) => Some(format!("is {} ahead, {behind} behind", plural(ahead, "commit"))),
+    }
 }
 
 pub fn log(
@@ -194,8 +227,13 @@ pub fn branch(
                 } else {
                     String::new()
                 };
-                let name = output.paint(if current { "32" } else { "0" }, text(branch, "name"));
-                format!("{mark} {name}{draft}\n")
+                let name = match text(branch, "name").strip_prefix('@') {
+                    Some(commit) => format!("commit {} (no branch)", short(commit)),
+                    None => text(branch, "name").to_owned(),
+                };
+                let name = output.paint(if current { "32" } else { "0" }, &name);
+                let apart = apart_by(branch).map(|apart| output.dim(&format!(" {apart}")));
+                format!("{mark} {name}{}{draft}\n", apart.unwrap_or_default())
             };
             list(reply, "branches").iter().map(line).collect()
         });
@@ -210,7 +248,11 @@ pub fn switch(place: &Place, output: &Output, name: String) -> Result<ExitCode, 
     once(place, output, "version.switch", json!({"to": name}), |output, reply| {
         let restored = reply["draftRestored"].as_bool().unwrap_or_default();
         let note = if restored { output.dim(" (unsaved edits are back)") } else { String::new() };
-        format!("on {}{note}\n", reply["branch"].as_str().unwrap_or("no branch"))
+        let place = match reply["branch"].as_str() {
+            Some(branch) => format!("on {branch}"),
+            None => place_of(output, &format!("@{}", short(text(reply, "head")))),
+        };
+        format!("{place}{note}\n")
     })
 }
 

@@ -21,6 +21,7 @@ use pulse_schemas::{
     hash::Hash,
 };
 use pulse_store::{
+    refs::is_detached,
     rev::{Rev, RevBase},
     tx::{Committed, TxMeta},
     version::{CommitOptions, VersionError},
@@ -160,38 +161,43 @@ fn delete_branch(session: &mut Session, payload: &DeleteBranch, meta: TxMeta) ->
 
 fn switch(session: &mut Session, payload: &Switch, meta: TxMeta) -> Reply {
     let to = rev(&payload.to)?;
-    let name = match to {
-        Rev { base: RevBase::Name(name), back: 0 }
-            if session.project()?.refs().branch(&name)?.is_some() =>
-        {
-            name
-        }
-        // What is no revision at all says so itself.
-        to => {
-            session.project()?.view_at(&to)?;
-            let text = format!(
-                "{to} is no branch; make one there with `version.branch` and `switch`, \
-                 or bring its content here with `version.restore`"
-            );
-            return Err(Refusal::new(ErrorCode::VersionNotFound, text));
-        }
-    };
-    let parked = session.project()?.refs().branch(&name)?.and_then(|branch| branch.parked);
-    go(session, &name, meta)?;
     let project = session.project()?;
-    reply(Switched {
-        branch: Some(name),
-        head: Some(project.tip()?),
-        root: project.root(),
-        draft_restored: parked.is_some(),
-    })
+    let branch = match &to {
+        Rev { base: RevBase::Name(name), back: 0 } => project.refs().branch(name)?,
+        _ => None,
+    };
+    let draft_restored = branch.as_ref().is_some_and(|branch| branch.parked.is_some());
+    let committed = match &to.base {
+        RevBase::Name(name) if branch.is_some() => {
+            let name = name.clone();
+            session.project_mut()?.switch(&name, meta)?
+        }
+        // A tag or a commit: open without a branch.
+        _ => session.project_mut()?.switch_to_commit(&to, meta)?,
+    };
+    switched(session, committed)?;
+    let project = session.project()?;
+    let branch = Some(project.branch_name().to_owned()).filter(|name| !is_detached(name));
+    let (head, root) = (Some(project.tip()?), project.root());
+    reply(Switched { branch, head, root, draft_restored })
 }
 
 fn go(session: &mut Session, name: &str, meta: TxMeta) -> Result<(), Refusal> {
     let committed = session.project_mut()?.switch(name, meta)?;
+    switched(session, committed)
+}
+
+/// Tells what is open now.
+fn switched(session: &mut Session, committed: Committed) -> Result<(), Refusal> {
     session.committed(committed);
-    let root = session.project()?.root();
-    session.publish("version", "switched", json!({"branch": name, "to": name, "root": root}));
+    let project = session.project()?;
+    let (name, root, head) = (project.branch_name().to_owned(), project.root(), project.tip()?);
+    let (branch, to) = match is_detached(&name) {
+        true => (None, head.to_string()),
+        false => (Some(&name), name.clone()),
+    };
+    let payload = json!({"branch": branch, "to": to, "root": root});
+    session.publish("version", "switched", payload);
     session.settled()
 }
 

@@ -46,7 +46,9 @@ impl From<VersionError> for Refusal {
                 ErrorCode::VersionExists
             }
             VersionError::BadName { .. } => ErrorCode::VersionName,
-            VersionError::BranchOpen { .. } => ErrorCode::VersionCurrent,
+            VersionError::BranchOpen { .. } | VersionError::Detached { .. } => {
+                ErrorCode::VersionCurrent
+            }
             VersionError::NothingToCommit => ErrorCode::VersionNothing,
             VersionError::CommitMissing { .. } => ErrorCode::ProjectCorrupt,
             VersionError::Refs(error) => return error.into(),

@@ -148,6 +148,7 @@ impl Project {
         options: MergeOptions,
         meta: TxMeta,
     ) -> Result<MergeOutcome, MergeError> {
+        self.require_branch()?;
         if let Some(merging) = self.merging()? {
             return Err(MergeError::Unfinished { message: merging.message });
         }

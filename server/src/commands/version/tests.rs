@@ -55,7 +55,11 @@ fn branches_and_tags_come_move_and_go() {
     assert_eq!(desk.get(&clip)["mute"], true);
     desk.fail("version.branch", json!({"name": "main"}), "version.exists");
     desk.fail("version.deleteBranch", json!({"name": "mix"}), "version.current");
-    desk.fail("version.switch", json!({"to": "@~1"}), "version.notFound");
+    desk.fail("version.switch", json!({"to": "op:1"}), "version.notFound");
+    let reply = desk.run("version.switch", json!({"to": "@~1"}));
+    assert_eq!((&reply["branch"], desk.get(&clip)["mute"] == true), (&json!(null), false));
+    desk.fail("version.commit", json!({"message": "X", "allowEmpty": true}), "version.current");
+    assert_eq!(desk.run("version.switch", json!({"to": "mix"}))["draftRestored"], true);
     desk.run("version.commit", json!({"message": "Mute"}));
     desk.run("version.switch", json!({"to": "main"}));
     desk.fail("version.deleteBranch", json!({"name": "mix"}), "entity.inUse");
