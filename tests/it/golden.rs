@@ -214,7 +214,7 @@ impl Names {
     fn name(&mut self, word: &str) -> String {
         let hex = |text: &str| text.chars().all(|letter| letter.is_ascii_hexdigit());
         let digit = word.chars().any(|letter| letter.is_ascii_digit());
-        if hex(word) && digit && (word.len() == 64 || word.len() == 10 || word.len() == 32) {
+        if hex(word) && digit && ([10, 16, 32, 64].contains(&word.len())) {
             return "HASH".to_owned();
         }
         let Some((prefix, rest)) = word.split_once('_') else { return word.to_owned() };
