@@ -140,7 +140,7 @@ macro_rules! settings {
             },
             set: |config, text| {
                 let value = <$ty as Value>::read(text)?;
-                $(inside(&value, $range)?;)?
+                $(Check::check(&$range, &value)?;)?
                 config.$field = value;
                 Ok(())
             },
@@ -148,20 +148,78 @@ macro_rules! settings {
     };
 }
 
-fn inside(value: &u64, range: std::ops::RangeInclusive<u64>) -> Result<(), String> {
-    if range.contains(value) {
-        return Ok(());
+/// What a setting takes beside its type.
+trait Check<T> {
+    fn check(&self, value: &T) -> Result<(), String>;
+}
+
+impl Check<u64> for std::ops::RangeInclusive<u64> {
+    fn check(&self, value: &u64) -> Result<(), String> {
+        if self.contains(value) {
+            return Ok(());
+        }
+        Err(format!("takes {} to {}, found {value}", self.start(), self.end()))
     }
-    Err(format!("takes {} to {}, found {value}", range.start(), range.end()))
+}
+
+/// Nothing, or something in a range.
+struct ZeroOr(std::ops::RangeInclusive<u64>);
+
+impl Check<u64> for ZeroOr {
+    fn check(&self, value: &u64) -> Result<(), String> {
+        if *value == 0 || self.0.contains(value) {
+            return Ok(());
+        }
+        Err(format!("takes 0, or {} to {}, found {value}", self.0.start(), self.0.end()))
+    }
+}
+
+struct OneOf(&'static [&'static str]);
+
+impl Check<String> for OneOf {
+    fn check(&self, value: &String) -> Result<(), String> {
+        if self.0.contains(&value.as_str()) {
+            return Ok(());
+        }
+        Err(format!("takes {}, found {value:?}", self.0.join(", ")))
+    }
+}
+
+/// Text on one line, of so many letters; nothing is fine too.
+struct Line(std::ops::RangeInclusive<usize>);
+
+impl Check<String> for Line {
+    fn check(&self, value: &String) -> Result<(), String> {
+        let fits = value.is_empty() || self.0.contains(&value.chars().count());
+        if fits && !value.chars().any(char::is_control) {
+            return Ok(());
+        }
+        Err(format!("takes {} to {} letters on one line", self.0.start(), self.0.end()))
+    }
+}
+
+/// The system has room for so many bytes in the path of a socket.
+const LONGEST_SOCKET: usize = 107;
+
+struct SocketPath;
+
+impl Check<Option<PathBuf>> for SocketPath {
+    fn check(&self, value: &Option<PathBuf>) -> Result<(), String> {
+        let length = value.as_ref().map_or(0, |path| path.as_os_str().len());
+        if length <= LONGEST_SOCKET {
+            return Ok(());
+        }
+        Err(format!("takes a path of at most {LONGEST_SOCKET} bytes, found {length}"))
+    }
 }
 
 settings! {
     /// Path of the Unix socket; `pulse.sock` in the runtime folder when absent.
-    server_socket, "server.socket": Option<PathBuf> = None;
+    server_socket, "server.socket": Option<PathBuf> = None, SocketPath;
     /// Loopback address of the TCP listener; none listens on the socket only.
     server_tcp, "server.tcp": Option<SocketAddr> = None;
     /// Token that TCP clients must know; made and printed at start when empty.
-    server_token, "server.token": String = String::new();
+    server_token, "server.token": String = String::new(), Line(8..=256);
     /// Worker threads of the network side.
     server_threads, "server.threads": u64 = 2, 1..=64;
     /// Most clients at once.
@@ -191,11 +249,12 @@ settings! {
     /// Milliseconds without progress of writing before a client is cut off.
     timing_write_ms, "timing.write_ms": u64 = 10_000, 10..=600_000;
     /// Audio host: `null` (no hardware), `alsa`, `jack`, or `none` (no engine).
-    audio_host, "audio.host": String = "null".to_owned();
+    audio_host, "audio.host": String = "null".to_owned(),
+        OneOf(&["null", "alsa", "jack", "none"]);
     /// Name of the audio device; the host's default when empty.
-    audio_device, "audio.device": String = String::new();
+    audio_device, "audio.device": String = String::new(), Line(1..=256);
     /// Sample rate of playback in Hz; the project's when 0.
-    audio_sample_rate, "audio.sample_rate": u64 = 0, 0..=384_000;
+    audio_sample_rate, "audio.sample_rate": u64 = 0, ZeroOr(8_000..=384_000);
     /// Channels of the audio device that tracks can listen to; 0 opens no input.
     audio_inputs, "audio.inputs": u64 = 2, 0..=32;
     /// Frames per audio block.
@@ -377,6 +436,60 @@ mod tests {
             (config.limits_clients, config.limits_batch, config.limits_subscriptions),
             (2, 30, 400)
         );
+    }
+
+    /// For every setting a value that it does not take, and words of what it says.
+    const WRONG: &[(&str, &str, &str)] = &[
+        ("audio.block", "15", "takes 16 to 8192"),
+        ("audio.device", "\u{7}", "takes 1 to 256 letters on one line"),
+        ("audio.host", "speaker", "takes null, alsa, jack, none"),
+        ("audio.inputs", "33", "takes 0 to 32"),
+        ("audio.sample_rate", "7999", "takes 0, or 8000 to 384000"),
+        ("debug.enabled", "maybe", "takes true or false"),
+        ("limits.answer_history", "0", "takes 1 to"),
+        ("limits.batch", "0", "takes 1 to"),
+        ("limits.clients", "0", "takes 1 to"),
+        ("limits.commands_per_second", "0", "takes 1 to"),
+        ("limits.event_history", "10000001", "takes 0 to"),
+        ("limits.message_bytes", "1023", "takes 1024 to"),
+        ("limits.queue_bytes", "4095", "takes 4096 to"),
+        ("limits.subscriptions", "0", "takes 1 to"),
+        ("metrics.listen", "8.8.8.8:80", "takes an address of this machine"),
+        ("render.cache_bytes", "1", "takes 1048576 to"),
+        ("server.socket", LONG, "takes a path of at most 107 bytes"),
+        ("server.tcp", "0.0.0.0:80", "takes an address of this machine"),
+        ("server.threads", "0", "takes 1 to 64"),
+        ("server.token", "short", "takes 8 to 256 letters on one line"),
+        ("timing.heartbeat_ms", "9", "takes 10 to"),
+        ("timing.hello_ms", "0", "takes 1 to"),
+        ("timing.message_ms", "9", "takes 10 to"),
+        ("timing.silence_ms", "9", "takes 10 to"),
+        ("timing.write_ms", "9", "takes 10 to"),
+    ];
+
+    const LONG: &str = "/a-folder-with-a-long-name/a-folder-with-a-long-name/\
+                        a-folder-with-a-long-name/a-folder-with-a-long-name/pulse.sock";
+
+    /// What each limit does to who breaks it is in `tests/it/limits.rs`.
+    #[test]
+    fn every_setting_is_documented_and_has_a_value_that_it_does_not_take() {
+        for setting in SETTINGS {
+            assert!(setting.doc.trim().len() > 10, "{} says nothing", setting.key);
+            let wrong = WRONG.iter().find(|(key, ..)| *key == setting.key);
+            let Some((key, value, words)) = wrong else {
+                panic!("`{}` has no value in WRONG that it does not take", setting.key);
+            };
+            let mut config = Config::default();
+            let error = config.set("test", key, value).unwrap_err().to_string();
+            assert!(error.contains(words) && error.contains(key), "{error}");
+            assert_eq!(config, Config::default());
+            let default = (setting.default)();
+            if !["none", "\"\""].contains(&default.as_str()) {
+                config.set("test", key, default.trim_matches('"')).unwrap();
+                assert_eq!(config, Config::default(), "{key}");
+            }
+        }
+        assert_eq!(WRONG.len(), SETTINGS.len(), "a key of WRONG is no setting");
     }
 
     #[test]

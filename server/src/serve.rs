@@ -240,3 +240,60 @@ fn gauges(shared: &Shared) -> Gauges {
         queued_bytes: clients.iter().map(|client| client.outbox.stats().queued_bytes).sum(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use pulse_client::{Incoming, Introduction, asynchronous::Client};
+    use serde_json::json;
+
+    use super::*;
+
+    /// One connection, many calls at a time, events beside them.
+    async fn speak(socket: &std::path::Path, project: &std::path::Path) {
+        let who = Introduction::new("tool", "tool-1");
+        let mut connected = Client::connect_unix(socket, &who).await;
+        while connected.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            connected = Client::connect_unix(socket, &who).await;
+        }
+        let (client, welcome, mut events) = connected.unwrap();
+        assert_eq!(welcome.project, None);
+        client.call("project", "new", json!({"path": project})).await.unwrap();
+        let topics = json!({"topics": [{"domain": "project", "names": ["changed"]}]});
+        client.call("client", "subscribe", topics).await.unwrap();
+        let calls: Vec<_> = (0..100)
+            .map(|number| {
+                let client = client.clone();
+                let payload = json!({"name": format!("T{number}")});
+                tokio::spawn(async move { client.call("track", "create", payload).await })
+            })
+            .collect();
+        for call in calls {
+            call.await.unwrap().unwrap();
+        }
+        for _ in 0..100 {
+            let Some(Incoming::Event(event)) = events.recv().await else { panic!("no event") };
+            assert_eq!(event.name, "changed");
+        }
+        let wrong = client.call("track", "create", json!({"name": 3})).await.unwrap_err();
+        assert!(wrong.to_string().contains("payload.invalid"), "{wrong}");
+        client.call("client", "shutdown", json!({})).await.unwrap();
+        while events.recv().await.is_some() {}
+        let closed = client.call("project", "info", json!({})).await.unwrap_err();
+        assert!(matches!(closed, pulse_client::CallError::Closed { .. }), "{closed}");
+    }
+
+    #[test]
+    fn an_asynchronous_client_does_many_things_at_a_time() {
+        let folder = std::env::temp_dir().join(format!("pulse-serve-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (socket, project) = (folder.join("s"), folder.join("song"));
+        let config = Config { audio_host: "none".into(), ..Config::default() };
+        let options = Options { config, socket: socket.clone(), project: None };
+        let server = std::thread::spawn(move || serve(options, &mut std::io::sink()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(speak(&socket, &project));
+        server.join().unwrap().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -2,6 +2,7 @@
 
 mod cli;
 mod docs;
+mod drafts;
 mod generated;
 mod gestures;
 mod golden;
@@ -9,6 +10,7 @@ mod harness;
 mod kill_loop;
 mod layering;
 mod licences;
+mod limits;
 mod media;
 mod meters;
 mod python_example;
@@ -17,6 +19,7 @@ mod robustness;
 mod serve;
 mod setup;
 mod storm;
+mod together;
 mod workspace;
 
 /// A file that is not declared above would never run, and nobody would notice.

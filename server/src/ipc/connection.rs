@@ -536,10 +536,22 @@ async fn write<W: AsyncWrite + Unpin>(
             }
         };
         metrics::BYTES_OUT.add(batch.bytes.len() as u64);
-        if !write_all(&mut writer, &batch.bytes, shared.timing.write).await {
-            metrics::CLIENTS_CUT_OFF.add(1);
-            client.outbox.close(Closed::TooSlow);
-            return;
+        let mut bytes = &batch.bytes[..];
+        match write_all(&mut writer, &mut bytes, shared.timing.write).await {
+            Written::All => {}
+            Written::Gone => return client.outbox.close(Closed::Done),
+            Written::Stuck => {
+                // It is a client no longer, and costs nothing but this batch; should
+                // it look once more, it reads the rest of its message and the reason.
+                client.outbox.close(Closed::TooSlow);
+                let last = shared.timing.silence;
+                if write_all(&mut writer, &mut bytes, last).await == Written::All {
+                    farewell(&shared, &client, &mut writer, Closed::TooSlow).await;
+                } else {
+                    metrics::CLIENTS_CUT_OFF.add(1);
+                }
+                return;
+            }
         }
         if let Some(lag) = batch.lagged {
             metrics::EVENTS_DROPPED.add(lag.missed);
@@ -554,19 +566,30 @@ async fn write<W: AsyncWrite + Unpin>(
     }
 }
 
-/// Whether everything was written without standing still for too long.
+/// How writing went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Written {
+    All,
+    /// Nothing was taken for too long.
+    Stuck,
+    /// The other side has closed.
+    Gone,
+}
+
+/// Writes, and leaves in `bytes` what was not taken.
 async fn write_all<W: AsyncWrite + Unpin>(
     writer: &mut W,
-    mut bytes: &[u8],
+    bytes: &mut &[u8],
     limit: Duration,
-) -> bool {
+) -> Written {
     while !bytes.is_empty() {
         match timeout(limit, writer.write(bytes)).await {
-            Ok(Ok(count)) if count > 0 => bytes = &bytes[count..],
-            _ => return false,
+            Ok(Ok(count)) if count > 0 => *bytes = &bytes[count..],
+            Ok(_) => return Written::Gone,
+            Err(_) => return Written::Stuck,
         }
     }
-    true
+    Written::All
 }
 
 fn heartbeat(shared: &Shared, client: &Client, heard: &AtomicU64) {
@@ -608,7 +631,10 @@ async fn farewell<W: AsyncWrite + Unpin>(
         let envelope = Envelope { cid: None, ..nothing.failure(id, error) };
         if let Some(bytes) = encode(client.encoding, &envelope, shared.hub.limits.max_message_bytes)
         {
-            write_all(writer, &bytes, shared.timing.write).await;
+            let mut bytes = &bytes[..];
+            if write_all(writer, &mut bytes, shared.timing.write).await != Written::All {
+                tracing::debug!(client = client.number, "the reason of a cut-off was not taken");
+            }
         }
     }
     if let Err(error) = writer.shutdown().await {

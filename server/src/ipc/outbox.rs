@@ -161,6 +161,12 @@ impl Outbox {
     pub fn close(&self, why: Closed) {
         let mut state = self.lock();
         state.closed.get_or_insert(why);
+        if why == Closed::TooSlow {
+            // Who does not read needs no queue.
+            state.queue.clear();
+            state.latest.clear();
+            state.stats.queued_bytes = 0;
+        }
         drop(state);
         self.wake.notify_one();
     }

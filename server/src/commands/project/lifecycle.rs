@@ -4,7 +4,10 @@
 //! project is open at a time; the next one is open before the last one is let
 //! go, so that a failed open leaves everything as it was.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use pulse_schemas::{
     command::{
@@ -21,6 +24,7 @@ use pulse_schemas::{
 };
 use pulse_store::{
     project::{CreateOptions, DraftPolicy, MEDIA_DIR, OpenError, OpenOptions, Project},
+    repo::OpenError as StoreError,
     tx::{Committed, TxMeta},
 };
 use serde_json::{Value, json};
@@ -126,7 +130,7 @@ pub fn open(session: &mut Session, payload: &Open) -> Reply {
         socket: session.socket.clone(),
         ..OpenOptions::default()
     };
-    let project = match Project::open(&path, options) {
+    let project = match open_patiently(&path, &options) {
         Ok(project) => project,
         Err(OpenError::DraftLeft { branch, rows, .. }) => {
             let draft = Some(draft_info(&path, branch, rows)?);
@@ -144,6 +148,24 @@ pub fn open(session: &mut Session, payload: &Open) -> Reply {
     };
     let info = Some(opened(session)?);
     reply(OpenedOrDraft { info, draft })
+}
+
+/// How long the last reader of a project that was closed may take to let go of it.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
+/// Opens a project that this process may just have closed: the playback reads in a
+/// thread of its own and lets go of the files a moment later.
+fn open_patiently(path: &Path, options: &OpenOptions) -> Result<Project, OpenError> {
+    let start = Instant::now();
+    loop {
+        match Project::open(path, options.clone()) {
+            // Another process would be named by the lock, before the files are touched.
+            Err(OpenError::Store(StoreError::Backend(_))) if start.elapsed() < LETTING_GO => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// What is known about a draft that nobody has decided about.
@@ -175,6 +197,8 @@ fn shut(session: &mut Session) -> Result<(), Refusal> {
     session.enter(SessionState::Closing)?;
     let Some(open) = session.open.take() else { return Ok(()) };
     let path = open.shown_path();
+    session.derived = None;
+    session.show();
     let closed = open.project.close();
     session.publish("project", "closed", json!({ "path": path }));
     session.enter(SessionState::Unloaded)?;
@@ -231,7 +255,7 @@ fn reopen_after(
     let worked = work();
     let path = worked.as_ref().map_or(from, |path| path.as_path());
     let options = OpenOptions { read_only, socket: session.socket.clone(), ..Default::default() };
-    let project = Project::open(path, options)?;
+    let project = open_patiently(path, &options)?;
     take_over(session, project, path)?;
     worked.map(|_| ())
 }
