@@ -107,6 +107,9 @@ impl From<TxError> for Refusal {
             TxError::Breach(breach) => breach.into(),
             TxError::Read(error) => error.into(),
             TxError::Repo(error) => error.into(),
+            TxError::Shared { id, .. } => {
+                Refusal::new(ErrorCode::EntityInvalid, text).with("entity", id.to_string())
+            }
             other => Refusal::internal(other),
         }
     }
@@ -182,7 +185,16 @@ fn store(error: &StoreError, text: String) -> Refusal {
                 .with("pid", holder.pid)
                 .with("socket", socket)
         }
-        StoreError::Lock(_) => Refusal::new(ErrorCode::ProjectLocked, text),
+        StoreError::Lock(LockError::HeldByUnknown { .. }) => {
+            Refusal::new(ErrorCode::ProjectLocked, text)
+        }
+        // A full disk or a folder without rights is no damage.
+        StoreError::Lock(LockError::Io { source, .. }) => {
+            Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
+        }
+        StoreError::Io { source, .. } => {
+            Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
+        }
         StoreError::Backend(source) => {
             Refusal::new(ErrorCode::IoFailed, text).with("reason", source.to_string())
         }

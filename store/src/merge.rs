@@ -7,8 +7,8 @@
 pub mod record;
 mod settle;
 
-pub(crate) use self::settle::Settler;
 pub use self::settle::subtree;
+pub(crate) use self::settle::{STANDS_ALONE, Settler};
 
 use std::collections::BTreeSet;
 

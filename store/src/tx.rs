@@ -19,6 +19,7 @@ use crate::{
     invariants::{self, Breach},
     journal::keeper::{self, OnDurable},
     merge::{self, MergeRules},
+    overlay,
     project::{Append, Playing, Project},
     refs::RefEdits,
     repo::RepoError,
@@ -419,6 +420,23 @@ impl<'p> Tx<'p> {
             id
         };
         Ok(merge::merge(&mut self.raw, bases, theirs, rules, &mut new_id)?)
+    }
+
+    /// Writes a patch exactly, if nobody changed its keys since; whether that was so.
+    pub(crate) fn put_back(&mut self, steps: &[Step]) -> Result<bool, TxError> {
+        let raw = self.raw()?;
+        for step in steps {
+            let is_alone = |kind| merge::STANDS_ALONE.contains(&kind);
+            let alone = overlay::entity_key(&step.key).is_ok_and(|key| is_alone(key.kind));
+            // Two of these may have met at one place without sharing a key.
+            if alone || raw.base().state().get(&step.key)?.as_deref() != step.base.as_deref() {
+                return Ok(false);
+            }
+        }
+        for step in steps {
+            raw.write_over(step.key.clone(), step.base.clone(), step.theirs.clone(), None);
+        }
+        Ok(true)
     }
 
     /// Merges a patch, in key order, into the state before this transaction: exactly where

@@ -39,7 +39,7 @@ fn gain(number: u64) -> f64 {
 fn edit(mut wire: Wire, channel: Value, ready: &AtomicBool) -> Told {
     let mut told = Told::default();
     for number in 1..2_000 {
-        if number % 40 == 0 {
+        if number % 4 == 0 {
             let message = json!({"message": format!("Take {number}"), "allowEmpty": true});
             let command = wire.envelope("version.commit", message);
             if !wire.post(&command) {
@@ -50,7 +50,7 @@ fn edit(mut wire: Wire, channel: Value, ready: &AtomicBool) -> Told {
             told.commits.push(reply.payload["commit"]["id"].clone());
             continue;
         }
-        let fader = number % 3 != 0;
+        let fader = number % 5 != 0;
         let command = if fader {
             told.fader.1 = number;
             json!({"channel": channel, "gainDb": gain(number)})

@@ -551,7 +551,7 @@ fn cleared_route(entity: &AnyEntity) -> Option<AnyEntity> {
 }
 
 /// Kinds of which one may stand at a place.
-const STANDS_ALONE: [EntityKind; 3] =
+pub(crate) const STANDS_ALONE: [EntityKind; 3] =
     [EntityKind::TempoPoint, EntityKind::SignaturePoint, EntityKind::KeyPoint];
 
 /// Where a point stands that must stand alone.

@@ -219,12 +219,22 @@ impl Project {
             deleted: Deleted::KeepOurs,
             cause: Some(ConflictCause::ChangedSince),
         };
-        let mut tx = self.begin_as(TxMeta { label, ..meta }, action);
         let steps = patch.into_iter().map(|(key, (before, after))| match undo {
             true => Step { key, base: after, theirs: before },
             false => Step { key, base: before, theirs: after },
         });
-        tx.merge_steps(steps.collect(), &rules)?;
+        let steps: Vec<Step> = steps.collect();
+        let meta = TxMeta { label, ..meta };
+        let mut tx = self.begin_as(meta.clone(), action);
+        if tx.put_back(&steps)? {
+            match tx.finish(true, false) {
+                // Something else needs what goes, or lacks what it needs: a merge settles that.
+                Err(TxError::Breach(_)) => {}
+                done => return Ok(done?),
+            }
+        }
+        let mut tx = self.begin_as(meta, action);
+        tx.merge_steps(steps, &rules)?;
         Ok(tx.finish(true, false)?)
     }
 }

@@ -1,0 +1,95 @@
+//! What happens to a project from outside: a typed error that names the file, the
+//! cause and what to do next, and nothing made worse by it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output},
+};
+
+use crate::harness::{Server, check_files, new_project, pulse, run, run_json};
+
+/// Runs `pulse` with no file able to grow beyond `blocks` of 512 bytes: what a
+/// full disk is to a program, without needing one.
+#[cfg(unix)]
+fn run_full(dir: &Path, blocks: u32, args: &[&str]) -> Output {
+    let program = pulse().get_program().to_owned();
+    // Ignored, the signal becomes an error of the write.
+    let script = format!("ulimit -f {blocks}; trap '' XFSZ; exec \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, "sh"]).arg(program).args(args).current_dir(dir);
+    shell.output().unwrap()
+}
+
+/// How it fails: one typed error with all of these words, and no panic.
+fn fails(output: &Output, words: &[&str]) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} in {text}");
+    }
+    assert!(!text.contains("panicked") && !text.contains("(project.corrupt)"), "{text}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_new_project_on_a_full_disk_says_so_and_can_be_made_later() {
+    let dir = tempfile::tempdir().unwrap();
+    for blocks in [0, 1, 16, 100] {
+        let output = run_full(dir.path(), blocks, &["new", "song"]);
+        fails(&output, &["song/.pulse/", "check the disk", "(io.failed)"]);
+    }
+    run_json(dir.path(), &["new", "song"]);
+    check_files(dir.path());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_disk_that_fills_up_in_mid_commit_loses_nothing_that_was_there() {
+    let dir = new_project();
+    let make = ["-p", "song", "do", "track.create", r#"{"name": "Bass"}"#];
+    run_json(dir.path(), &make);
+    run_json(dir.path(), &["-p", "song", "commit", "-m", "Bass"]);
+    let before = run_json(dir.path(), &["-p", "song", "status"]);
+    for args in [&make[..], &["-p", "song", "commit", "--allow-empty", "-m", "More"]] {
+        fails(&run_full(dir.path(), 0, args), &["song/.pulse/", "disk"]);
+    }
+    let after = run_json(dir.path(), &["-p", "song", "status"]);
+    assert_eq!(before["project"]["head"], after["project"]["head"]);
+    run_json(dir.path(), &make);
+    run_json(dir.path(), &["-p", "song", "commit", "-m", "More"]);
+    check_files(dir.path());
+}
+
+#[test]
+fn a_media_folder_that_is_gone_is_a_state_and_comes_back() {
+    let dir = new_project();
+    let media = dir.path().join("song/Media");
+    fs::remove_dir_all(&media).unwrap();
+    run_json(dir.path(), &["-p", "song", "do", "track.create", "{}"]);
+    assert_eq!(run_json(dir.path(), &["-p", "song", "status"])["missing"], 0);
+    run_json(dir.path(), &["-p", "song", "commit", "-m", "Without media"]);
+    let sound = dir.path().join("tone.wav");
+    fs::copy(crate::workspace::root().join("tests/fixtures/audio/tone_ms.wav"), &sound).unwrap();
+    run_json(dir.path(), &["-p", "song", "media", "add", "tone.wav"]);
+    assert!(media.is_dir(), "adding a file makes the folder");
+    fs::remove_dir_all(&media).unwrap();
+    assert_eq!(run_json(dir.path(), &["-p", "song", "status"])["missing"], 1);
+    check_files(dir.path());
+}
+
+#[test]
+fn a_folder_that_moves_while_it_is_open_goes_on_and_is_found_at_its_new_place() {
+    let dir = new_project();
+    let server = Server::start(dir.path(), &[]);
+    let mut client = server.client("mover");
+    client.ok("track.create", serde_json::json!({"name": "Before"}));
+    fs::rename(dir.path().join("song"), dir.path().join("moved")).unwrap();
+    client.ok("track.create", serde_json::json!({"name": "After"}));
+    drop(client);
+    drop(server);
+    let found = run_json(dir.path(), &["-p", "moved", "do", "track.list"]);
+    assert_eq!(found["tracks"].as_array().unwrap().len(), 2);
+    let output = run(dir.path(), &["-p", "song", "status"]);
+    fails(&output, &["song/.pulse", "pulse new", "(project.notFound)"]);
+}
