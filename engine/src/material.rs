@@ -15,7 +15,7 @@ use pulse_schemas::{
 use crate::{
     buffer::AudioSource,
     event::{Event, EventBody},
-    node::{BindContext, Content, OpenClip, OpenZone},
+    node::{BindContext, Content, Derived, OpenClip, OpenZone},
     plan::Plan,
 };
 
@@ -35,6 +35,11 @@ pub struct Slices {
 /// Opens media by content. What is missing plays as silence.
 pub trait MediaResolver {
     fn open(&self, media: Hash) -> Option<Arc<dyn AudioSource>>;
+
+    /// Where what is made of media is kept beyond one binding.
+    fn derived(&self) -> Option<&dyn Derived> {
+        None
+    }
 }
 
 /// For graphs that play nothing from files.
@@ -132,6 +137,7 @@ impl NodeMaterial {
                 sample_rate: plan.sample_rate,
                 channels: class.channels,
                 layout: class.layout.iter().cloned().collect(),
+                derived: media.derived(),
             };
             bind(&context, &mut bound.content);
         }

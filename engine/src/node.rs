@@ -8,10 +8,13 @@
 
 use std::{any::Any, collections::BTreeMap, sync::Arc};
 
-use pulse_schemas::graph::{NodeKey, PlacedClip, ZoneSpec};
+use pulse_schemas::{
+    graph::{NodeKey, PlacedClip, ZoneSpec},
+    hash::Hash,
+};
 
 use crate::{
-    buffer::AudioSource,
+    buffer::{AudioBuffer, AudioSource},
     event::{Event, EventBuffer},
     param::{GRID, ParamDesc, Ramp, cell_start},
     transport::Transport,
@@ -409,6 +412,8 @@ pub enum Determinism {
     Portable,
     /// The same bits on one kind of machine and library version.
     Machine,
+    /// Other bits each time: what is to be kept must be pinned.
+    Volatile,
 }
 
 /// What is known of a kind without running it.
@@ -478,13 +483,22 @@ impl Descriptor {
     }
 }
 
+/// Audio that was made from media at a cost, kept under the hash of all that it
+/// depends on. What it holds may be gone at any time.
+pub trait Derived {
+    fn get(&self, key: &Hash) -> Option<AudioBuffer>;
+    fn put(&self, key: &Hash, audio: &AudioBuffer);
+}
+
 /// What `bind` may depend on.
-#[derive(Clone, Debug)]
-pub struct BindContext {
+#[derive(Clone)]
+pub struct BindContext<'a> {
     pub node: NodeKey,
     pub sample_rate: u32,
     pub channels: usize,
     pub layout: BTreeMap<String, f64>,
+    /// Where audio that was stretched before may be found.
+    pub derived: Option<&'a dyn Derived>,
 }
 
 /// One line of the registry: all that the engine needs to run a kind.
@@ -492,7 +506,7 @@ pub struct NodeKind {
     pub descriptor: &'static Descriptor,
     pub make: fn() -> Box<dyn Node>,
     /// Prepares content off the audio thread (stretching, resampling).
-    pub bind: Option<fn(&BindContext, &mut Content)>,
+    pub bind: Option<fn(&BindContext<'_>, &mut Content)>,
     /// Eight nodes at once, bit-equal to eight times one.
     pub lanes: Option<fn() -> Box<dyn crate::simd::LaneNode>>,
 }

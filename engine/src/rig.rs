@@ -222,6 +222,11 @@ impl Rig {
         all
     }
 
+    /// The state as it would be saved.
+    pub fn state(&mut self) -> Vec<u8> {
+        save_state(&mut *self.node)
+    }
+
     /// Saves the state, makes a new node, and loads the state into it.
     pub fn save_and_restore(&mut self) {
         let bytes = save_state(&mut *self.node);

@@ -11,13 +11,14 @@
 //! (profile `render`), so a render that is put together from the cache equals a
 //! whole one bit for bit.
 
+mod derived;
 mod key;
 mod pcm;
 mod wiring;
 mod work;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     sync::{Arc, atomic::AtomicBool},
 };
@@ -72,6 +73,10 @@ pub struct Song {
     pub plan: Arc<Plan>,
     pub slices: Slices,
     pub time: SongTime,
+    /// Artefacts that stand for what volatile nodes made once: their sound is found
+    /// by these ids and by nothing else. A volatile node without one is made anew
+    /// in every render.
+    pub pins: BTreeMap<NodeKey, Hash>,
     registry: Registry,
 }
 
@@ -104,7 +109,7 @@ impl Song {
         if plan.outputs.is_empty() {
             return Err(RenderError::NoOutput);
         }
-        Ok(Song { spec, plan, slices, time, registry })
+        Ok(Song { spec, plan, slices, time, pins: BTreeMap::new(), registry })
     }
 
     pub fn rate(&self) -> u32 {
@@ -172,6 +177,8 @@ pub struct Report {
     pub total: u64,
     pub hit: u64,
     pub rendered: u64,
+    /// Clips that were stretched; others were found stretched.
+    pub stretched: u64,
     /// Results that were noted and whose content had to be made again.
     pub remade: u64,
     /// Hits that were rendered again to compare.

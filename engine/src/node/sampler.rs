@@ -57,7 +57,12 @@ parameters!(PARAMS, P {
     Gain => ParamDesc::new("gain", "Gain", Unit::Decibel, (-60.0, 12.0), 0.0),
 });
 
-static DESCRIPTOR: Descriptor = Descriptor::instrument("pulse.sampler", "Sampler", PARAMS);
+static DESCRIPTOR: Descriptor = {
+    let mut descriptor = Descriptor::instrument("pulse.sampler", "Sampler", PARAMS);
+    // 2: voices are summed in the order in which they began.
+    descriptor.dsp_version = 2;
+    descriptor
+};
 
 pub static KIND: NodeKind = {
     let mut kind = NodeKind::new(&DESCRIPTOR, || Box::new(Sampler::default()));
@@ -113,7 +118,6 @@ struct Sampler {
     voices: Vec<Voice>,
     channels: [ChannelState; CHANNELS],
     turns: Vec<u64>,
-    started: u64,
 }
 
 impl Node for Sampler {
@@ -147,14 +151,12 @@ impl Node for Sampler {
             visitor.bool(&mut channel.pedal);
         }
         self.turns.iter_mut().for_each(|turn| visitor.u64(turn));
-        visitor.u64(&mut self.started);
     }
 
     fn reset(&mut self) {
         self.voices.fill(Voice::default());
         self.channels = [ChannelState::default(); CHANNELS];
         self.turns.fill(0);
-        self.started = 0;
     }
 
     fn tail(&self) -> Tail {
@@ -275,15 +277,30 @@ impl Sampler {
         while self.voices.iter().filter(|v| v.active && !v.is_choked()).count() >= patch.polyphony {
             self.steal(patch);
         }
-        let rank = |slot: &usize| {
-            let voice = &self.voices[*slot];
-            if voice.active { 1 + (voice.fade.max(0.0) * 1e9) as u64 } else { 0 }
-        };
-        let slot = (0..VOICES).min_by_key(rank).unwrap_or(0);
+        let slot = self.slot();
         let loud = 1.0 - patch.velocity + patch.velocity * note.velocity * note.velocity;
         let tune = patch.tune + self.bend(note.channel, patch);
-        self.voices[slot] = Voice::start(zone, note, self.started, loud, tune, patch.rate);
-        self.started += 1;
+        self.voices[slot] = Voice::start(zone, note, slot as u64, loud, tune, patch.rate);
+    }
+
+    /// A place for a new voice behind all others. Those that sound close ranks in
+    /// the order in which they began, so that what came before them leaves no trace
+    /// in the state, and equal sound is equal state.
+    fn slot(&mut self) -> usize {
+        if self.voices.iter().all(|voice| voice.active) {
+            let softest = |slot: &usize| (self.voices[*slot].fade.max(0.0) * 1e9) as u64;
+            let slot = (0..VOICES).min_by_key(softest).unwrap_or(0);
+            self.voices[slot] = Voice::default();
+        }
+        let mut count = 0;
+        for at in 0..VOICES {
+            if self.voices[at].active {
+                self.voices.swap(count, at);
+                self.voices[count].order = count as u64;
+                count += 1;
+            }
+        }
+        count
     }
 
     /// Ends the oldest voice under release, else the oldest.

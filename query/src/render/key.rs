@@ -5,6 +5,8 @@
 //! nodes, their whole parameter lists, every event, clip and automation value
 //! of the segment, the transport where a node says that it reads it.
 
+use std::collections::BTreeMap;
+
 use pulse_engine::{
     material::{BYPASS, Slices},
     node::{Descriptor, Determinism},
@@ -115,7 +117,7 @@ fn node_hash(hasher: &mut Hasher, plan: &Plan, node: u32, slices: &Slices) {
     hasher.bytes(&key.to_bytes());
     hasher.hash(&class.hash);
     let Some(kind) = class.kind else { return };
-    if kind.descriptor.determinism == Determinism::Machine {
+    if kind.descriptor.determinism != Determinism::Portable {
         hasher.text(&machine());
     }
     let given = slices.params.0.get(&key);
@@ -133,7 +135,7 @@ fn node_hash(hasher: &mut Hasher, plan: &Plan, node: u32, slices: &Slices) {
 
 /// What the bits of a kind that is not portable depend on beside its version:
 /// libraries choose their loops by what the processor offers.
-fn machine() -> String {
+pub fn machine() -> String {
     #[cfg(target_arch = "x86_64")]
     let features = [
         ("sse4.1", std::is_x86_feature_detected!("sse4.1")),
@@ -146,6 +148,37 @@ fn machine() -> String {
     let features: [(&str, bool); 0] = [];
     let there = features.iter().filter(|(_, there)| *there).map(|(name, _)| *name);
     std::iter::once(std::env::consts::ARCH).chain(there).collect::<Vec<_>>().join("+")
+}
+
+/// How the results of a unit are found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Found {
+    /// By what they are made of.
+    ByInput,
+    /// By the artefacts that were pinned, whatever enters.
+    ByArtefact(Hash),
+    /// Never: they are other ones each time.
+    Never,
+}
+
+/// A unit with a volatile node is never a hit by its inputs: what it made once is
+/// an artefact with an id of its own, or is not kept.
+pub fn found(plan: &Plan, unit: &PlanUnit, pins: &BTreeMap<NodeKey, Hash>) -> Found {
+    let is_volatile = |node: &&u32| {
+        let kind = plan.class(**node).kind;
+        kind.is_some_and(|kind| kind.descriptor.determinism == Determinism::Volatile)
+    };
+    let mut hasher = Hasher::new();
+    hasher.text("pinned");
+    let mut any = false;
+    for node in unit.nodes.iter().filter(is_volatile) {
+        let key = plan.nodes[*node as usize].key;
+        let Some(pin) = pins.get(&key) else { return Found::Never };
+        hasher.bytes(&key.to_bytes());
+        hasher.hash(pin);
+        any = true;
+    }
+    if any { Found::ByArtefact(hasher.finish()) } else { Found::ByInput }
 }
 
 /// What of a key belongs to the frames `start..start + frames` of the unit's

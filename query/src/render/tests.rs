@@ -1,3 +1,4 @@
+mod kept;
 mod perturbation;
 
 use std::{collections::BTreeMap, sync::Arc};

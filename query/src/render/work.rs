@@ -24,7 +24,8 @@ use pulse_store::cache::CacheStore;
 
 use super::{
     Options, Piece, RenderError, Report, Song, UnitReport, compiler,
-    key::{Hasher, INITIAL, SILENCE, slice_hash, unit_hash},
+    derived::Material,
+    key::{Found, Hasher, INITIAL, SILENCE, found, slice_hash, unit_hash},
     pcm::{Recent, Sound, decode, encode, is_silent},
     wiring::{Outlet, Wiring},
 };
@@ -55,6 +56,7 @@ struct Known {
 struct UnitWork {
     /// Part of the key that all segments share.
     base: Hash,
+    found: Found,
     done: Vec<Known>,
     /// Segments that somebody needs.
     target: usize,
@@ -94,6 +96,7 @@ pub struct Render<'a> {
     /// One runner a unit, made when its first miss comes.
     runners: Vec<Mutex<Option<SegmentRunner>>>,
     verified: AtomicU64,
+    stretched: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -113,6 +116,7 @@ impl<'a> Render<'a> {
         for unit in &plan.units {
             units.push(UnitWork {
                 base: unit_hash(&song.spec, plan, unit, &song.slices, options.segment_frames),
+                found: found(plan, unit, &song.pins),
                 done: Vec::new(),
                 target: 0,
                 busy: false,
@@ -145,6 +149,7 @@ impl<'a> Render<'a> {
             recent: Mutex::new(Recent::new(RECENT_BYTES)),
             runners: plan.units.iter().map(|_| Mutex::new(None)).collect(),
             verified: AtomicU64::new(0),
+            stretched: AtomicU64::new(0),
         };
         render.aim();
         Ok(render)
@@ -204,6 +209,7 @@ impl<'a> Render<'a> {
             return Err(error);
         }
         table.report.verified = self.verified.load(Ordering::Relaxed);
+        table.report.stretched = self.stretched.load(Ordering::Relaxed);
         // What was only read needs no disk to wait for.
         if table.report.rendered + table.report.remade > 0 {
             self.cache.flush()?;
@@ -352,8 +358,14 @@ impl<'a> Render<'a> {
     fn one(&self, unit: usize, segment: usize) -> Result<Known, RenderError> {
         let key = self.key(unit, segment);
         let ports = self.wiring.kept(unit).len();
-        if let Some(known) = self.look_up(&key, ports)? {
-            if !self.picked(&key) {
+        let found = lock(&self.table).units[unit].found;
+        let known = match found {
+            Found::Never => None,
+            Found::ByInput | Found::ByArtefact(_) => self.look_up(&key, ports)?,
+        };
+        if let Some(known) = known {
+            // What is pinned would be made otherwise: there is nothing to compare.
+            if found != Found::ByInput || !self.picked(&key) {
                 self.read_ahead(unit, segment, &known)?;
                 lock(&self.table).report.hit += 1;
                 return Ok(known);
@@ -413,6 +425,14 @@ impl<'a> Render<'a> {
     }
 
     fn key(&self, unit: usize, segment: usize) -> Hash {
+        if let Found::ByArtefact(artefact) = lock(&self.table).units[unit].found {
+            let mut hasher = Hasher::new();
+            hasher.hash(&artefact);
+            hasher.signed(self.segment());
+            hasher.number(u64::from(self.song.rate()));
+            hasher.number(segment as u64);
+            return hasher.finish();
+        }
         let plan = &self.song.plan;
         let start = segment as i64 * self.segment();
         let present = |media: &Hash| self.media.open(*media).is_some();
@@ -496,7 +516,8 @@ impl<'a> Render<'a> {
         }
         let state = self.cache.put_content(&made.state, cost)?;
         let known = Known { key, ports, state };
-        if !self.has_failed(unit) {
+        let kept = lock(&self.table).units[unit].found != Found::Never;
+        if kept && !self.has_failed(unit) {
             self.note(&known, cost)?;
         }
         Ok(known)
@@ -539,7 +560,8 @@ impl<'a> Render<'a> {
     fn runner(&self, unit: usize) -> Result<SegmentRunner, RenderError> {
         let Song { spec, plan, slices, registry, .. } = self.song;
         let mut compiler = compiler(registry, self.song.rate())?;
-        Ok(SegmentRunner::new(&mut compiler, spec, plan, unit, slices, self.media)?)
+        let media = Material::new(self.media, self.cache, &self.stretched);
+        Ok(SegmentRunner::new(&mut compiler, spec, plan, unit, slices, &media)?)
     }
 
     fn has_failed(&self, unit: usize) -> bool {

@@ -4,7 +4,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use pulse_schemas::graph::{PlacedClip, StretchMode};
+use pulse_schemas::{
+    graph::{PlacedClip, StretchMode},
+    hash::Hash,
+};
 
 use super::{
     plan::{CHUNK, ClipPlan, Reader, SCRATCH},
@@ -43,16 +46,16 @@ impl LanePlan {
     }
 }
 
-pub fn bind(context: &BindContext, content: &mut Content) {
+pub fn bind(context: &BindContext<'_>, content: &mut Content) {
     let mut clips: Vec<ClipPlan> =
-        content.clips.iter_mut().map(|clip| plan(clip, context.sample_rate)).collect();
+        content.clips.iter_mut().map(|clip| plan(clip, context)).collect();
     clips.sort_by_key(|clip| clip.start);
     let longest = clips.iter().map(|clip| clip.frames).max().unwrap_or(0);
     content.extra = Some(Arc::new(LanePlan { clips, longest }));
 }
 
-fn plan(clip: &mut OpenClip, rate: u32) -> ClipPlan {
-    let (reader, length) = reader(clip, rate);
+fn plan(clip: &mut OpenClip, context: &BindContext<'_>) -> ClipPlan {
+    let (reader, length) = reader(clip, context);
     let spec = &clip.spec;
     let gain = if spec.gain.is_finite() { spec.gain } else { 0.0 };
     ClipPlan {
@@ -70,14 +73,15 @@ fn plan(clip: &mut OpenClip, rate: u32) -> ClipPlan {
 }
 
 /// How the clip is read, and how many frames of content it has.
-fn reader(clip: &mut OpenClip, rate: u32) -> (Reader, u64) {
+fn reader(clip: &mut OpenClip, context: &BindContext<'_>) -> (Reader, u64) {
+    let rate = context.sample_rate;
     let Some(source) = clip.source.clone() else { return (Reader::Silent, 0) };
     let spec = &clip.spec;
     let available = source.frames().saturating_sub(spec.source_start).min(spec.source_frames);
     if available == 0 {
         return (Reader::Silent, 0);
     }
-    if let Some(prepared) = stretched(spec, &source, available, rate) {
+    if let Some(prepared) = stretched(spec, &source, available, context) {
         clip.prepared = Some(prepared.clone());
         let length = prepared.frames();
         return (Reader::Direct(prepared, 0), length);
@@ -125,8 +129,9 @@ fn stretched(
     spec: &PlacedClip,
     source: &Arc<dyn AudioSource>,
     frames: u64,
-    rate: u32,
+    context: &BindContext<'_>,
 ) -> Option<Arc<AudioBuffer>> {
+    let rate = context.sample_rate;
     let stretch = &spec.stretch;
     let warped = stretch.anchors.len() >= 2;
     let needed = match stretch.mode {
@@ -141,16 +146,27 @@ fn stretched(
     if let Some(found) = cached(&STRETCHED, &key) {
         return Some(found);
     }
-    let method: Method = if stretch.mode == StretchMode::Elastic { elastic } else { tape };
-    let audio = Arc::new(warp::render(spec, &**source, frames, rate, method)?);
+    let hash = key.hash();
+    let known = context.derived.and_then(|derived| derived.get(&hash));
+    let audio = match known {
+        Some(audio) => Arc::new(audio),
+        None => {
+            let method: Method = if stretch.mode == StretchMode::Elastic { elastic } else { tape };
+            let audio = Arc::new(warp::render(spec, &**source, frames, rate, method)?);
+            if let Some(derived) = context.derived {
+                derived.put(&hash, &audio);
+            }
+            audio
+        }
+    };
     keep(&STRETCHED, key, &audio);
     Some(audio)
 }
 
-/// Everything that stretched audio depends on.
+/// Everything that stretched audio depends on; where the clip lies is no part of it.
 #[derive(PartialEq)]
 struct StretchKey {
-    media: pulse_schemas::hash::Hash,
+    media: Hash,
     range: (u64, u64),
     rates: (u32, u32),
     stretch: pulse_schemas::graph::Stretch,
@@ -164,6 +180,22 @@ impl StretchKey {
             rates: (from, to),
             stretch: spec.stretch.clone(),
         }
+    }
+
+    fn hash(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("pulse stretched audio v1");
+        hasher.update(&super::DESCRIPTOR.dsp_version.to_le_bytes());
+        hasher.update(self.media.as_bytes());
+        for whole in [self.range.0, self.range.1, self.rates.0.into(), self.rates.1.into()] {
+            hasher.update(&whole.to_le_bytes());
+        }
+        let stretch = &self.stretch;
+        hasher.update(&[stretch.mode as u8]);
+        let anchors = stretch.anchors.iter().flat_map(|it| [it.source_frame, it.content_frame]);
+        for number in [stretch.ratio, stretch.pitch].into_iter().chain(anchors) {
+            hasher.update(&number.to_bits().to_le_bytes());
+        }
+        hasher.finalize().into()
     }
 }
 

@@ -59,6 +59,7 @@ fn content(rate: u32, clips: &[(PlacedClip, Option<Arc<dyn AudioSource>>)]) -> C
         sample_rate: rate,
         channels: 2,
         layout: BTreeMap::new(),
+        derived: None,
     };
     bind::bind(&context, &mut content);
     content

@@ -64,6 +64,7 @@ fn rig(rate: u32, zones: Zones, events: Vec<(i64, Event)>) -> Rig {
         sample_rate: rate,
         channels: 2,
         layout: BTreeMap::new(),
+        derived: None,
     };
     bind::bind(&context, &mut rig.content);
     rig.events = events;
@@ -297,4 +298,21 @@ fn absurd_zones_are_silent_or_finite() {
             assert!(out.iter().all(|x| x.is_finite()));
         }
     }
+}
+
+#[test]
+fn notes_that_are_over_leave_no_trace_in_the_state() {
+    // Long notes follow each other so closely that never all voices are silent.
+    let song = |early: &[(i64, Event)]| {
+        let mut events = early.to_vec();
+        events.extend((0..12).map(|step| on(5_000 + step * 12_000, 10 + step as u128, 60, 0.8)));
+        events.sort_by_key(|(frame, _)| *frame);
+        let mut rig = rig(48_000, vec![(spec(90), level(0.25))], events);
+        let out = left(&mut rig, 144_000);
+        (rig.state(), out[110_000..].to_vec())
+    };
+    let plain = song(&[]);
+    // One more note before all others, and one that ends among them.
+    assert!(song(&[on(100, 1, 72, 0.5)]) == plain);
+    assert!(song(&[on(100, 1, 72, 0.5), on(7_000, 2, 80, 0.5)]) == plain);
 }
