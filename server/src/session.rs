@@ -171,6 +171,16 @@ impl Session {
         session
     }
 
+    /// A reply waits for all that its command wrote: commits, branches and tags come without a
+    /// ticket of their own.
+    fn promise(&mut self, before: Option<u64>) {
+        let open = self.open.as_ref().filter(|open| Some(open.project.seq()) != before);
+        let ticket = open.map(|open| open.project.ticket());
+        if let Some(ticket) = ticket.filter(|ticket| !ticket.is_durable()) {
+            self.ticket = Some(ticket);
+        }
+    }
+
     /// Does one command.
     pub fn execute(
         &mut self,
@@ -184,6 +194,7 @@ impl Session {
         let counters = self.counters();
         let spec = command.spec();
         self.doing = (spec.full_name(), spec.summary());
+        let before = self.open.as_ref().map(|open| open.project.seq());
         let reply = self.check_revision(expect_revision).and_then(|()| {
             if spec.is_edit() {
                 self.edit(caller, command)
@@ -198,6 +209,7 @@ impl Session {
         }
         match reply {
             Ok(reply) => {
+                self.promise(before);
                 if !spec.read_only() {
                     let (domain, name) = (spec.domain.name(), spec.name);
                     self.outbox.insert(0, Published { domain, name, payload: reply.clone() });

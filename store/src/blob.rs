@@ -4,8 +4,9 @@
 //! complete; reading checks it against its name. That a blob is missing is a state of the
 //! project (a drive that is not plugged in), not a failure of the store.
 
+mod files;
+
 use std::{
-    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
@@ -13,6 +14,7 @@ use std::{
 
 use pulse_schemas::hash::Hash;
 
+use self::files::{Files, RealFiles, Sink};
 use crate::backend::hint;
 
 const OBJECTS: &str = "objects";
@@ -43,6 +45,7 @@ pub enum BlobState {
 
 /// The blobs below one folder.
 pub struct BlobStore {
+    files: Box<dyn Files>,
     root: PathBuf,
     incoming: AtomicU64,
 }
@@ -51,15 +54,26 @@ impl BlobStore {
     /// Uses `root`, creating it if needed; what an interrupted write left is removed. One process
     /// at a time, which the lock of the store around it sees to.
     pub fn open(root: &Path) -> Result<BlobStore, BlobError> {
+        BlobStore::open_on(root, Box::new(RealFiles))
+    }
+
+    pub(crate) fn open_on(root: &Path, files: Box<dyn Files>) -> Result<BlobStore, BlobError> {
         let incoming = root.join(INCOMING);
-        if incoming.exists() {
-            fs::remove_dir_all(&incoming)
-                .map_err(|source| failed(&incoming, "clearing", source))?;
+        for folder in [&incoming, &root.join(OBJECTS)] {
+            files.make_folder(folder).map_err(|source| failed(folder, "creating", source))?;
         }
-        for folder in [incoming, root.join(OBJECTS)] {
-            fs::create_dir_all(&folder).map_err(|source| failed(&folder, "creating", source))?;
+        let left =
+            files.entries(&incoming).map_err(|source| failed(&incoming, "listing", source))?;
+        for file in left {
+            files.remove(&file).map_err(|source| failed(&file, "clearing", source))?;
         }
-        Ok(BlobStore { root: root.to_owned(), incoming: AtomicU64::new(0) })
+        let store = BlobStore { files, root: root.to_owned(), incoming: AtomicU64::new(0) };
+        // A blob is as durable as the folders above it.
+        let above = root.parent().filter(|above| *above != Path::new(""));
+        for folder in [Some(root), above].into_iter().flatten() {
+            store.files.sync_folder(folder).map_err(|it| failed(folder, "syncing", it))?;
+        }
+        Ok(store)
     }
 
     pub fn path(&self, hash: &Hash) -> PathBuf {
@@ -71,7 +85,7 @@ impl BlobStore {
     pub fn writer(&self) -> Result<BlobWriter<'_>, BlobError> {
         let number = self.incoming.fetch_add(1, Ordering::Relaxed);
         let path = self.root.join(INCOMING).join(number.to_string());
-        let file = File::create(&path).map_err(|source| failed(&path, "creating", source))?;
+        let file = self.files.create(&path).map_err(|source| failed(&path, "creating", source))?;
         Ok(BlobWriter { store: self, path, file, hasher: blake3::Hasher::new(), bytes: 0 })
     }
 
@@ -83,9 +97,9 @@ impl BlobStore {
 
     /// Whether the blob is there; its content is not read.
     pub fn state(&self, hash: &Hash) -> BlobState {
-        match fs::metadata(self.path(hash)) {
-            Ok(metadata) if metadata.is_file() => BlobState::Present { bytes: metadata.len() },
-            _ => BlobState::Missing,
+        match self.files.length(&self.path(hash)) {
+            Some(bytes) => BlobState::Present { bytes },
+            None => BlobState::Missing,
         }
     }
 
@@ -102,7 +116,7 @@ impl BlobStore {
     /// Streams a blob. The last read fails with `InvalidData` if the content was not right.
     pub fn reader(&self, hash: &Hash) -> Result<Option<BlobReader>, BlobError> {
         let path = self.path(hash);
-        match File::open(&path) {
+        match self.files.open(&path) {
             Ok(file) => {
                 Ok(Some(BlobReader { file, expected: *hash, hasher: blake3::Hasher::new(), path }))
             }
@@ -114,11 +128,13 @@ impl BlobStore {
     /// The whole content, verified.
     pub fn read(&self, hash: &Hash) -> Result<Option<Vec<u8>>, BlobError> {
         let path = self.path(hash);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
+        let mut bytes = Vec::new();
+        let read = self.files.open(&path).and_then(|mut file| file.read_to_end(&mut bytes));
+        match read {
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(failed(&path, "reading", source)),
-        };
+        }
         let found = Hash::of(&bytes);
         if found != *hash {
             return Err(BlobError::Corrupt { file: path, expected: *hash, found });
@@ -129,8 +145,8 @@ impl BlobStore {
     /// The hashes of all blobs, in order.
     pub fn list(&self) -> Result<Vec<Hash>, BlobError> {
         let mut hashes = Vec::new();
-        for folder in entries(&self.root.join(OBJECTS))? {
-            for file in entries(&folder)? {
+        for folder in self.entries(&self.root.join(OBJECTS))? {
+            for file in self.entries(&folder)? {
                 hashes.extend(hash_of_path(&folder, &file));
             }
         }
@@ -140,7 +156,7 @@ impl BlobStore {
 
     pub fn remove(&self, hash: &Hash) -> Result<(), BlobError> {
         let path = self.path(hash);
-        match fs::remove_file(&path) {
+        match self.files.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(failed(&path, "removing", error))
             }
@@ -157,16 +173,20 @@ impl BlobStore {
         }
         Ok(removed)
     }
+
+    fn entries(&self, folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
+        self.files.entries(folder).map_err(|source| failed(folder, "listing", source))
+    }
+
+    /// Makes durable what lies under `target`: its content, its name, and its folder's name.
+    fn settle(&self, target: &Path) -> io::Result<()> {
+        self.files.sync_folder(target.parent().unwrap_or(target))?;
+        self.files.sync_folder(&self.root.join(OBJECTS))
+    }
 }
 
 fn failed(file: &Path, action: &'static str, source: io::Error) -> BlobError {
     BlobError::Io { file: file.to_owned(), action, source }
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, BlobError> {
-    let read = fs::read_dir(folder)
-        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>());
-    read.map_err(|source| failed(folder, "listing", source))
 }
 
 fn hash_of_path(folder: &Path, file: &Path) -> Option<Hash> {
@@ -178,7 +198,7 @@ fn hash_of_path(folder: &Path, file: &Path) -> Option<Hash> {
 pub struct BlobWriter<'s> {
     store: &'s BlobStore,
     path: PathBuf,
-    file: File,
+    file: Box<dyn Sink>,
     hasher: blake3::Hasher,
     bytes: u64,
 }
@@ -188,16 +208,19 @@ impl BlobWriter<'_> {
     pub fn finish(self) -> Result<Hash, BlobError> {
         let hash = Hash::from(self.hasher.finalize());
         let target = self.store.path(&hash);
-        if self.store.verify(&hash)? == (BlobState::Present { bytes: self.bytes }) {
-            return Ok(hash);
-        }
-        let folder = target.parent().unwrap_or(&target);
-        fs::create_dir_all(folder)
-            .and_then(|()| self.file.sync_all())
-            .and_then(|()| fs::rename(&self.path, &target))
-            .and_then(|()| File::open(folder)?.sync_all())
-            .and_then(|()| File::open(self.store.root.join(OBJECTS))?.sync_all())
-            .map_err(|source| failed(&target, "storing", source))?;
+        let files = &self.store.files;
+        let stored = if self.store.verify(&hash)? == (BlobState::Present { bytes: self.bytes }) {
+            // Whoever wrote it may have ended before it was durable.
+            files.sync_file(&target)
+        } else {
+            let folder = target.parent().unwrap_or(&target);
+            files
+                .make_folder(folder)
+                .and_then(|()| self.file.sync())
+                .and_then(|()| files.rename(&self.path, &target))
+        };
+        let settled = stored.and_then(|()| self.store.settle(&target));
+        settled.map_err(|source| failed(&target, "storing", source))?;
         Ok(hash)
     }
 }
@@ -217,13 +240,13 @@ impl Write for BlobWriter<'_> {
 
 impl Drop for BlobWriter<'_> {
     fn drop(&mut self) {
-        drop(fs::remove_file(&self.path));
+        drop(self.store.files.remove(&self.path));
     }
 }
 
 /// Gives content out and checks it while it passes.
 pub struct BlobReader {
-    file: File,
+    file: Box<dyn Read + Send>,
     path: PathBuf,
     expected: Hash,
     hasher: blake3::Hasher,
@@ -247,7 +270,12 @@ impl Read for BlobReader {
 }
 
 #[cfg(test)]
+mod power_cut_tests;
+
+#[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -233,6 +233,11 @@ impl Project {
         })
     }
 
+    /// Stands for the durability of everything so far.
+    pub fn ticket(&self) -> Ticket {
+        self.repo.ticket().map_or_else(Ticket::nothing, Ticket::of)
+    }
+
     /// Waits until everything so far survives a power cut.
     pub fn flush(&self) -> Result<(), RepoError> {
         self.repo.flush()

@@ -268,7 +268,13 @@ impl Repo {
         Ok(Committed { seq, before, after, ticket })
     }
 
-    /// A ticket for everything committed so far.
+    /// Stands for the durability of everything committed so far.
+    pub fn ticket(&self) -> Option<Ticket> {
+        let keeper = self.keeper.as_ref()?;
+        Some(Ticket::new(self.seq, keeper.progress().clone()))
+    }
+
+    /// Waits for everything committed so far.
     pub fn flush(&self) -> Result<(), RepoError> {
         let Some(keeper) = &self.keeper else { return Ok(()) };
         let progress = keeper.progress().clone();
