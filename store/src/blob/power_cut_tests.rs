@@ -122,7 +122,7 @@ impl Files for FakeFiles {
     fn make_folder(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.operate()?;
         let all = path.ancestors().filter(|it| *it != Path::new(""));
-        all.for_each(|it| drop(disk.live.folders.insert(it.to_owned(), ())));
+        disk.live.folders.extend(all.map(|it| (it.to_owned(), ())));
         Ok(())
     }
 

@@ -348,10 +348,13 @@ impl Worker {
         if self.progress.failure().is_some() {
             return;
         }
-        match self.write_checkpoint(&checkpoint) {
+        let (result, seq) = (self.write_checkpoint(&checkpoint), checkpoint.seq);
+        // Whoever waits for the checkpoint may collect next, and must not find its pins.
+        drop(checkpoint);
+        match result {
             Ok(()) => self.progress.update(|state| {
-                state.checkpointed = checkpoint.seq;
-                state.durable = state.durable.max(checkpoint.seq);
+                state.checkpointed = seq;
+                state.durable = state.durable.max(seq);
                 state.checkpoints += 1;
             }),
             Err(error) => self.progress.fail(error),
