@@ -9,6 +9,14 @@ pub mod keeper;
 pub mod midir;
 pub mod null;
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use crate::rt::callback::Callback;
 
 /// Ways to reach devices.
@@ -119,18 +127,64 @@ pub(crate) type Home = std::sync::mpsc::Sender<Box<Callback>>;
 pub(crate) struct Seat {
     callback: Option<Box<Callback>>,
     home: Home,
+    door: Arc<Door>,
 }
 
 impl Seat {
     pub fn new(callback: Box<Callback>, home: Home) -> Seat {
-        Seat { callback: Some(callback), home }
+        Seat { callback: Some(callback), home, door: Arc::default() }
+    }
+
+    /// To be shut before the stream is closed.
+    pub fn door(&self) -> Arc<Door> {
+        self.door.clone()
     }
 
     /// Real-time safe.
     pub fn run(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize) {
         match &mut self.callback {
-            Some(callback) => callback.run(inputs, out, channels),
-            None => out.fill(0.0),
+            Some(callback) if self.door.enter() => {
+                callback.run(inputs, out, channels);
+                self.door.leave();
+            }
+            _ => out.fill(0.0),
+        }
+    }
+}
+
+/// Keeps a closing stream and its callback apart. JACK ends its thread wherever
+/// that happens to be, by unwinding it; a node's panic guard would meet this unwinding,
+/// and the process would end.
+#[derive(Default)]
+pub(crate) struct Door {
+    shut: AtomicBool,
+    inside: AtomicBool,
+}
+
+impl Door {
+    fn enter(&self) -> bool {
+        // Announced first, looked at then: either the closer sees us or we see it.
+        self.inside.store(true, Ordering::SeqCst);
+        let open = !self.shut.load(Ordering::SeqCst);
+        if !open {
+            self.leave();
+        }
+        open
+    }
+
+    fn leave(&self) {
+        self.inside.store(false, Ordering::SeqCst);
+    }
+
+    /// From now on the callback is left alone. Returns when it has ended, or when
+    /// it has long been overdue: a thread that was killed inside never leaves.
+    pub fn shut(&self) {
+        self.shut.store(true, Ordering::SeqCst);
+        for _ in 0..1_000 {
+            if !self.inside.load(Ordering::SeqCst) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 }

@@ -12,7 +12,7 @@ use cpal::{
 };
 
 use super::{
-    DeviceConfig, DeviceEntry, DeviceError, Home, Host, Seat,
+    DeviceConfig, DeviceEntry, DeviceError, Door, Home, Host, Seat,
     capture::{self, Capture, Feed},
 };
 use crate::rt::callback::Callback;
@@ -28,6 +28,13 @@ pub struct CpalDevice {
     /// Channels that are heard, or why none is: a device that can't be listened to
     /// still plays.
     pub inputs: Result<u16, String>,
+    door: Arc<Door>,
+}
+
+impl Drop for CpalDevice {
+    fn drop(&mut self) {
+        self.door.shut();
+    }
 }
 
 /// What the keeper wants to know of a stream.
@@ -199,6 +206,7 @@ impl CpalDevice {
     ) -> Result<CpalDevice, DeviceError> {
         // From here on a failure sends the callback home.
         let seat = Seat::new(callback, home);
+        let door = seat.door();
         let device = find(config)?;
         let name = name_of(&device);
         let (stream_config, format) = choose(&device, config)?;
@@ -222,7 +230,7 @@ impl CpalDevice {
         let stream =
             build(&device, stream_config, seat, capture, signals.clone()).map_err(failed)?;
         stream.play().map_err(failed)?;
-        Ok(CpalDevice { _stream: stream, _input: input, name, inputs })
+        Ok(CpalDevice { _stream: stream, _input: input, name, inputs, door })
     }
 }
 

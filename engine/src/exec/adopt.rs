@@ -5,8 +5,8 @@
 use super::{Executor, unit::Unit};
 use crate::plan::Plan;
 
-/// How long a seam fades.
-const SEAM_MS: f64 = 5.0;
+/// How long a seam fades: half of full scale then goes by less than −60 dBFS a sample.
+const SEAM_MS: f64 = 10.0;
 
 impl Executor {
     /// Takes over the state of every node, delay line and batch that both plans
@@ -15,6 +15,12 @@ impl Executor {
     pub fn adopt(&mut self, old: &mut Executor) {
         self.return_lanes(old);
         let (new_plan, old_plan) = (self.core.plan.clone(), old.core.plan.clone());
+        if !old_plan.nodes.is_empty() {
+            // Those that stay bring their own along.
+            let fade = fade_frames(&new_plan);
+            self.core.units.all().for_each(|unit| unit.entry.open(fade));
+            self.core.lines.all().for_each(|line| line.enter(fade));
+        }
         each_common(
             (new_plan.nodes.len(), |at| new_plan.nodes[at].key),
             (old_plan.nodes.len(), |at| old_plan.nodes[at].key),
@@ -109,6 +115,10 @@ impl Unit {
 
     /// The last input came along with `take`; a fresh node has heard silence.
     fn open_seam(&mut self, plan: &Plan) {
-        self.seam.open((SEAM_MS * 0.001 * f64::from(plan.sample_rate)) as u32);
+        self.seam.open(fade_frames(plan));
     }
+}
+
+fn fade_frames(plan: &Plan) -> u32 {
+    (SEAM_MS * 0.001 * f64::from(plan.sample_rate)) as u32
 }

@@ -68,6 +68,8 @@ impl BatchRun {
         if let Some(node) = &mut unit.node {
             node.visit_state(&mut Loader::new(&self.scratch));
         }
+        // The node has not run, so what follows from its parameters is not there yet.
+        unit.params.changed = true;
     }
 
     /// The state of a node goes into its lane. Real-time safe after `reserve`.
@@ -116,16 +118,49 @@ pub(crate) fn run_batch(
             // SAFETY: the plan gives this batch its block for itself.
             *audio = unsafe { buffers.block(batch.block, channel, off, len) };
         }
+        hide_seams(&mut units, &mut audio[..channels], stage > 0);
         let mut stage_run = StageRun { core, batch, stage, units, block: audio, channels };
         let start = core.plan.local_frame(batch.members[0][stage], block.frame) + off as i64;
         let mut at = 0;
         while at < len {
             at += stage_run.step(run, block, start + at as i64, at, len - at);
         }
+        stage_run.fade_in(len);
+    }
+}
+
+/// What packing does for the head of a chain, for the stages behind it: an edit may
+/// have put something between them. `inner` is false for the heads.
+fn hide_seams(units: &mut [Option<&mut Unit>; LANES], audio: &mut [&mut [LaneFrame]], inner: bool) {
+    for (lane, unit) in units.iter_mut().enumerate().filter(|_| inner) {
+        let Some(unit) = unit else { continue };
+        let mut frames = 0;
+        for (channel, samples) in audio.iter_mut().enumerate() {
+            frames = samples.len();
+            if unit.seam.left > 0 {
+                unit.seam.apply_lane(channel, unit.last_input[channel], lane, samples);
+            }
+            unit.last_input[channel] = samples.last().map_or(0.0, |frame| frame[lane]);
+        }
+        unit.seam.advance(frames);
     }
 }
 
 impl StageRun<'_, '_> {
+    /// Lanes that are new since the last edit.
+    fn fade_in(&mut self, len: usize) {
+        for (lane, unit) in self.units.iter_mut().enumerate() {
+            let Some(unit) = unit.as_mut().filter(|unit| unit.entry.left > 0) else { continue };
+            for channel in &mut self.block[..self.channels] {
+                let left = unit.entry.left as usize;
+                for (i, frame) in channel[..len].iter_mut().enumerate().take(left) {
+                    frame[lane] *= unit.entry.gain(i);
+                }
+            }
+            unit.entry.advance(len);
+        }
+    }
+
     fn step(
         &mut self,
         run: &mut BatchRun,

@@ -1,6 +1,7 @@
 //! Delay lines. Positions count frames processed, not frames of the song, so a
 //! jump of the transport doesn't tear what is under way.
 
+use super::unit::Entry;
 use crate::{node::StateVisitor, plan::PlanLine};
 
 /// A ring that can be written before it is read within one range of a block.
@@ -83,10 +84,35 @@ impl Ring {
 /// One line of a plan.
 pub(crate) struct Line {
     pub ring: Ring,
+    /// Frames until a line that joined a running plan has something to say, and
+    /// the fade with which it begins then.
+    wait: usize,
+    entry: Entry,
 }
 
 impl Line {
     pub fn new(planned: &PlanLine, max_block: usize) -> Line {
-        Line { ring: Ring::new(planned.frames as usize, max_block) }
+        let ring = Ring::new(planned.frames as usize, max_block);
+        Line { ring, wait: 0, entry: Entry::default() }
+    }
+
+    /// What the line gives begins with a fade, because it heard nothing before.
+    pub fn enter(&mut self, fade: u32) {
+        self.wait = self.ring.frames();
+        self.entry.open(fade);
+    }
+
+    /// Over what was read, a channel at a time.
+    pub fn fade(&self, output: &mut [f32]) {
+        if self.entry.left > 0 && self.wait < output.len() {
+            self.entry.apply(&mut output[self.wait..]);
+        }
+    }
+
+    pub fn advance(&mut self, frames: usize) {
+        self.ring.advance(frames);
+        let waited = self.wait.min(frames);
+        self.wait -= waited;
+        self.entry.advance(frames - waited);
     }
 }

@@ -53,14 +53,16 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
         Op::Add { src, dst, from, to } => mix(buffers, src, dst, from, to, off, len, true),
         Op::Delay { line, src, dst, channels } => {
             // SAFETY: a line belongs to one operation.
-            let ring = &mut unsafe { core.lines.get(line as usize) }.ring;
+            let line = unsafe { core.lines.get(line as usize) };
             for channel in 0..usize::from(channels) {
                 // SAFETY: see above.
-                ring.write(channel, unsafe { buffers.read(src, channel, off, len) });
+                line.ring.write(channel, unsafe { buffers.read(src, channel, off, len) });
                 // SAFETY: see above.
-                ring.read(channel, unsafe { buffers.write(dst, channel, off, len) });
+                let out = unsafe { buffers.write(dst, channel, off, len) };
+                line.ring.read(channel, out);
+                line.fade(out);
             }
-            ring.advance(len);
+            line.advance(len);
         }
         Op::FeedbackRead { line, dst, channels } => {
             // SAFETY: both ends of a feedback line are in one task.

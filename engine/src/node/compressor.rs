@@ -12,6 +12,7 @@ use crate::{
         side_chain::{self, CELL, SideChain},
     },
     param::{ParamDesc, Ramp, Unit},
+    simd::{Kernel, dispatch},
 };
 
 const THRESHOLD: usize = 0;
@@ -95,6 +96,7 @@ impl Compressor {
     }
 
     /// Magnitudes in, linear gains (make-up included) out; `at` is the cell's first frame of the call.
+    #[inline(always)]
     fn gains(&mut self, values: &Values<'_>, at: usize, cell: &mut [f64]) {
         if values.choice(DETECTOR) == 1 {
             for level in cell.iter_mut() {
@@ -132,6 +134,57 @@ impl Compressor {
     }
 }
 
+/// One call, compiled per instruction set: logarithms and exponentials are most of it, and they are
+/// polynomials that run as wide as the machine does.
+struct Run<'a> {
+    node: &'a mut Compressor,
+    values: &'a Values<'a>,
+    external: Option<[&'a [f32]; 2]>,
+    left: &'a mut [f32],
+    right: &'a mut [f32],
+}
+
+impl Kernel for Run<'_> {
+    #[inline(always)]
+    fn run(self) {
+        let Run { node, values, external, left, right } = self;
+        let mix = values.ramp(MIX);
+        for (from, to, due) in settle::cells(values.frame as u64, left.len()) {
+            if due {
+                node.settle();
+            }
+            let mut cell = [0.0; CELL];
+            let cell = &mut cell[..to - from];
+            let heard = match external {
+                Some([l, r]) => [&l[from..to], &r[from..to]],
+                None if node.stereo => [&left[from..to], &right[from..to]],
+                None => [&left[from..to], &left[from..to]],
+            };
+            node.side_chain.detect(heard, cell);
+            node.gains(values, from, cell);
+            for (i, gain) in cell.iter_mut().enumerate() {
+                let wet = mix.at(from + i) * 0.01;
+                *gain = (1.0 - wet) + wet * *gain;
+            }
+            scale(&mut node.delays[0], cell, &mut left[from..to]);
+            if node.stereo {
+                scale(&mut node.delays[1], cell, &mut right[from..to]);
+            }
+        }
+    }
+}
+
+/// The delayed signal times the gains.
+#[inline(always)]
+fn scale(delay: &mut FixedDelay, gains: &[f64], samples: &mut [f32]) {
+    if delay.frames() > 0 {
+        samples.iter_mut().for_each(|sample| *sample = delay.step(*sample));
+    }
+    for (sample, gain) in samples.iter_mut().zip(gains) {
+        *sample = (f64::from(*sample) * gain) as f32;
+    }
+}
+
 impl Node for Compressor {
     fn prepare(&mut self, setup: &Setup) {
         self.rate = setup.rate();
@@ -148,32 +201,8 @@ impl Node for Compressor {
             self.tune(&values);
         }
         let external = side_chain::external(io);
-        let frames = io.frames();
         let (left, right) = io.output_pair(0);
-        let mix = values.ramp(MIX);
-        for (from, to, due) in settle::cells(values.frame as u64, frames) {
-            if due {
-                self.settle();
-            }
-            let mut cell = [0.0; CELL];
-            let cell = &mut cell[..to - from];
-            let heard = match external {
-                Some([l, r]) => [&l[from..to], &r[from..to]],
-                None if self.stereo => [&left[from..to], &right[from..to]],
-                None => [&left[from..to], &left[from..to]],
-            };
-            self.side_chain.detect(heard, cell);
-            self.gains(&values, from, cell);
-            for (i, gain) in cell.iter().enumerate() {
-                let wet = mix.at(from + i) * 0.01;
-                let gain = (1.0 - wet) + wet * gain;
-                let at = from + i;
-                left[at] = (f64::from(self.delays[0].step(left[at])) * gain) as f32;
-                if self.stereo {
-                    right[at] = (f64::from(self.delays[1].step(right[at])) * gain) as f32;
-                }
-            }
-        }
+        dispatch(Run { node: self, values: &values, external, left, right });
     }
 
     fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {

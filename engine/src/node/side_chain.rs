@@ -36,6 +36,7 @@ impl SideChain {
     }
 
     /// The louder of both channels' magnitudes after the high-pass, frame by frame.
+    #[inline(always)]
     pub fn detect(&mut self, [left, right]: [&[f32]; 2], out: &mut [f64]) {
         let mut samples = [[0.0; 2]; CELL];
         let samples = &mut samples[..out.len().min(CELL)];
