@@ -149,11 +149,16 @@ pub fn gestures(source: &dyn Source, arrangement: ArrangementId) -> BTreeMap<Tra
 /// The channel that each node of a routing runs in.
 pub fn places(source: &dyn Source, routing: &Routing) -> BTreeMap<NodeId, ChannelId> {
     let of_channel = |channel: &Channel| {
-        let nodes = source.referring::<DspNode>(channel.id).into_iter();
         let id = channel.id;
-        nodes.filter(move |node| node.channel == id).map(move |node| (node.id, id))
+        nodes_of(source, id).into_iter().map(move |node| (node, id))
     };
     routing.channels.iter().flat_map(of_channel).collect()
+}
+
+/// The nodes that run in a channel.
+pub fn nodes_of(source: &dyn Source, channel: ChannelId) -> Vec<NodeId> {
+    let nodes = source.referring::<DspNode>(channel).into_iter();
+    nodes.filter(|node| node.channel == channel).map(|node| node.id).collect()
 }
 
 /// Assigns every channel of an arrangement.

@@ -103,16 +103,16 @@ pub fn cohort_graph(
 pub type SideInputs = BTreeMap<SidechainRouteId, (NodeKey, u16)>;
 
 pub fn side_inputs(source: &dyn Source, routing: &Routing) -> SideInputs {
+    routing.channels.iter().flat_map(|channel| side_inputs_of(source, channel.id)).collect()
+}
+
+/// The side inputs of the nodes of one channel.
+pub fn side_inputs_of(source: &dyn Source, channel: ChannelId) -> SideInputs {
     let of_node = |node: DspNode| {
         let routes = source.referring::<SidechainRoute>(node.id);
         routes.into_iter().map(|route| (route.id, (node_key(route.to), route.port)))
     };
-    routing
-        .channels
-        .iter()
-        .flat_map(|channel| source.referring::<DspNode>(channel.id))
-        .flat_map(of_node)
-        .collect()
+    source.referring::<DspNode>(channel).into_iter().flat_map(of_node).collect()
 }
 
 /// Joins chains that were derived apart.

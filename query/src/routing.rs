@@ -65,12 +65,8 @@ pub fn routing(source: &dyn Source, arrangement: ArrangementId) -> Routing {
         .filter(|channel| channel.arrangement == arrangement)
         .collect();
     channels.sort_by_key(|channel| channel.id);
-    let known: BTreeSet<ChannelId> = channels.iter().map(|channel| channel.id).collect();
-    let mut routes: Vec<Route> =
-        channels.iter().flat_map(|channel| routes_of(source, channel)).collect();
-    routes.retain(|route| known.contains(&route.from) && known.contains(&route.to));
-    routes.sort_by_key(|route| (route.from, route.to, route.by));
-    Routing { channels, routes }
+    let routes = channels.iter().flat_map(|channel| routes_of(source, channel)).collect();
+    Routing::of(channels, routes)
 }
 
 /// The routes that one channel, its sends and the side inputs of its nodes make.
@@ -119,6 +115,15 @@ pub fn routes_of(source: &dyn Source, channel: &Channel) -> Vec<Route> {
 }
 
 impl Routing {
+    /// The routes of channels, those whose ends exist.
+    pub fn of(mut channels: Vec<Channel>, mut routes: Vec<Route>) -> Routing {
+        channels.sort_by_key(|channel| channel.id);
+        let known: BTreeSet<ChannelId> = channels.iter().map(|channel| channel.id).collect();
+        routes.retain(|route| known.contains(&route.from) && known.contains(&route.to));
+        routes.sort_by_key(|route| (route.from, route.to, route.by));
+        Routing { channels, routes }
+    }
+
     pub fn channel(&self, id: ChannelId) -> Option<&Channel> {
         let at = self.channels.binary_search_by_key(&id, |channel| channel.id).ok()?;
         self.channels.get(at)

@@ -15,7 +15,7 @@ use pulse_engine::registry::Registry;
 use pulse_schemas::{
     entity::{Channel, Track},
     graph::{ClipSlice, EventSlice, GraphSpec, ParamSlice},
-    id::{AnyId, ArrangementId, ChannelId, TrackId},
+    id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
     time::TempoMap,
 };
 use pulse_store::view::{ReadError, View};
@@ -27,9 +27,9 @@ use crate::{
     chain::{self, Chain, frozen_key, lane_key},
     cohort::{self, Cohorts, Gesture, Seeds},
     content::{self, Audible},
-    graph::{Scope, join, side_inputs},
+    graph::{Scope, SideInputs, join, side_inputs_of},
     memo::{Memo, MemoKey},
-    routing::{Routing, routing},
+    routing::{Route, Routing, routes_of},
     source::SourceExt,
     stored::Stored,
     view::{
@@ -313,14 +313,43 @@ pub fn depth(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> u16 {
     depths(db, of).get(&track.id(db)).copied().unwrap_or(0)
 }
 
+/// What one channel brings to the routing of its arrangement.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Wiring {
+    channel: Channel,
+    routes: Vec<Route>,
+    nodes: Vec<NodeId>,
+    side_inputs: SideInputs,
+}
+
+#[salsa::tracked(returns(clone))]
+pub fn wiring(db: &dyn Db, of: ChannelIn) -> Option<Arc<Wiring>> {
+    let (label, id) = (of.structure(db), of.id(db));
+    let wiring = recall(db, "wiring", id.any(), &[label], |ctx| {
+        let channel: Option<Channel> = ctx.source.get(id.0);
+        let wiring = channel.map(|channel| {
+            Arc::new(Wiring {
+                routes: routes_of(ctx.source, &channel),
+                nodes: cohort::nodes_of(ctx.source, id),
+                side_inputs: side_inputs_of(ctx.source, id),
+                channel: super::touch::skeleton(&channel),
+            })
+        });
+        (wiring, 1_024)
+    });
+    (*wiring).clone()
+}
+
 #[salsa::tracked(returns(clone))]
 pub fn routes(db: &dyn Db, of: ArrangementIn) -> Arc<Routing> {
     let (label, id) = (of.routing(db), of.id(db));
     recall(db, "routing", id.any(), &[label], |ctx| {
-        let mut routing = routing(ctx.source, id);
-        for channel in &mut routing.channels {
-            *channel = super::touch::skeleton(channel);
-        }
+        let keys = ctx.source.referrer_keys(EntityKind::Channel, id.any());
+        let wirings = keys.iter().filter_map(|key| wiring(db, channel_in(db, ChannelId(key.id))));
+        let wirings: Vec<_> = wirings.filter(|wiring| wiring.channel.arrangement == id).collect();
+        let routes = wirings.iter().flat_map(|wiring| wiring.routes.iter().cloned()).collect();
+        let channels = wirings.iter().map(|wiring| wiring.channel.clone()).collect();
+        let routing = Routing::of(channels, routes);
         let cost = routing.channels.len() * 256 + routing.routes.len() * 128;
         (routing, cost)
     })
@@ -359,10 +388,11 @@ pub fn graph(db: &dyn Db, of: ArrangementIn) -> Option<Arc<GraphSpec>> {
             Some((channel.id, (*chain).clone()))
         })
         .collect();
-    read(db, |ctx| {
-        let side = side_inputs(ctx.source, &routing);
-        join(ctx.registry, &routing, &chains, &side, &Scope::mix()).ok().map(Arc::new)
-    })
+    let wirings = routing.channels.iter().filter_map(|it| wiring(db, channel_in(db, it.id)));
+    let mut side = SideInputs::new();
+    wirings.for_each(|wiring| side.extend(wiring.side_inputs.clone()));
+    let registry = &db.world().registry;
+    join(registry, &routing, &chains, &side, &Scope::mix()).ok().map(Arc::new)
 }
 
 #[salsa::tracked(returns(clone))]
@@ -374,17 +404,14 @@ pub fn latency(db: &dyn Db, of: ArrangementIn) -> Option<Arc<Latencies>> {
 
 /// Which channel each node runs in: the structure that cohorts need.
 #[salsa::tracked(returns(clone))]
-pub fn node_places(
-    db: &dyn Db,
-    of: ArrangementIn,
-) -> Arc<BTreeMap<pulse_schemas::id::NodeId, ChannelId>> {
-    let (label, id) = (of.routing(db), of.id(db));
+pub fn node_places(db: &dyn Db, of: ArrangementIn) -> Arc<BTreeMap<NodeId, ChannelId>> {
     let routing = routes(db, of);
-    recall(db, "nodePlaces", id.any(), &[label], |ctx| {
-        let places = cohort::places(ctx.source, &routing);
-        let cost = places.len() * 48;
-        (places, cost)
-    })
+    let wirings = routing.channels.iter().filter_map(|it| wiring(db, channel_in(db, it.id)));
+    let mut places = BTreeMap::new();
+    for wiring in wirings {
+        places.extend(wiring.nodes.iter().map(|node| (*node, wiring.channel.id)));
+    }
+    Arc::new(places)
 }
 
 #[salsa::tracked(returns(clone))]

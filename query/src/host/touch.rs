@@ -131,11 +131,15 @@ fn precisely(
     }
     match (old, new) {
         (AnyEntity::Channel(old), AnyEntity::Channel(new)) => {
-            if skeleton(old) != skeleton(new) || old.arrangement != new.arrangement {
+            if (old.arrangement, old.track) != (new.arrangement, new.track) {
                 return None;
             }
             touched.insert(Touch::Strip(new.id));
-            if old.mute != new.mute {
+            if skeleton(old) != skeleton(new) {
+                touched.insert(Touch::Structure(new.id));
+                touched.insert(Touch::Routing(new.arrangement));
+            }
+            if (old.mute, old.channel_kind) != (new.mute, new.channel_kind) {
                 touched.insert(Touch::Audible(new.arrangement));
             }
         }

@@ -81,7 +81,7 @@ impl Choice<'_> {
 /// An entity that is put, of any kind; the song may have none to change.
 fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntity> {
     let arrangement = song.arrangement;
-    let entity = match choice.dice.below(36) {
+    let entity = match choice.dice.below(37) {
         0 => choice.changed::<Clip>(|clip, dice| clip.start = dice.moment())?,
         1 => {
             let lane = choice.any::<Lane>()?.id;
@@ -212,7 +212,10 @@ fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntit
             let media = choice.any::<MediaItem>()?.id;
             AudioRegion { id, clip, media, source_length: 100, ..AudioRegion::default() }.into()
         }
-        34 => {
+        34 => choice.changed::<SidechainRoute>(|route, dice| {
+            route.port = 1 + dice.below(2) as u16;
+        })?,
+        35 => {
             let lane = choice.any::<Lane>()?.id;
             let clip = choice.any::<Clip>().map(|clip| clip.id).filter(|_| choice.dice.coin());
             let owner =
