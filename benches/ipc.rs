@@ -38,6 +38,12 @@ use pulse_schemas::codec::Encoding;
 use pulse_server::{
     config::Config,
     serve::{Options, serve},
+    session::Session,
+    templates::Template,
+};
+use pulse_store::{
+    project::{CreateOptions, Project},
+    tx::TxMeta,
 };
 use serde_json::{Value, json};
 
@@ -53,9 +59,15 @@ struct Server {
 
 impl Server {
     fn start(dir: &Path) -> Server {
+        Server::with(dir, None)
+    }
+
+    /// A server that opens a project when it starts.
+    fn with(dir: &Path, project: Option<&Path>) -> Server {
         let socket = dir.join("bench.sock");
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--serve".as_ref(), socket.as_os_str()])
+            .args(project)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -91,12 +103,16 @@ impl Drop for Server {
 }
 
 /// Serves until it is told to stop, or until its parent is gone.
-fn child(socket: &str) {
+fn child(socket: &str, project: Option<&String>) {
     thread::spawn(|| {
         drop(std::io::stdin().read_to_end(&mut Vec::new()));
         std::process::exit(1);
     });
-    let options = Options { config: Config::default(), socket: socket.into(), project: None };
+    let options = Options {
+        config: Config::default(),
+        socket: socket.into(),
+        project: project.map(Into::into),
+    };
     if let Err(error) = serve(options, &mut std::io::stdout()) {
         panic!("{error}");
     }
@@ -251,7 +267,8 @@ fn listen(server: &Server, number: usize, expected: usize, ready: &Barrier) -> V
 }
 
 fn fan_out(server: &Server, channel: &str, clients: usize) {
-    let (slow, burst) = (100usize, 2_000usize);
+    // A thousand threads that decode measure little but the scheduler; so fewer events.
+    let (slow, burst) = if clients < 1_000 { (100usize, 2_000usize) } else { (50, 200) };
     let expected = slow + burst + 1;
     let ready = Arc::new(Barrier::new(clients + 1));
     let mut sent = Vec::new();
@@ -300,6 +317,70 @@ fn fan_out(server: &Server, channel: &str, clients: usize) {
     row(&format!("an event to {clients} clients"), &measured);
 }
 
+/// Files that this process may have open.
+fn open_files() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|line| line.starts_with("Max open files"));
+    line.and_then(|line| line.split_whitespace().nth(3)?.parse().ok()).unwrap_or(0)
+}
+
+/// Round trips while the server renders: a render never holds the model thread.
+fn under_render(server: &Server, channels: &[String], dir: &Path) {
+    let mut client = server.connect("renders", Encoding::MessagePack);
+    let found = client.call("project", "find", json!({"kind": "lane", "page": {"limit": 64}}));
+    let lanes = found.unwrap()["entities"].clone();
+    let bar = 4 * 45_158_400u64;
+    for lane in lanes.as_array().unwrap() {
+        let notes: Vec<Value> = (0..64u64)
+            .map(|bars| json!({"pitch": 40 + bars % 24, "start": bars * bar, "length": bar}))
+            .collect();
+        let clip = json!({"lane": lane["id"], "start": 0, "length": 64 * bar, "notes": notes});
+        client.call("clip", "create", clip).unwrap();
+    }
+    let path = dir.join("mix.wav");
+    let job = client.call("rendering", "render", json!({"path": path})).unwrap()["job"].clone();
+    let gesture = begin(&mut client, &channels[0]);
+    let mut times = Vec::new();
+    let mut over = false;
+    while !over && times.len() < 20_000 {
+        for step in 0..500 {
+            let payload = update(&gesture, step);
+            times.push(time(|| client.call("parameter", "updateGesture", payload).unwrap()).0);
+        }
+        let progress = client.call("rendering", "progress", json!({"job": job})).unwrap();
+        over = progress["job"]["state"] != "running";
+    }
+    end(&mut client, &gesture);
+    client.call("rendering", "cancel", json!({"job": job})).ok();
+    let times = Times::of(times);
+    let (p50, p99) = (show(times.median()), show(times.within(0.99)));
+    let measured = format!("p50 {p50}, p99 {p99}, over {} commands", times.len());
+    row("round trip, gesture, while 64 tracks are rendered", &measured);
+}
+
+/// From nothing to the first answer, with a large project.
+fn start_up(dir: &Path, run: &Path, tracks: u32, clips: u32) {
+    let path = dir.join(format!("large-{tracks}x{clips}"));
+    let options = CreateOptions { name: "Large".into(), ..CreateOptions::default() };
+    let project = Project::create(&path, options).unwrap();
+    let mut session = Session::over(Arc::new(Config::default()), project);
+    let stress = Template::Stress { tracks, clips };
+    let made = time(|| session.transact(TxMeta::new("Fill", ""), |edit| stress.build(edit)));
+    made.1.unwrap();
+    let open = session.open.take().unwrap();
+    open.project.close().unwrap();
+    let (took, (server, entities)) = time(|| {
+        let server = Server::with(run, Some(&path));
+        let mut client = server.connect("first", Encoding::MessagePack);
+        client.call("project", "info", json!({})).unwrap();
+        let report = client.call("diagnostics", "report", json!({})).unwrap();
+        (server, report["store"]["entities"].as_u64().unwrap_or(0))
+    });
+    let memory = server.memory() / 1024;
+    let measured = format!("{}; {memory} MiB in memory; made in {}", show(took), show(made.0));
+    row(&format!("start to the first answers, {entities} entities"), &measured);
+}
+
 fn memory(server: &Server) {
     let count = 200u64;
     let before = server.memory();
@@ -323,7 +404,7 @@ fn main() {
         return;
     }
     if let Some(at) = arguments.iter().position(|argument| argument == "--serve") {
-        return child(&arguments[at + 1]);
+        return child(&arguments[at + 1], arguments.get(at + 2));
     }
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
@@ -348,5 +429,15 @@ fn main() {
     durable(&server, &channels, CALLERS);
     for clients in [1, 10, 100] {
         fan_out(&server, &channels[0], clients);
+    }
+    match open_files() {
+        ..=2_200 => row("an event to 1000 clients", "not run: `ulimit -n 4096` first"),
+        _ => fan_out(&server, &channels[0], 1_000),
+    }
+    under_render(&server, &channels, dir.path());
+    drop(server);
+    start_up(dir.path(), run.path(), 40, 50);
+    if full() {
+        start_up(dir.path(), run.path(), 400, 500);
     }
 }

@@ -297,3 +297,48 @@ fn a_client_that_dies_in_mid_gesture_leaves_its_last_value() {
     let text = channels["entities"][0].to_string();
     assert!(text.contains("-3.5"), "{text}");
 }
+
+/// Whoever reads again in time is told what it missed, and can have it.
+#[test]
+fn a_client_that_falls_behind_is_told_and_catches_up() {
+    let dir = new_project();
+    let settings =
+        ["limits.queue_bytes=65536", "limits.event_history=100000", "timing.write_ms=300000"];
+    let server = Server::start(dir.path(), &settings);
+    let (mut loud, mut slow) = (server.client("loud"), server.client("slow"));
+    slow.subscribe(&["parameter"], None);
+    let channel = loud.ok("channel.create", json!({"kind": "bus"}))["channel"].clone();
+    let target = json!({"target": channel, "parameter": "gainDb"});
+    let gesture = loud.ok("parameter.beginGesture", target)["gesture"].clone();
+    // More than the buffers of a socket and half of a queue hold.
+    for _ in 0..80 {
+        let updates: Vec<_> = (0..100)
+            .map(|step| json!({"gesture": gesture, "value": -step}))
+            .map(|payload| loud.envelope("parameter.updateGesture", payload))
+            .collect();
+        assert!(updates.iter().all(|update| loud.post(update)));
+        updates.iter().for_each(|update| assert!(loud.answer(&update.id).error.is_none()));
+    }
+    let lagged = slow.event("client.lagged").payload;
+    let (epoch, first) = (&lagged["since"]["epoch"], lagged["since"]["sequence"].as_u64());
+    assert!(lagged["missed"].as_u64().is_some_and(|missed| missed > 0), "{lagged}");
+    let heard = slow.events.iter().filter_map(|event| event.position).map(|it| it.sequence);
+    assert!(heard.max() < first, "what came before the gap came whole: {lagged}");
+    let since = json!({"epoch": epoch, "sequence": first.unwrap() - 1});
+    let topics = json!({"topics": [{"domain": "parameter"}], "since": since});
+    assert_eq!(slow.ok("client.subscribe", topics.clone())["recovered"], true);
+    // What was on its way comes too; and should it fall behind once more, it asks again.
+    while !slow.events.iter().any(|event| event.position.map(|it| it.sequence) == first) {
+        match slow.events.iter().position(|event| event.name == "lagged") {
+            Some(at) => {
+                slow.events.remove(at);
+                assert_eq!(slow.ok("client.subscribe", topics.clone())["recovered"], true);
+            }
+            None => {
+                let event = slow.receive().expect("the server closed instead of an event");
+                slow.events.push_back(event);
+            }
+        }
+    }
+    slow.ok("project.info", json!({}));
+}

@@ -37,10 +37,15 @@ pub struct Facts {
     probes: BTreeMap<PathBuf, (Stamp, files::Probe)>,
     hashes: BTreeMap<PathBuf, (Stamp, BlobRef)>,
     /// What lies below some folders.
-    walked: Option<(Vec<PathBuf>, Vec<(PathBuf, u64)>)>,
+    walked: Option<Walk>,
     /// Copies that wait for their name, by what they are copies of.
     staged: BTreeMap<PathBuf, PathBuf>,
 }
+
+/// Folders, and every file below them with its length.
+type Walk = (Vec<PathBuf>, Vec<(PathBuf, u64)>);
+
+type Work = Box<dyn FnOnce(&Watch) -> Result<Ahead, Refusal> + Send>;
 
 /// Length and time of a file.
 type Stamp = (u64, Option<SystemTime>);
@@ -134,7 +139,7 @@ pub enum Ahead {
 pub struct Task {
     /// What the job is called.
     pub label: String,
-    work: Box<dyn FnOnce(&Watch) -> Result<Ahead, Refusal> + Send>,
+    work: Work,
 }
 
 impl Task {
