@@ -1,6 +1,9 @@
 //! What people do with a project, in numbers, on this machine:
 //! `cargo run --release -p pulse-store --example measure_project [NOTES]`.
 //!
+//! Ends with a real kill: a process of its own edits, waits for the disk each time, and gets
+//! `SIGKILL` after 400 edits; what is timed is opening what it left and the first question.
+//!
 //! Corpus: 100 tracks with a channel and a lane each, clips of 50 notes. Durable rows share the
 //! machine's one disk with whatever else runs.
 
@@ -13,6 +16,9 @@
 
 use std::{
     hint::black_box,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -98,7 +104,57 @@ fn edit_notes(project: &mut Project, clips: &[ClipId], count: usize, pitch: u8) 
     tx.commit().unwrap();
 }
 
+/// Edits until it is killed, a line for each edit that is on the disk.
+fn victim(dir: &Path) {
+    let mut project = Project::open(dir, OpenOptions::default()).unwrap();
+    let clips = project.view().all::<Clip>().unwrap();
+    for clip in clips.iter().cycle() {
+        move_clip(&mut project, clip.id, 1).ticket.wait().unwrap();
+        println!("{}", project.seq());
+    }
+}
+
+/// Kills a process in mid-edit and times what the next one does first.
+fn kill_and_reopen(dir: &Path) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut child = command.arg("victim").arg(dir).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let told: u64 = lines.take(400).last().unwrap().unwrap().parse().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let (took, project) = time(|| {
+        let project = Project::open(dir, OpenOptions::default()).unwrap();
+        black_box(project.view().referring::<Lane>(first_track(&project)).unwrap());
+        project
+    });
+    assert!(project.seq() >= told, "acknowledged and not there");
+    let rows = project.repo().recovered().rows;
+    row(&format!("open after kill -9, {rows} rows, to the first view"), vec![took]);
+    project.abandon();
+}
+
+fn growth(project: &mut Project, clips: &[ClipId]) {
+    let size = |project: &Project| project.repo().size().unwrap();
+    let before = size(project);
+    (0..10_000).for_each(|at| drop(move_clip(project, clips[at * 7 % clips.len()], 1)));
+    project.repo_mut().checkpoint().unwrap();
+    let edited = size(project);
+    project.prune_history(1_000).unwrap();
+    let after = project.compact().unwrap().bytes_after;
+    println!("10,000 edits: {before} bytes, then {edited}, {after} after gc of all but 1,000 rows");
+}
+
+/// The most memory this process ever had, as the system counts it.
+fn peak() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown");
+    line.split(':').nth(1).unwrap_or_default().trim().to_owned()
+}
+
 fn main() {
+    if let Some(dir) = std::env::args().skip_while(|it| it != "victim").nth(1) {
+        return victim(Path::new(&dir));
+    }
     let notes = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
     let dir = tempfile::tempdir().unwrap();
     let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Bench") };
@@ -180,6 +236,10 @@ fn main() {
     let (took, cleaned) = time(|| project.compact().unwrap());
     row("collect and compact", vec![took]);
     println!("{} bytes on disk", cleaned.bytes_after);
+    growth(&mut project, &clips);
+    println!("peak memory {}", peak());
+    project.close().unwrap();
+    kill_and_reopen(dir.path());
 }
 
 fn first_track(project: &Project) -> TrackId {
