@@ -70,7 +70,7 @@ impl Failed<'_> {
 
 /// redb checks the pages it reads only in part: on a damaged file it may run into an assertion.
 /// That is a finding about the file, not a reason to end the process.
-fn guarded<T>(
+pub(crate) fn guarded<T>(
     file: &Path,
     action: &'static str,
     work: impl FnOnce() -> Result<T, BackendError>,

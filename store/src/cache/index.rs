@@ -13,7 +13,7 @@ use redb::{Database, ReadableTable, TableDefinition};
 
 use super::{CacheError, segment::Place};
 use crate::{
-    backend::BackendError,
+    backend::{BackendError, redb::guarded},
     codec::{Malformed, Reader, put_number},
 };
 
@@ -46,7 +46,8 @@ pub struct Index {
 
 impl Index {
     pub fn open(path: &Path) -> Result<Index, CacheError> {
-        match Index::load(path) {
+        let guarded = |action| guarded(path, action, || Index::load(path));
+        match guarded("opening the cache index") {
             Ok(index) => Ok(index),
             Err(BackendError::Database { source, .. })
                 if matches!(*source, ::redb::Error::DatabaseAlreadyOpen) =>
@@ -57,7 +58,7 @@ impl Index {
                 let aside = path.with_extension("damaged");
                 std::fs::rename(path, &aside)
                     .map_err(|source| super::segment::failed(path, "setting aside", source))?;
-                Ok(Index::load(path)?)
+                Ok(guarded("making a new cache index")?)
             }
         }
     }
@@ -97,8 +98,10 @@ impl Index {
         if self.changes() == 0 {
             return Ok(());
         }
-        self.write()
-            .map_err(|error| database_error(&self.path, "saving the cache index", error))?;
+        let action = "saving the cache index";
+        guarded(&self.path, action, || {
+            self.write().map_err(|error| database_error(&self.path, action, error))
+        })?;
         self.changed_actions.clear();
         self.changed_content.clear();
         Ok(())
