@@ -122,9 +122,10 @@ fn is_heard(changed: &EntityDiff) -> bool {
             | Kind::SignaturePoint
             | Kind::Kit
             | Kind::KitSlot
-            | Kind::MediaItem
             | Kind::ClipSlot
     );
+    // Media that come or go are heard through the clips that name them.
+    let kind = kind || (changed.id.kind == Kind::MediaItem && changed.kind == DiffKind::Changed);
     let field = |path: &str| !UNHEARD.contains(&path);
     let fields = changed.fields.is_empty() || changed.fields.iter().any(|it| field(&it.path));
     kind && fields

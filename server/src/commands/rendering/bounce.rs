@@ -46,6 +46,9 @@ use crate::{
 /// In whose name media are reserved and finished: nobody's undo takes it back.
 const SERVER: &str = "pulse";
 
+/// What the names of bounces end in.
+const SUFFIX: &str = " bounce";
+
 /// One source on its way to a clip.
 struct Part {
     source: AnyId,
@@ -76,7 +79,7 @@ pub fn bounce(session: &mut Session, caller: &Caller, payload: &Bounce) -> Reply
         check_lane(&task.view, lane, &parts)?;
     }
     let label = match &parts[..] {
-        [part] => format!("Bounce {}", part.name),
+        [part] => format!("Bounce {}", part.name.trim_end_matches(SUFFIX)),
         parts => format!("Bounce {} sources", parts.len()),
     };
     let revision = session.project()?.seq();
@@ -183,7 +186,7 @@ fn part(task: &Task, source: AnyId, payload: &Bounce) -> Result<Part, Refusal> {
         None => Span { range: from..to + tail, trim_from: to },
     };
     let own = clip.as_ref().map(|clip| clip.name.clone()).filter(|name| !name.is_empty());
-    let name = format!("{} bounce", own.unwrap_or_else(|| track.name.clone()));
+    let name = own.unwrap_or_else(|| track.name.clone()) + SUFFIX;
     Ok(Part { source, track, channel, clip, name, start, span })
 }
 
@@ -369,7 +372,7 @@ fn new_track(edit: &mut Edit<'_, '_>, part: &Part) -> Result<LaneId, Refusal> {
     let at = siblings.iter().position(|track| track.id == source.id);
     let next = at.and_then(|at| siblings.get(at + 1)).map(|track| track.id.0);
     let track = TrackId(edit.id());
-    let name = format!("{} bounce", source.name);
+    let name = format!("{}{SUFFIX}", source.name);
     edit.put(Track {
         id: track,
         arrangement: source.arrangement,

@@ -96,7 +96,8 @@ fn a_bounced_track_sounds_as_it_did_and_one_undo_takes_it_back() {
     let after = mix(&mut project, dir.path());
     assert!(distance(&before, &after) < 1e-4, "{}", distance(&before, &after));
 
-    project.ok("history.undo", json!({}));
+    let undone = project.ok("history.undo", json!({}));
+    assert_eq!(undone["undone"][0]["label"], "Bounce Lead", "{undone}");
     let view = project.session.view().unwrap();
     let tracks = view.all::<Track>().unwrap();
     assert!(tracks.len() == 1 && !tracks[0].mute, "{tracks:?}");
