@@ -91,7 +91,10 @@ pub struct Render<'a> {
     /// By unit: ports that leave the plan, read ahead of whoever takes them.
     leaving: Vec<Vec<usize>>,
     table: Mutex<Table>,
+    /// For workers: something may be ready.
     wake: Condvar,
+    /// For whoever takes the sound: some of it is there.
+    out: Condvar,
     recent: Mutex<Recent>,
     /// One runner a unit, made when its first miss comes.
     runners: Vec<Mutex<Option<SegmentRunner>>>,
@@ -146,6 +149,7 @@ impl<'a> Render<'a> {
                 finished: false,
             }),
             wake: Condvar::new(),
+            out: Condvar::new(),
             recent: Mutex::new(Recent::new(RECENT_BYTES)),
             runners: plan.units.iter().map(|_| Mutex::new(None)).collect(),
             verified: AtomicU64::new(0),
@@ -293,26 +297,43 @@ impl<'a> Render<'a> {
                 return Err(RenderError::Cancelled);
             }
             let wait = std::time::Duration::from_millis(100);
-            table = self.wake.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
+            table = self.out.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
     // Workers
 
     fn work(&self) {
-        while let Some((unit, segment)) = self.take() {
+        let mut next = self.take();
+        while let Some((unit, segment)) = next {
             let result = self.one(unit, segment);
             let mut table = lock(&self.table);
             table.units[unit].busy = false;
-            match result {
-                Ok(known) => table.units[unit].done.push(known),
+            let tell = result.is_err() || !self.leaving[unit].is_empty();
+            let was_known = match result {
+                Ok((known, was_known)) => {
+                    table.units[unit].done.push(known);
+                    was_known
+                }
                 Err(error) => {
                     table.failed.get_or_insert(error);
                     table.finished = true;
+                    false
                 }
-            }
+            };
+            // What is known is looked up in a row: to choose costs more than to look.
+            let on = was_known && !table.finished && !self.cancelled();
+            let on = on && self.is_ready(&table, unit);
+            table.units[unit].busy = on;
+            next = on.then(|| (unit, table.units[unit].done.len()));
             drop(table);
             self.wake.notify_all();
+            if tell {
+                self.out.notify_all();
+            }
+            if next.is_none() {
+                next = self.take();
+            }
         }
     }
 
@@ -354,8 +375,8 @@ impl<'a> Render<'a> {
         })
     }
 
-    /// Finds one segment in the cache or renders it.
-    fn one(&self, unit: usize, segment: usize) -> Result<Known, RenderError> {
+    /// Finds one segment in the cache, which it says, or renders it.
+    fn one(&self, unit: usize, segment: usize) -> Result<(Known, bool), RenderError> {
         let key = self.key(unit, segment);
         let ports = self.wiring.kept(unit).len();
         let found = lock(&self.table).units[unit].found;
@@ -368,13 +389,13 @@ impl<'a> Render<'a> {
             if found != Found::ByInput || !self.picked(&key) {
                 self.read_ahead(unit, segment, &known)?;
                 lock(&self.table).report.hit += 1;
-                return Ok(known);
+                return Ok((known, true));
             }
             let fresh = self.render(unit, segment, key)?;
             self.verified.fetch_add(1, Ordering::Relaxed);
             if fresh == known {
                 lock(&self.table).report.hit += 1;
-                return Ok(known);
+                return Ok((known, true));
             }
             for (old, new) in known.ports.iter().zip(&fresh.ports) {
                 if old != new && *old != SILENCE {
@@ -385,11 +406,11 @@ impl<'a> Render<'a> {
             let mut table = lock(&self.table);
             table.report.mismatched.push(key);
             table.count_rendered(unit);
-            return Ok(fresh);
+            return Ok((fresh, false));
         }
         let known = self.render(unit, segment, key)?;
         lock(&self.table).count_rendered(unit);
-        Ok(known)
+        Ok((known, false))
     }
 
     /// Reads and checks what will be handed out, here on a worker: whoever takes
