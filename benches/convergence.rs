@@ -72,7 +72,7 @@ const CASES: &[Case] = &[
     },
     Case { name: "`pulse.drums`", track: &[("pulse.drums", &[])], bus: &[] },
     Case { name: "`pulse.eq`, four bells", track: SYNTH, bus: &[("pulse.eq", BELLS)] },
-    Case { name: "`pulse.eq`, high pass at 20 Hz", track: SYNTH, bus: &[("pulse.eq", HIGH_PASS)] },
+    Case { name: "`pulse.eq`, low cut at 20 Hz", track: SYNTH, bus: &[("pulse.eq", LOW_CUT)] },
     Case { name: "`pulse.filter`", track: SYNTH, bus: &[("pulse.filter", &[])] },
     Case {
         name: "`pulse.filter`, resonant",
@@ -129,7 +129,7 @@ const BELLS: Params = &[
     ("band4Type", 1.0),
     ("band4Gain", -3.0),
 ];
-const HIGH_PASS: Params = &[("band1Type", 4.0), ("band1Frequency", 20.0)];
+const LOW_CUT: Params = &[("band1Type", 4.0), ("band1Frequency", 20.0)];
 
 fn id(group: u64, number: u32) -> EntityId {
     EntityId::derive(ActorId(3), group, number)
