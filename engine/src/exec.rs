@@ -166,6 +166,9 @@ impl Executor {
                 executor.make_node(node);
             }
         }
+        // Those that are adopted bring their own along.
+        let fade = adopt::fade_frames(&executor.core.plan);
+        executor.core.lines.all().for_each(|line| line.enter(fade));
         executor.reserve_batches();
         executor
     }

@@ -226,7 +226,7 @@ const MASTER: u32 = 1;
 /// Nodes of a track: tone, EQ, compressor, witness, then inserts, then the strip.
 const STRIP: u32 = 50;
 const INSERTS: [&str; 5] =
-    ["pulse.eq", "pulse.filter", "pulse.delay", "pulse.saturator", "pulse.gate"];
+    ["pulse.eq", "pulse.filter", "pulse.delay", "pulse.compressor", "pulse.gate"];
 
 fn track(number: u32) -> u32 {
     number * 100

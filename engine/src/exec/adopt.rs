@@ -3,7 +3,7 @@
 //! until a collector drops it.
 
 use super::{Executor, unit::Unit};
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanLine};
 
 /// How long a seam fades: half of full scale then goes by less than −60 dBFS a sample.
 const SEAM_MS: f64 = 10.0;
@@ -15,12 +15,6 @@ impl Executor {
     pub fn adopt(&mut self, old: &mut Executor) {
         self.return_lanes(old);
         let (new_plan, old_plan) = (self.core.plan.clone(), old.core.plan.clone());
-        if !old_plan.nodes.is_empty() {
-            // Those that stay bring their own along.
-            let fade = fade_frames(&new_plan);
-            self.core.units.all().for_each(|unit| unit.entry.open(fade));
-            self.core.lines.all().for_each(|line| line.enter(fade));
-        }
         each_common(
             (new_plan.nodes.len(), |at| new_plan.nodes[at].key),
             (old_plan.nodes.len(), |at| old_plan.nodes[at].key),
@@ -51,7 +45,26 @@ impl Executor {
                 }
             },
         );
+        self.open_line_seams(&new_plan, &old_plan);
+        self.open_line_seams(&old_plan, &new_plan);
         self.fill_lanes();
+    }
+
+    /// Where a signal waits longer or shorter than before, the sum is another one,
+    /// too. Both plans have to know who hears it.
+    fn open_line_seams(&mut self, having: &Plan, lacking: &Plan) {
+        let plan = self.core.plan.clone();
+        for line in &having.lines {
+            let same =
+                |other: &PlanLine| (&other.edge, other.frames).cmp(&(&line.edge, line.frames));
+            if lacking.lines.binary_search_by(same).is_ok() {
+                continue;
+            }
+            let heard = having.find(line.edge.to).and(lacking.find(line.edge.to));
+            if let Some(at) = heard.and(plan.find(line.edge.to)) {
+                self.core.units.one(at as usize).open_seam(&plan);
+            }
+        }
     }
 
     /// The state in the old executor's lanes goes back into its nodes.
@@ -119,6 +132,6 @@ impl Unit {
     }
 }
 
-fn fade_frames(plan: &Plan) -> u32 {
+pub(super) fn fade_frames(plan: &Plan) -> u32 {
     (SEAM_MS * 0.001 * f64::from(plan.sample_rate)) as u32
 }

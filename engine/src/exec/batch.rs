@@ -125,7 +125,6 @@ pub(crate) fn run_batch(
         while at < len {
             at += stage_run.step(run, block, start + at as i64, at, len - at);
         }
-        stage_run.fade_in(len);
     }
 }
 
@@ -147,20 +146,6 @@ fn hide_seams(units: &mut [Option<&mut Unit>; LANES], audio: &mut [&mut [LaneFra
 }
 
 impl StageRun<'_, '_> {
-    /// Lanes that are new since the last edit.
-    fn fade_in(&mut self, len: usize) {
-        for (lane, unit) in self.units.iter_mut().enumerate() {
-            let Some(unit) = unit.as_mut().filter(|unit| unit.entry.left > 0) else { continue };
-            for channel in &mut self.block[..self.channels] {
-                let left = unit.entry.left as usize;
-                for (i, frame) in channel[..len].iter_mut().enumerate().take(left) {
-                    frame[lane] *= unit.entry.gain(i);
-                }
-            }
-            unit.entry.advance(len);
-        }
-    }
-
     fn step(
         &mut self,
         run: &mut BatchRun,

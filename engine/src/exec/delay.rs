@@ -1,7 +1,6 @@
 //! Delay lines. Positions count frames processed, not frames of the song, so a
 //! jump of the transport doesn't tear what is under way.
 
-use super::unit::Entry;
 use crate::{node::StateVisitor, plan::PlanLine};
 
 /// A ring that can be written before it is read within one range of a block.
@@ -78,6 +77,35 @@ impl Ring {
             self.write(channel, &samples);
         }
         self.advance(self.frames);
+    }
+}
+
+/// A fade from silence.
+#[derive(Clone, Copy, Default)]
+struct Entry {
+    left: u32,
+    length: u32,
+}
+
+impl Entry {
+    fn open(&mut self, frames: u32) {
+        *self = Entry { left: frames, length: frames };
+    }
+
+    /// The gain of frame `i` of the next ones.
+    #[inline]
+    fn gain(&self, i: usize) -> f32 {
+        1.0 - self.left.saturating_sub(i as u32) as f32 / self.length.max(1) as f32
+    }
+
+    fn apply(&self, samples: &mut [f32]) {
+        for (i, sample) in samples.iter_mut().enumerate().take(self.left as usize) {
+            *sample *= self.gain(i);
+        }
+    }
+
+    fn advance(&mut self, frames: usize) {
+        self.left = self.left.saturating_sub(frames.min(u32::MAX as usize) as u32);
     }
 }
 

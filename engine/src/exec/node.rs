@@ -69,20 +69,7 @@ impl NodeRun<'_> {
             let frames = left.min(span(unit, frame));
             at += self.step(unit, descriptor, material, frame, at, frames);
         }
-        if unit.entry.left > 0 {
-            self.fade_in(unit);
-        }
         unit.events.clear();
-    }
-
-    /// The output of a node that joined a running plan.
-    fn fade_in(&mut self, unit: &mut Unit) {
-        for port in self.core.plan.outputs_of(self.node) {
-            for channel in 0..usize::from(port.channels) {
-                unit.entry.apply(self.output(port, channel, 0, self.len));
-            }
-        }
-        unit.entry.advance(self.len);
     }
 
     /// A kind that nobody knows: port 0 was compiled in place, the rest is silent.

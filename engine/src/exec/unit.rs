@@ -71,37 +71,6 @@ pub(crate) struct Unit {
     /// The last sample of each input channel, to hide the seam of an edit.
     pub last_input: [f32; 2],
     pub seam: Seam,
-    pub entry: Entry,
-}
-
-/// A node that joined a running plan, fading in: what it does with its first sound
-/// (a filter that has heard nothing rings) is nobody's edit.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Entry {
-    pub left: u32,
-    pub length: u32,
-}
-
-impl Entry {
-    pub fn open(&mut self, frames: u32) {
-        *self = Entry { left: frames, length: frames };
-    }
-
-    /// The gain of frame `i` of the next ones.
-    #[inline]
-    pub fn gain(&self, i: usize) -> f32 {
-        1.0 - self.left.saturating_sub(i as u32) as f32 / self.length.max(1) as f32
-    }
-
-    pub fn apply(&self, samples: &mut [f32]) {
-        for (i, sample) in samples.iter_mut().enumerate().take(self.left as usize) {
-            *sample *= self.gain(i);
-        }
-    }
-
-    pub fn advance(&mut self, frames: usize) {
-        self.left = self.left.saturating_sub(frames.min(u32::MAX as usize) as u32);
-    }
 }
 
 /// A step between two plans, fading out.
@@ -189,7 +158,6 @@ impl Unit {
             was_playing: true,
             last_input: [0.0; 2],
             seam: Seam::default(),
-            entry: Entry::default(),
         }
     }
 
@@ -239,7 +207,6 @@ impl Unit {
         self.emitted.clear();
         self.controls.iter_mut().for_each(|ring| ring.fill(0.0));
         self.seam = Seam::default();
-        self.entry = Entry::default();
         self.last_input = [0.0; 2];
         self.start(material);
         self.params.disturb();

@@ -499,10 +499,7 @@ fn plan_node(
     for edge in graph.edges_into(index) {
         let late = i64::from(arrivals[edge.from as usize]) - i64::from(arrival);
         match edge.spec.kind {
-            EdgeKind::Audio => {
-                let ready = edge.ready(graph, arrivals);
-                wiring = wire(wiring, edge, arrival.saturating_sub(ready));
-            }
+            EdgeKind::Audio => wiring = wire(wiring, edge),
             EdgeKind::Event => {
                 let own = i64::from(graph.latency(edge.from));
                 let shift = if edge.spec.compensated { -own } else { late };
@@ -539,14 +536,12 @@ fn plan_node(
     }
 }
 
-/// FNV-1a over what matters of an edge, and how long it waits: another delay is
-/// another sound.
-fn wire(mut hash: u64, edge: &GraphEdge<'_>, wait: u32) -> u64 {
+/// FNV-1a over what matters of an edge.
+fn wire(mut hash: u64, edge: &GraphEdge<'_>) -> u64 {
     let mut put = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
     edge.spec.from.to_bytes().into_iter().for_each(&mut put);
     edge.spec.from_port.to_be_bytes().into_iter().for_each(&mut put);
     edge.to_port.to_be_bytes().into_iter().for_each(&mut put);
-    wait.to_be_bytes().into_iter().for_each(&mut put);
     hash
 }
 
