@@ -334,7 +334,6 @@ impl<'a> Renderer<'a> {
             verify: request.verify,
             cancel: Arc::clone(&watch.cancel),
             segment_frames: (request.segment * f64::from(song.rate())) as u32,
-            ..Options::new(song.rate())
         }
     }
 

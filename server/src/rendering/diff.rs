@@ -186,10 +186,10 @@ fn together(
         }
         let taken = 'taken: {
             while open.iter().any(|(receiver, _)| receiver.is_some()) {
-                for side in 0..2 {
-                    let Some(receiver) = &open[side].0 else { continue };
+                for (side, (open, _)) in open.iter_mut().enumerate() {
+                    let Some(receiver) = open else { continue };
                     let Ok(sent) = receiver.recv() else {
-                        open[side].0 = None;
+                        *open = None;
                         continue;
                     };
                     watch.set(sent.frame - range.start, range.end - range.start);
