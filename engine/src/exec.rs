@@ -35,7 +35,7 @@ use memory::{Arena, Cells};
 use profile::Profile;
 use unit::{Fault, ParamEvent, Unit};
 
-pub(crate) use checkpoint::Checkpoint;
+pub(crate) use checkpoint::{Checkpoint, NodePoint};
 pub(crate) use ops::run_task;
 pub use state::{RestoreError, SavedState};
 

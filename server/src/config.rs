@@ -259,6 +259,12 @@ settings! {
     audio_inputs, "audio.inputs": u64 = 2, 0..=32;
     /// Frames per audio block.
     audio_block, "audio.block": u64 = 256, 16..=8_192;
+    /// Milliseconds that tracks which nobody plays by hand are rendered ahead; 0 renders everything when the device asks.
+    audio_look_ahead_ms, "audio.look_ahead_ms": u64 = 200, 0..=5_000;
+    /// Milliseconds until an act on what is rendered ahead is heard: the time to render it again.
+    audio_lead_ms, "audio.lead_ms": u64 = 40, 5..=1_000;
+    /// Threads that render ahead; one less than there are cores when 0.
+    audio_workers, "audio.workers": u64 = 0, 0..=64;
     /// Largest size of the render cache in bytes.
     render_cache_bytes, "render.cache_bytes": u64 = 10 * 1024 * 1024 * 1024, 1_048_576..=1_099_511_627_776;
     /// Loopback address of the metrics page; without it there is none.

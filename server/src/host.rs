@@ -283,6 +283,7 @@ impl Handler for Host {
             self.noted = std::time::Instant::now();
             let revision = self.session.open.as_ref().map_or(0, |open| open.project.seq());
             crate::metrics::note_session(self.session.live.playback.load().mean, revision);
+            crate::metrics::note_ahead(self.session.live.playback.ahead());
         }
         publish(hub, self.session.tick(), None);
         let news = crate::engine_news::look(&mut self.session);

@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use pulse_engine::anticipate::AheadStats;
+
 /// Upper bounds of the buckets of command latency, in microseconds.
 const BUCKETS_US: [u64; 12] =
     [10, 25, 50, 100, 250, 500, 1_000, 5_000, 25_000, 100_000, 500_000, 2_500_000];
@@ -93,6 +95,42 @@ pub fn note_session(engine_load: f64, revision: u64) {
     REVISION.store(revision, Ordering::Relaxed);
 }
 
+static AHEAD: Mutex<Option<AheadStats>> = Mutex::new(None);
+
+/// Notes how the part that is rendered ahead fares.
+pub fn note_ahead(stats: Option<AheadStats>) {
+    *AHEAD.lock().unwrap_or_else(PoisonError::into_inner) = stats;
+}
+
+/// Nothing where nothing is rendered ahead.
+fn ahead(page: &mut String) {
+    let stats = AHEAD.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let Some(stats) = stats else { return };
+    let rows: [(&str, &str, &str, f64); 13] = [
+        ("units", "Parts that are rendered ahead.", "gauge", stats.units as f64),
+        ("nodes", "Nodes that are rendered ahead.", "gauge", stats.nodes as f64),
+        ("live_nodes", "Nodes of the audio thread.", "gauge", stats.live_nodes as f64),
+        ("least_frames", "Least that is ahead.", "gauge", stats.least_ahead_frames as f64),
+        ("mean_frames", "Mean that is ahead.", "gauge", stats.mean_ahead_frames as f64),
+        ("wanted_frames", "What should be ahead.", "gauge", stats.look_ahead_frames as f64),
+        ("worker_load", "Share of the time that workers render.", "gauge", stats.worker_load),
+        (
+            "underrun_frames_total",
+            "Frames that were not there in time.",
+            "counter",
+            stats.underrun_frames as f64,
+        ),
+        ("fallen_behind_total", "Parts that fell behind.", "counter", stats.fallen_behind as f64),
+        ("promotions_total", "Nodes that became live.", "counter", stats.promotions as f64),
+        ("demotions_total", "Nodes that stopped being live.", "counter", stats.demotions as f64),
+        ("rewinds_total", "Acts on what had been rendered.", "counter", stats.rewinds as f64),
+        ("rendered_frames_total", "Frames rendered.", "counter", stats.rendered_frames as f64),
+    ];
+    for (name, help, kind, value) in rows {
+        metric(page, &format!("pulse_ahead_{name}"), help, kind, &value.to_string());
+    }
+}
+
 /// What the model thread noted last: engine load and revision.
 pub fn noted_session() -> (f64, u64) {
     (f64::from_bits(ENGINE_LOAD.load(Ordering::Relaxed)), REVISION.load(Ordering::Relaxed))
@@ -134,6 +172,7 @@ pub fn page(gauges: &Gauges) -> String {
     for (name, help, value) in gauges {
         metric(&mut page, name, help, "gauge", &value);
     }
+    ahead(&mut page);
     latency(&mut page);
     page
 }

@@ -11,7 +11,8 @@ pub mod player;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
 
-use pulse_query::content::EngineParam;
+use pulse_engine::anticipate::AheadStats;
+use pulse_query::{cohort::Seeds, content::EngineParam};
 use pulse_schemas::{
     command::{
         diagnostics::{NodeFault, NodeLoad},
@@ -98,6 +99,26 @@ pub trait Playback: Send {
     /// Plays another revision from now on, or nothing: what the project holds, with
     /// the folder that its media lie in.
     fn follow(&mut self, _revision: Option<(&View, Option<&Path>)>) {}
+
+    /// What makes tracks live beside what the project says: open editors and what
+    /// users decided for this session.
+    fn set_seeds(&mut self, _seeds: &Seeds) {}
+
+    /// How the part that is rendered ahead fares; none where nothing is.
+    fn ahead(&self) -> Option<AheadStats> {
+        None
+    }
+
+    /// Waits until so many frames lie ready; false when that takes too long.
+    fn settle_ahead(&self, _frames: u64, _patience: std::time::Duration) -> bool {
+        true
+    }
+
+    /// How far what an entity sounds through is rendered ahead; none for what is
+    /// live and for what makes no sound.
+    fn ahead_ms(&self, _entity: AnyId) -> Option<f64> {
+        None
+    }
 
     /// Where the song is now.
     fn position(&self) -> Flicks;
@@ -394,6 +415,8 @@ pub struct Scripted {
 #[cfg(test)]
 mod scripted;
 
+#[cfg(test)]
+mod ahead_tests;
 #[cfg(test)]
 mod live_tests;
 

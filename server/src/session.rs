@@ -259,6 +259,8 @@ impl Session {
     pub fn attach(&mut self, playback: Box<dyn crate::playback::Playback>) {
         self.live.playback = playback;
         self.live.playback.set_roles(&self.live.roles);
+        let seeds = commands::cohort::seeds(self);
+        self.live.playback.set_seeds(&seeds);
         let Live { meters, playback, .. } = &mut self.live;
         for stream in meters.values() {
             if let Err(reason) = playback.watch(stream.number, stream.kind, &stream.channels) {
@@ -463,6 +465,8 @@ impl Session {
             open.remove(&caller.connection);
         }
         self.live.editors.retain(|_, open| !open.is_empty());
+        let seeds = commands::cohort::seeds(self);
+        self.live.playback.set_seeds(&seeds);
         self.doing.0 = "parameter.endGesture".to_owned();
         for gesture in gestures {
             let meta = self.own_meta(caller, "Move a parameter");

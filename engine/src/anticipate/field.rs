@@ -18,7 +18,7 @@ use super::{
     unit::{Inlet, POINT, Run, Shape, Signal, Stamped, Unit, What, Wire},
 };
 use crate::{
-    exec::Executor,
+    exec::{Executor, NodePoint},
     material::{Material, MediaResolver, NoMedia, NodeMaterial, Slices},
     node::Content,
     plan::{CompileError, Compiler, Plan},
@@ -46,6 +46,26 @@ pub struct Moment {
     /// The course there, before it.
     pub course: Course,
     pub song: Arc<Song>,
+}
+
+/// The state of nodes that the audio thread ran, and what happened since.
+pub struct Captured {
+    pub course: Course,
+    pub nodes: BTreeMap<NodeKey, NodePoint>,
+    pub since: Vec<Stamped>,
+}
+
+impl Captured {
+    /// Gives the nodes of a unit what was captured of them. Where that is all of
+    /// it, the unit goes on from there, and this is the course.
+    fn give(&self, shape: &Shape, executor: &mut Executor) -> Option<&Course> {
+        let mut whole = true;
+        for node in &shape.nodes {
+            let point = self.nodes.get(node);
+            whole &= point.is_some_and(|point| executor.continue_from(*node, point));
+        }
+        whole.then_some(&self.course)
+    }
 }
 
 /// What becomes of a unit.
@@ -239,9 +259,12 @@ impl Maker {
         before: Option<&Field>,
         moment: &Moment,
         live: Option<&mut Executor>,
+        captured: Option<&Captured>,
     ) -> Field {
         let from = moment.course.ran();
-        let Some(before) = before else { return self.put(draft, None, moment, &mut []) };
+        let Some(before) = before else {
+            return self.put(draft, None, moment, &mut [], captured);
+        };
         if !draft.is_other(before) {
             return change(draft, before, moment);
         }
@@ -258,7 +281,7 @@ impl Maker {
         if let Some(live) = live {
             donors.iter_mut().for_each(|donor| live.adopt(&mut donor.executor));
         }
-        self.put(draft, Some(before), moment, &mut donors)
+        self.put(draft, Some(before), moment, &mut donors, captured)
     }
 
     fn put(
@@ -267,6 +290,7 @@ impl Maker {
         before: Option<&Field>,
         moment: &Moment,
         donors: &mut [Run],
+        captured: Option<&Captured>,
     ) -> Field {
         let (from, at) = (moment.course.ran(), moment.course.clock());
         let nothing = (Vec::new(), Rings::new());
@@ -291,9 +315,15 @@ impl Maker {
                 }
                 Fate::Begin(mut executor) => {
                     donors.iter_mut().for_each(|donor| executor.adopt(&mut donor.executor));
+                    let start = captured.and_then(|from| from.give(&shape, &mut executor));
+                    let course = start.unwrap_or(&moment.course).clone();
+                    let from = course.ran();
                     let frames = self.ring_frames + latency;
                     let rings = shape.outlets.iter().map(|key| match old_rings.get(key) {
                         Some(ring) => {
+                            if start.is_some() {
+                                ring.restart(from);
+                            }
                             ring.truncate(from);
                             ring.clone()
                         }
@@ -301,9 +331,13 @@ impl Maker {
                     });
                     let rings = rings.collect();
                     let inlets = field.inlets(&shape);
-                    let (course, song) = (moment.course.clone(), moment.song.clone());
                     dirty.push((field.units.len(), None));
-                    Arc::new(Unit::new(shape, Run::new(*executor, course, song, inlets, rings)))
+                    let song = moment.song.clone();
+                    let mut run = Run::new(*executor, course, song, inlets, rings);
+                    if let (Some(captured), true) = (captured, start.is_some()) {
+                        run.know(&captured.since);
+                    }
+                    Arc::new(Unit::new(shape, run))
                 }
             };
             field.add(unit);

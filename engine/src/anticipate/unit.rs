@@ -29,6 +29,8 @@ use crate::{
 
 /// Frames that a worker renders before it looks at another unit.
 const CHUNK: u64 = 1_024;
+/// Turns of a quarter of a millisecond that a unit gets to come to its end.
+const PATIENCE: u32 = 4_000;
 /// Frames between two points that a unit can go back to.
 pub const POINT: u64 = 2_048;
 
@@ -115,6 +117,11 @@ impl Run {
         run
     }
 
+    /// Acts that are known from the start.
+    pub fn know(&mut self, acts: &[Stamped]) {
+        self.acts.extend(acts.iter().cloned());
+    }
+
     pub fn ran(&self) -> u64 {
         self.course.ran()
     }
@@ -176,7 +183,9 @@ impl Run {
         if let Some(act) = self.acts.get(self.next - self.dropped) {
             frames = frames.min(act.at - self.course.clock());
         }
-        self.hear(frames as usize);
+        if !self.hear(frames as usize) {
+            return 0;
+        }
         self.render(frames as usize);
         let effect = self.course.advance(frames);
         self.follow(effect);
@@ -223,8 +232,9 @@ impl Run {
         }
     }
 
-    /// Fills the feeds with the finished sums of their signals.
-    fn hear(&mut self, frames: usize) {
+    /// Fills the feeds with the finished sums of their signals; false when one of
+    /// them was taken back just now.
+    fn hear(&mut self, frames: usize) -> bool {
         let at = self.course.ran() as i64;
         let [group_sum, heard] = &mut self.scratch;
         for (inlet, feed) in self.inlets.iter().zip(&mut self.feeds) {
@@ -235,7 +245,10 @@ impl Run {
                     for (channel, side) in heard.iter_mut().enumerate() {
                         let found =
                             signal.ring.read(at + signal.shift, channel, &mut side[..frames]);
-                        self.lost += u64::from(found != Found::All);
+                        if let Found::Part(_) = found {
+                            return false;
+                        }
+                        self.lost += u64::from(found == Found::Gone);
                     }
                     for (channel, sum) in group_sum.iter_mut().enumerate().take(channels) {
                         add(sum, heard, signal.channels, channels, channel, order == 0, frames);
@@ -250,6 +263,7 @@ impl Run {
                 }
             }
         }
+        true
     }
 
     fn render(&mut self, frames: usize) {
@@ -415,13 +429,15 @@ impl Unit {
         let mut run = lock(&self.run).take()?;
         self.take_orders(&mut run);
         run.rewind(at);
-        let mut patience = 200;
+        let mut patience = PATIENCE;
         while run.ran() < at && patience > 0 {
             let left = at.min(run.reach()).saturating_sub(run.ran());
             if left == 0 || run.step(left) == 0 {
                 patience -= 1;
                 std::thread::sleep(std::time::Duration::from_micros(250));
             }
+            // It is heard until then, and others may wait for it.
+            self.publish(&run);
         }
         run.acts_due();
         Some(run)

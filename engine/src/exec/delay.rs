@@ -62,10 +62,11 @@ impl Ring {
     /// The last `frames` frames, oldest first: the same bytes wherever the ring
     /// happens to stand.
     pub fn save(&mut self, visitor: &mut dyn StateVisitor) {
-        let mut samples = vec![0.0; self.frames];
-        for channel in 0..2 {
-            self.read(channel, &mut samples);
-            visitor.f32s(&mut samples);
+        for ring in &mut self.samples {
+            let start = (self.at + ring.len() - self.frames) % ring.len();
+            let first = self.frames.min(ring.len() - start);
+            visitor.f32s(&mut ring[start..start + first]);
+            visitor.f32s(&mut ring[..self.frames - first]);
         }
     }
 

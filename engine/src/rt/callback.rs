@@ -164,6 +164,13 @@ impl Callback {
                     }
                     Parcel::Material(material)
                 }
+                Parcel::Capture(mut capture) => {
+                    if let Some(program) = &mut self.program {
+                        program.executor.capture(&mut capture.nodes);
+                        capture.course = Some(self.course.clone());
+                    }
+                    Parcel::Capture(capture)
+                }
                 Parcel::Song(song) => Parcel::Song(std::mem::replace(&mut self.parts.song, song)),
                 Parcel::Scope(slot, scope) => {
                     let plan = self.program.as_ref().map(|program| program.executor.plan());

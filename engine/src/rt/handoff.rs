@@ -10,11 +10,12 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use pulse_schemas::graph::NodeKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::{scope::Scope, song::Song};
+use super::{course::Course, scope::Scope, song::Song};
 use crate::{
-    exec::{Executor, profile::Profile},
+    exec::{Executor, NodePoint, profile::Profile},
     material::Material,
     parallel::Crew,
 };
@@ -33,8 +34,18 @@ pub struct Program {
     pub master: Option<usize>,
 }
 
+/// The state of nodes that the audio thread runs, for who takes them over.
+pub struct Capture {
+    pub number: u64,
+    /// The course where it was taken.
+    pub course: Option<Course>,
+    pub(crate) nodes: Vec<(NodeKey, NodePoint)>,
+}
+
 pub enum Parcel {
     Program(Box<Program>),
+    /// Asks for the state of nodes of the program that was sent before it.
+    Capture(Box<Capture>),
     /// Bound to the plan of the program that was sent before it.
     Material(Arc<Material>),
     Song(Arc<Song>),

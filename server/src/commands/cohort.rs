@@ -96,6 +96,8 @@ pub fn concerns(change: &Change) -> bool {
 
 /// Tells everybody if the assignment is another one than the last that was told.
 pub fn tell(session: &mut Session) -> Result<(), Refusal> {
+    let seeds = seeds(session);
+    session.live.playback.set_seeds(&seeds);
     let found = assign(session)?;
     let hash = found.hash();
     if session.live.cohorts != Some(hash) {
@@ -150,7 +152,7 @@ fn list(session: &Session) -> Reply {
         id,
         cohort: wire_cohort(member.cohort),
         reason: member.reason.to_string(),
-        ahead_ms: None,
+        ahead_ms: session.live.playback.ahead_ms(id),
     };
     let channels = found.channels.iter().map(|(id, member)| shown(id.any(), member));
     let nodes = found.nodes.iter().filter_map(|(id, channel)| {

@@ -19,8 +19,9 @@ use pulse_engine::{
 };
 use pulse_query::{
     chain::chain,
+    cohort::Seeds,
     content::content,
-    graph::{Scope, graph},
+    graph::{Scope, cohort_graph},
     routing::routing,
     source::SourceExt,
     stored::Stored,
@@ -36,12 +37,17 @@ use pulse_store::view::View;
 use super::inputs::{Hardware, connect};
 use crate::rendering::ProjectMedia;
 
+/// How often the engine is tended while nothing is edited.
+const TEND: Duration = Duration::from_millis(50);
+
 /// A revision to play, with the folder that its media lie in.
 #[derive(Clone)]
 pub struct Revision {
     pub view: View,
     pub dir: Option<PathBuf>,
     pub hardware: Hardware,
+    /// What makes tracks live beside what the project says.
+    pub seeds: Arc<Seeds>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -163,7 +169,7 @@ impl Drop for Deriver {
 
 fn run(shared: &Shared, engine: &Engine, registry: &Registry) {
     let mut media = None;
-    while let Some(revision) = next(shared) {
+    while let Some(revision) = next(shared, engine) {
         let held = lock(&shared.held).clone();
         let result = derive(engine, registry, &revision, &held, &shared.targets, &mut media);
         let mut playing = lock(&shared.playing);
@@ -180,7 +186,8 @@ fn run(shared: &Shared, engine: &Engine, registry: &Registry) {
     }
 }
 
-fn next(shared: &Shared) -> Option<Revision> {
+/// The next revision; while there is none, the engine is tended.
+fn next(shared: &Shared, engine: &Engine) -> Option<Revision> {
     let mut work = lock(&shared.work);
     loop {
         if work.stop {
@@ -190,7 +197,16 @@ fn next(shared: &Shared) -> Option<Revision> {
             work.busy = true;
             return Some(revision);
         }
-        work = shared.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
+        let waited = shared.changed.wait_timeout(work, TEND);
+        let (waited, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        work = waited;
+        if timeout.timed_out() && work.next.is_none() {
+            drop(work);
+            if let Err(error) = engine.tend() {
+                tracing::warn!(%error, "what is rendered ahead could not be tended");
+            }
+            work = lock(&shared.work);
+        }
     }
 }
 
@@ -205,7 +221,7 @@ fn derive(
     let source = Stored::new(revision.view.clone());
     let arrangement = source.active_arrangement().ok_or(DeriveError::NoArrangement)?;
     let rate = engine.sample_rate();
-    let mut spec = live_graph(&source, registry, arrangement)?;
+    let mut spec = live_graph(&source, registry, arrangement, &revision.seeds)?;
     let mut slices = content(&source, registry, arrangement, rate);
     for ((node, name), value) in held {
         slices.params.set(*node, name, *value);
@@ -250,16 +266,17 @@ fn listen(engine: &Engine, targets: Vec<Target>, heard: &Targets) {
     }
 }
 
-/// The graph with every channel measured.
+/// The graph with every channel measured and in its cohort.
 fn live_graph(
     source: &Stored,
     registry: &Registry,
     arrangement: ArrangementId,
+    seeds: &Seeds,
 ) -> Result<GraphSpec, DeriveError> {
     let channels = source.referring::<Channel>(arrangement);
     let measured = channels.iter().filter(|channel| channel.channel_kind != ChannelKind::Master);
     let scope = Scope::with_stems(measured.map(|channel| channel.id));
-    let mut spec = graph(source, registry, arrangement, &scope)?;
+    let mut spec = cohort_graph(source, registry, arrangement, &scope, seeds)?;
     for output in &mut spec.outputs {
         if let OutputKind::Stem(channel) = output.kind {
             output.kind = OutputKind::Tap(channel);

@@ -8,6 +8,7 @@ use std::{
 };
 
 use pulse_engine::{
+    anticipate::{AheadStats, Anticipation},
     device::{DeviceConfig, Host, midir},
     event::EventBody,
     registry::Registry,
@@ -16,7 +17,7 @@ use pulse_engine::{
         transport::{Range, Start},
     },
 };
-use pulse_query::{content::EngineParam, source::SourceExt, stored::Stored};
+use pulse_query::{cohort::Seeds, content::EngineParam, source::SourceExt, stored::Stored};
 use pulse_schemas::{
     command::{
         diagnostics::{NodeFault, NodeLoad},
@@ -64,6 +65,8 @@ pub struct Player {
     registry: Registry,
     device: DeviceConfig,
     revision: Option<Revision>,
+    seeds: Arc<Seeds>,
+    anticipation: Option<Anticipation>,
     /// The channel that the master output belongs to.
     master: Option<ChannelId>,
     playing: bool,
@@ -119,10 +122,22 @@ fn fitting(wanted: &DeviceConfig) -> DeviceConfig {
 
 impl Player {
     /// Plays through a device: at its own rate, where it hasn't the wanted one.
+    /// Computes everything when the device asks.
     pub fn start(device: DeviceConfig, registry: Registry) -> Result<Player, PlayerError> {
+        Player::start_ahead(device, registry, None)
+    }
+
+    /// Renders what is not live ahead of time.
+    pub fn start_ahead(
+        device: DeviceConfig,
+        registry: Registry,
+        anticipation: Option<Anticipation>,
+    ) -> Result<Player, PlayerError> {
         let device = fitting(&device);
-        let config = Config { registry: registry.clone(), ..Config::new(device.clone()) };
-        Player::over(Engine::start(config)?, device, registry)
+        let config = Config::new(device.clone());
+        let config = Config { registry: registry.clone(), anticipation, ..config };
+        let player = Player::over(Engine::start(config)?, device, registry)?;
+        Ok(Player { anticipation, ..player })
     }
 
     /// A port that the program plays itself, heard like any other.
@@ -188,6 +203,8 @@ impl Player {
             registry,
             device,
             revision: None,
+            seeds: Arc::default(),
+            anticipation: None,
             master: None,
             playing: false,
             released: Vec::new(),
@@ -251,7 +268,8 @@ impl Player {
         let names: Vec<String> = self.ports.keys().cloned().collect();
         // Some drivers let nobody open a port twice.
         names.iter().for_each(|name| self.close_port(name));
-        let mut next = Player::start(device, self.registry.clone())?;
+        let mut next = Player::start_ahead(device, self.registry.clone(), self.anticipation)?;
+        next.seeds = self.seeds.clone();
         next.roles = self.roles.clone();
         for name in names {
             // Why not is in the log.
@@ -334,9 +352,34 @@ impl Playback for Player {
             .find(|channel| channel.channel_kind == ChannelKind::Master);
         self.master = master.map(|channel| channel.id);
         let (view, dir) = (view.clone(), dir.map(Path::to_owned));
-        let revision = Revision { view, dir, hardware: self.hardware() };
+        let (hardware, seeds) = (self.hardware(), self.seeds.clone());
+        let revision = Revision { view, dir, hardware, seeds };
         self.deriver.show(revision.clone());
         self.revision = Some(revision);
+    }
+
+    fn set_seeds(&mut self, seeds: &Seeds) {
+        if *self.seeds == *seeds {
+            return;
+        }
+        self.seeds = Arc::new(seeds.clone());
+        if let Some(revision) = &mut self.revision {
+            revision.seeds = self.seeds.clone();
+            self.deriver.show(revision.clone());
+        }
+    }
+
+    fn ahead(&self) -> Option<AheadStats> {
+        self.engine.ahead_stats()
+    }
+
+    fn settle_ahead(&self, frames: u64, patience: Duration) -> bool {
+        self.engine.settle_ahead(frames, patience)
+    }
+
+    fn ahead_ms(&self, entity: AnyId) -> Option<f64> {
+        let frames = self.engine.ahead_of(entity)?;
+        Some(frames as f64 * 1_000.0 / f64::from(self.engine.sample_rate()))
     }
 
     fn position(&self) -> Flicks {

@@ -3,34 +3,37 @@
 //! far enough in the future.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 
-use pulse_schemas::graph::{GraphSpec, NodeKey, OutputKind};
+use pulse_schemas::{
+    graph::{GraphSpec, NodeKey, OutputKind},
+    id::AnyId,
+};
 
 use super::{Current, Engine, EngineError, Loaded, Loader, changed, profile_of};
 use crate::{
     anticipate::{
         AheadStats, Anticipation,
-        field::{Bound, Field, Maker, Moment},
+        field::{Bound, Captured, Field, Maker, Moment},
         source::Taps,
         split::{Split, split},
-        unit::{Stamped, What},
+        unit::{Stamped, Unit, What},
         yard::Yard,
     },
     exec::Executor,
-    material::{Material, MediaResolver, NodeMaterial, Slices},
+    material::{Material, MediaResolver, NoMedia, NodeMaterial, Slices},
     parallel::Crew,
     plan::Plan,
     rt::{
         course::Course,
         events::Act,
         feedback::Fault,
-        handoff::{Parcel, Program},
+        handoff::{Capture, Parcel, Program},
         song::Song,
     },
 };
@@ -45,6 +48,8 @@ pub(super) struct Ahead {
     pub field: Option<Arc<Field>>,
     pub yard: Arc<Yard>,
     rewinds: u64,
+    /// What happened lately.
+    log: VecDeque<Stamped>,
 }
 
 /// What loading needs to know; part of the loader.
@@ -56,7 +61,12 @@ pub(super) struct AheadLoader {
     whole: Option<GraphSpec>,
     split: Split,
     /// Nodes that are live whatever they are.
-    held: BTreeSet<NodeKey>,
+    held: BTreeMap<NodeKey, u64>,
+    /// The last capture that was asked for, and what came of it.
+    captures: u64,
+    captured: Option<Captured>,
+    /// What every unit had missed at the last look.
+    missed: BTreeMap<NodeKey, u64>,
     pub stats: AheadStats,
 }
 
@@ -82,6 +92,7 @@ pub(super) fn assemble(
         field: None,
         yard: Arc::new(yard),
         rewinds: 0,
+        log: VecDeque::new(),
     };
     let stats = AheadStats { look_ahead_frames: look_ahead, ..AheadStats::default() };
     let loader = AheadLoader {
@@ -89,7 +100,10 @@ pub(super) fn assemble(
         now,
         whole: None,
         split: Split::default(),
-        held: BTreeSet::new(),
+        held: BTreeMap::new(),
+        captures: 0,
+        captured: None,
+        missed: BTreeMap::new(),
         stats,
     };
     Ok((ahead, loader))
@@ -100,6 +114,8 @@ pub(super) struct Routed {
     pub at: u64,
     /// Whether the audio thread has to know.
     pub heard: bool,
+    /// Whether those have to know who render ahead.
+    pub ahead: bool,
 }
 
 impl Ahead {
@@ -119,15 +135,15 @@ impl Ahead {
     pub fn route(&mut self, clock: u64, wanted: u64, act: Act) -> Routed {
         let of_unit = |node| self.field.as_ref().is_some_and(|field| field.unit_of(node).is_some());
         match act {
-            Act::Metronome { .. } => Routed { at: wanted, heard: true },
+            Act::Metronome { .. } => Routed { at: wanted, heard: true, ahead: false },
             Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. }
                 if !of_unit(node) =>
             {
-                Routed { at: wanted, heard: true }
+                Routed { at: wanted, heard: true, ahead: false }
             }
             _ => {
                 let at = self.stamp(clock, wanted, self.latency());
-                Routed { at, heard: act.is_transport() }
+                Routed { at, heard: act.is_transport(), ahead: true }
             }
         }
     }
@@ -136,6 +152,9 @@ impl Ahead {
     pub fn done(&mut self, routed: &Routed, act: Act) {
         let from = self.pilot.ran();
         let stamped = Stamped { at: routed.at, what: What::Act(act) };
+        if !matches!(act, Act::Metronome { .. }) && routed.ahead {
+            self.note(stamped.clone());
+        }
         match act {
             Act::Metronome { .. } => return,
             Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. } => {
@@ -151,6 +170,14 @@ impl Ahead {
         }
         self.rewinds += 1;
         self.yard.call();
+    }
+
+    /// Keeps what may have to be told again.
+    fn note(&mut self, stamped: Stamped) {
+        if self.log.len() >= LOG {
+            self.log.pop_front();
+        }
+        self.log.push_back(stamped);
     }
 
     /// Another song for whatever reads the transport.
@@ -236,8 +263,8 @@ impl Loader {
         running: Option<&Loaded>,
     ) -> (Result<(), EngineError>, Option<Loaded>) {
         match self.prepare(own, engine, spec, slices, media, running) {
-            Ok((parcel, loaded)) => match parcel.map_or(Ok(()), |parcel| self.send(parcel)) {
-                Ok(()) => (Ok(()), Some(loaded)),
+            Ok((parcel, loaded, stay)) => match parcel.map_or(Ok(()), |parcel| self.send(parcel)) {
+                Ok(()) => (self.ask_for(own, &loaded, &stay), Some(loaded)),
                 Err(error) => (Err(error), None),
             },
             Err(error) => (Err(error), None),
@@ -252,10 +279,16 @@ impl Loader {
         slices: &Slices,
         media: &dyn MediaResolver,
         running: Option<&Loaded>,
-    ) -> Result<(Option<Parcel>, Loaded), EngineError> {
+    ) -> Result<Prepared, EngineError> {
         let mut whole = spec.clone();
         whole.canonicalise();
-        let parts = split(&whole, &own.held);
+        let clock = engine.place.clock.load(Ordering::Acquire);
+        own.held.retain(|_, until| *until > clock);
+        let mut held: BTreeSet<NodeKey> = own.held.keys().copied().collect();
+        let captured = own.captured.take();
+        let stay = own.lingering(&whole, &held, captured.as_ref());
+        held.extend(&stay);
+        let parts = split(&whole, &held);
         let touched = running.map(|running| changed(&running.slices, slices)).unwrap_or_default();
         let touched: BTreeSet<NodeKey> = touched.into_iter().collect();
         let field = engine.control().ahead.as_ref().and_then(|ahead| ahead.field.clone());
@@ -290,9 +323,17 @@ impl Loader {
         ahead.last += 1;
         let at = ahead.stamp(clock, 0, latency);
         let moment = Moment { course: ahead.pilot.clone(), song: ahead.song.clone() };
-        let next = own.maker.commit(draft, field.as_deref(), &moment, executor.as_mut());
+        let captured = captured.map(|captured| {
+            let since = ahead.log.iter().filter(|act| act.at >= captured.course.clock());
+            Captured { since: since.cloned().collect(), ..captured }
+        });
+        let (before, live) = (field.as_deref(), executor.as_mut());
+        let next = own.maker.commit(draft, before, &moment, live, captured.as_ref());
         own.count(&parts, &plan);
         let retapped = tap(&mut material, &plan, running, next.sources(&parts, &own.now));
+        let gone = |unit: &&Arc<Unit>| !next.units.iter().any(|other| Arc::ptr_eq(unit, other));
+        let retired = field.iter().flat_map(|field| &field.units).filter(gone);
+        own.stats.underrun_frames += retired.map(|unit| unit.missed()).sum::<u64>();
         ahead.yard.set(next.units.clone(), u64::from(next.plan.latency()));
         ahead.field = Some(Arc::new(next));
         let material = Arc::new(material);
@@ -326,7 +367,24 @@ impl Loader {
             slices: running.map(|running| running.slices.clone()).unwrap_or_default(),
             spec: hash,
         };
-        Ok((parcel, loaded))
+        Ok((parcel, loaded, stay))
+    }
+
+    /// Asks the audio thread for the state of nodes that are to be rendered ahead;
+    /// [`Engine::tend`] does the rest when it has come.
+    fn ask_for(
+        &mut self,
+        own: &mut AheadLoader,
+        loaded: &Loaded,
+        nodes: &BTreeSet<NodeKey>,
+    ) -> Result<(), EngineError> {
+        if nodes.is_empty() {
+            return Ok(());
+        }
+        let mut made = Executor::new(loaded.plan.clone(), loaded.material.clone());
+        own.captures += 1;
+        let capture = Capture { number: own.captures, course: None, nodes: made.room(nodes) };
+        self.send(Parcel::Capture(Box::new(capture)))
     }
 }
 
@@ -336,7 +394,7 @@ fn tap(
     material: &mut Material,
     plan: &Plan,
     running: Option<&Loaded>,
-    sources: std::collections::BTreeMap<NodeKey, NodeMaterial>,
+    sources: BTreeMap<NodeKey, NodeMaterial>,
 ) -> bool {
     let taps_of = |material: &NodeMaterial| {
         let extra = material.content.extra.as_ref();
@@ -356,7 +414,28 @@ fn tap(
     differs
 }
 
+/// What has to be sent, what is loaded then, and nodes whose state is wanted.
+type Prepared = (Option<Parcel>, Loaded, BTreeSet<NodeKey>);
+
 impl AheadLoader {
+    /// Nodes that the audio thread runs and that are to be rendered ahead, but
+    /// whose state nobody knows yet.
+    fn lingering(
+        &self,
+        whole: &GraphSpec,
+        held: &BTreeSet<NodeKey>,
+        captured: Option<&Captured>,
+    ) -> BTreeSet<NodeKey> {
+        let is_live = |key: &NodeKey| {
+            let nodes = &self.split.live.nodes;
+            let found = nodes.binary_search_by_key(key, |node| node.key);
+            found.is_ok() && !self.split.heard.contains_key(key)
+        };
+        let wanted = split(whole, held).ahead;
+        let keys = wanted.nodes.iter().map(|node| node.key).filter(is_live);
+        keys.filter(|key| captured.is_none_or(|known| !known.nodes.contains_key(key))).collect()
+    }
+
     /// Counts who changes sides.
     fn count(&mut self, parts: &Split, plan: &Plan) {
         let nodes = |spec: &GraphSpec| -> BTreeSet<NodeKey> {
@@ -375,7 +454,57 @@ impl AheadLoader {
     }
 }
 
+/// Acts that are kept for units that begin in the past.
+const LOG: usize = 8_192;
+/// How long the audio thread keeps what fell behind.
+const HELD_SECONDS: u64 = 10;
+
 impl Engine {
+    /// Looks after what is rendered ahead: gives nodes over whose state has come
+    /// from the audio thread, and the audio thread what has fallen behind. To be
+    /// called some times a second, and cheap while nothing is the matter.
+    pub fn tend(&self) -> Result<(), EngineError> {
+        let mut loader = self.loader();
+        let Some(own) = &mut loader.ahead else { return Ok(()) };
+        let capture = self.collector.take_capture();
+        let capture = capture.filter(|capture| capture.number == own.captures);
+        let captured = capture.and_then(|capture| {
+            let (course, nodes) = (capture.course?, capture.nodes.into_iter().collect());
+            Some(Captured { course, nodes, since: vec![] })
+        });
+        let come = captured.is_some();
+        own.captured = captured;
+        let clock = self.place.clock.load(Ordering::Acquire);
+        let behind = self.fallen_behind(own, clock);
+        let over = own.held.values().any(|until| *until <= clock);
+        let (Some(whole), true) = (own.whole.clone(), come || behind || over) else {
+            return Ok(());
+        };
+        let slices = loader.loaded.as_ref().map(|loaded| loaded.slices.clone());
+        loader.load_ahead(self, &whole, slices.unwrap_or_default(), &NoMedia)
+    }
+
+    /// Gives the nodes of units that are late again to the audio thread, for some
+    /// time.
+    fn fallen_behind(&self, own: &mut AheadLoader, clock: u64) -> bool {
+        let field = self.control().ahead.as_ref().and_then(|ahead| ahead.field.clone());
+        let Some(field) = field else { return false };
+        let ran = self.place.ran.load(Ordering::Acquire);
+        let until = clock + HELD_SECONDS * u64::from(self.rate);
+        let mut behind = false;
+        for unit in &field.units {
+            let Some(&first) = unit.shape.nodes.first() else { continue };
+            let missed = unit.missed();
+            let before = own.missed.insert(first, missed).unwrap_or(0);
+            if missed > before && unit.end() <= ran {
+                own.held.extend(unit.shape.nodes.iter().map(|&node| (node, until)));
+                own.stats.fallen_behind += 1;
+                behind = true;
+            }
+        }
+        behind
+    }
+
     /// Waits until what is rendered ahead is there for the next frames; false when
     /// that takes longer than `patience`. True at once where nothing is.
     pub fn settle_ahead(&self, frames: u64, patience: std::time::Duration) -> bool {
@@ -400,6 +529,17 @@ impl Engine {
     pub fn lead(&self) -> u64 {
         let control = self.control();
         control.ahead.as_ref().map_or(0, |ahead| ahead.lead + ahead.latency())
+    }
+
+    /// How far what an entity's nodes make is rendered ahead; None for what is live
+    /// or not there.
+    pub fn ahead_of(&self, entity: AnyId) -> Option<u64> {
+        let control = self.control();
+        let field = control.ahead.as_ref()?.field.as_ref()?;
+        let ran = self.place.ran.load(Ordering::Relaxed);
+        let of = |unit: &&Arc<Unit>| unit.shape.nodes.iter().any(|node| node.entity == entity);
+        let ends = field.units.iter().filter(of).map(|unit| unit.end());
+        ends.min().map(|end| end.saturating_sub(ran))
     }
 
     /// The frame of the clock at which the last act or edit of what is rendered
