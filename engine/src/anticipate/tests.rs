@@ -1,7 +1,9 @@
 //! What is rendered ahead is what a plan gives that runs on the audio thread as a
 //! whole, whatever is done to it.
 
-use std::time::Duration;
+#![allow(clippy::disallowed_methods, reason = "patience is time; it never reaches audio")]
+
+use std::time::{Duration, Instant};
 
 use pulse_schemas::graph::Cohort;
 
@@ -105,7 +107,7 @@ fn tell_ahead(
 
 fn demote(engine: &Engine) {
     let demotions = || engine.ahead_stats().unwrap().demotions;
-    let (before, began) = (demotions(), std::time::Instant::now());
+    let (before, began) = (demotions(), Instant::now());
     while demotions() == before {
         engine.tend().unwrap();
         assert!(began.elapsed() < PATIENCE, "nothing was demoted");
@@ -282,7 +284,7 @@ fn a_node_that_fails_ahead_is_reported_and_the_rest_plays_on() {
     engine.set_param(key(2), "how", 3.0).unwrap();
     run(&mut clock, 4_000, &[512], &engine, &mut heard);
     assert!(heard.iter().all(|sample| sample.is_finite()) && heard[7_999 * 2] >= 1.0);
-    let (mut seen, began) = (vec![], std::time::Instant::now());
+    let (mut seen, began) = (vec![], Instant::now());
     while seen.is_empty() && began.elapsed() < PATIENCE {
         seen.extend(clock_faults(&engine).iter().map(|fault| (fault.node, fault.panicked)));
     }
