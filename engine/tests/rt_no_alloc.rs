@@ -175,6 +175,10 @@ fn torture(anticipation: Option<Anticipation>) {
         engine.load(&spec, notes(tracks, gain), &NoMedia).unwrap();
     };
     load(3, 0.0);
+    let taps: Vec<OutputKind> = session(3).outputs.iter().map(|output| output.kind).collect();
+    let mut looks: Vec<_> = taps.iter().map(|tap| engine.look_at(*tap, true).unwrap()).collect();
+    engine.set_profiling(true).unwrap();
+    let mut inlet = engine.inlet().unwrap();
     engine.set_loop(Range::new(100, 9_000)).unwrap();
     engine.set_metronome(true, 0.5).unwrap();
     engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
@@ -193,7 +197,13 @@ fn torture(anticipation: Option<Anticipation>) {
             let body = EventBody::NoteOn { channel: 0, key: 60, pitch: 60.0, velocity: 0.5 };
             engine.send_event(key(track), u128::from(step), body).unwrap();
         }
-        run(&mut clock, 10, "while parameters storm");
+        for at in 0..64 {
+            let body = EventBody::NoteOn { channel: 0, key: 61, pitch: 61.0, velocity: 0.5 };
+            let event = pulse_engine::event::Event { offset: 0, id: 77, body };
+            inlet.send(at, key(100), event, at % 2 == 0);
+        }
+        run(&mut clock, 10, "while parameters storm and somebody plays");
+        looks.iter_mut().for_each(|look| look.listener.listen());
         engine.seek(i64::from(turn) * 1_000).unwrap();
         engine.pause().unwrap();
         run(&mut clock, 8, "while paused");

@@ -48,6 +48,8 @@ pub struct Live {
     pub told: Option<std::time::Instant>,
     /// What was told of the engine.
     pub engine_seen: Seen,
+    /// When levels were told last to clients without binary streams.
+    pub levels_told: Option<std::time::Instant>,
     next_stream: u32,
 }
 
@@ -118,6 +120,7 @@ impl Default for Live {
             events: Vec::new(),
             told: None,
             engine_seen: Seen::default(),
+            levels_told: None,
             next_stream: 1,
         }
     }

@@ -23,8 +23,26 @@ use crate::{
     session::Session,
 };
 
+/// How often levels are told to clients without binary streams.
+const LEVELS_EVERY: Duration = Duration::from_millis(66);
+
+/// Tells levels as events, where somebody listens.
+fn tell_levels(session: &mut Session, hub: &Hub) {
+    let told = session.live.levels_told;
+    if told.is_some_and(|told| told.elapsed() < LEVELS_EVERY) {
+        return;
+    }
+    session.live.levels_told = Some(Instant::now());
+    if hub.listeners("metering", "levels").is_empty() {
+        return;
+    }
+    let levels = session.live.playback.levels(&[]);
+    hub.publish("metering", "levels", json!({ "levels": levels }), None);
+}
+
 /// Sends the frames that are due.
 pub fn pump(session: &mut Session, hub: &Hub) {
+    tell_levels(session, hub);
     if session.live.meters.is_empty() {
         return;
     }

@@ -90,6 +90,12 @@ fn a_note_is_seen_in_levels_spectrum_and_transport() {
     let moving = until(&mut client, transport, "the second beat", |samples| samples[3] >= 2.0);
     assert_eq!((moving[0], moving[1], moving[2]), (1.0, 120.0, 2.0));
 
+    client.subscribe(&["metering"], None);
+    let told = client.event("metering.levels").payload;
+    let of_track = |level: &&Value| level["channel"] == channel;
+    let level = told["levels"].as_array().unwrap().iter().find(of_track).unwrap().clone();
+    assert!(level["peak"][0].as_f64().unwrap() > 0.01, "{level}");
+
     let held = client.ok("client.subscriptions", json!({}))["streams"].clone();
     assert_eq!(held.as_array().unwrap().len(), 5);
     for stream in held.as_array().unwrap() {

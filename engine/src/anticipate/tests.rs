@@ -305,3 +305,25 @@ fn what_is_not_there_in_time_is_silence_that_is_counted() {
     assert!(stats.underrun_frames as usize >= silent && silent > 0, "{stats:?}, {silent}");
     assert!(step <= 1.0 / 32.0 || heard[..2_000].contains(&1.0), "a step of {step}");
 }
+
+#[test]
+fn held_notes_begin_ahead_where_the_song_is_gone_to() {
+    let mut sketch = Sketch::default();
+    for number in [1, 2] {
+        sketch.node(number, "test.pluck");
+    }
+    sketch.node(3, "test.gain").edge(1, 3).edge(2, 3).output(3);
+    let mut slices = Slices::default();
+    for (node, on, off) in [(1, 100, 50_000), (2, 3_000, 9_000)] {
+        let events = slices.events.0.entry(key(node)).or_default();
+        events.extend([note(on, node, true), note(off, node, false)]);
+    }
+    let story = vec![
+        (0, Deed::Load(sketch, slices)),
+        (100, play(6_000)),
+        (5_000, Deed::Act(Act::Seek(20_000))),
+        (5_000, Deed::Act(Act::Loop(Range::new(4_000, 8_000)))),
+        (10, Deed::Act(Act::Seek(4_500))),
+    ];
+    check(&story, 20_000, &[256], 2, "held notes");
+}

@@ -230,6 +230,9 @@ impl Run {
         if effect.reset {
             self.executor.reset();
         }
+        if effect.jump.landed {
+            self.executor.chase(self.course.transport().frame());
+        }
     }
 
     /// Fills the feeds with the finished sums of their signals; false when one of

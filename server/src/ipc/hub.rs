@@ -15,6 +15,7 @@ use std::{
 use pulse_schemas::{
     codec::{self, Encoding},
     envelope::{Cause, Envelope, Position},
+    event::{self, ChannelClass},
 };
 
 use super::{
@@ -246,6 +247,31 @@ impl Hub {
         lock(&self.clients).get(&number).cloned()
     }
 
+    /// Clients that listen to an event.
+    pub fn listeners(&self, domain: &str, name: &str) -> Vec<Arc<Client>> {
+        self.clients().into_iter().filter(|client| client.hears(domain, name)).collect()
+    }
+
+    /// Tells whoever listens the latest of something, which takes the place of what
+    /// they have not read yet. It has no position: nobody misses it, and nobody
+    /// who comes back has to hear all that has been. Who caused it knows it.
+    fn tell_latest(&self, key: &str, event: &Envelope) {
+        let own = event.by.as_ref().map(|by| by.instance_id.as_str());
+        let mut encoded: [Option<Bytes>; 2] = [None, None];
+        for client in self.listeners(&event.domain, &event.name) {
+            if own == Some(client.identity().instance_id.as_str()) {
+                continue;
+            }
+            let at = usize::from(client.encoding == Encoding::MessagePack);
+            if encoded[at].is_none() {
+                encoded[at] = encode(client.encoding, event, self.limits.max_message_bytes);
+            }
+            if let Some(bytes) = &encoded[at] {
+                client.outbox.push(Class::Latest { key: key.to_owned() }, Arc::clone(bytes));
+            }
+        }
+    }
+
     /// Tells one client something that belongs to it alone.
     pub fn tell(&self, client: &Client, domain: &str, name: &str, payload: serde_json::Value) {
         let mut event = Envelope::event(self.message_id(), domain, name, payload);
@@ -312,6 +338,9 @@ impl Hub {
         let mut event = Envelope::event(self.message_id(), domain, name, payload);
         event.ts = Some(crate::clock::now());
         event.by = by;
+        if let Some(key) = latest_key(&event) {
+            return self.tell_latest(&key, &event);
+        }
         let mut log = lock(&self.log);
         let event = log.append(event);
         let mut encoded: [Option<Bytes>; 2] = [None, None];
@@ -377,6 +406,22 @@ impl Hub {
             answer.reply = Some(Arc::clone(reply));
         }
     }
+}
+
+/// What an event is the latest of, where only the latest counts.
+fn latest_key(event: &Envelope) -> Option<String> {
+    let spec = event::find(&event.domain, &event.name)?;
+    if spec.class != ChannelClass::Latest {
+        return None;
+    }
+    let mut key = spec.full_name();
+    for pointer in ["/target", "/parameter", "/job/id"] {
+        if let Some(part) = event.payload.pointer(pointer).and_then(|part| part.as_str()) {
+            key.push('/');
+            key.push_str(part);
+        }
+    }
+    Some(key)
 }
 
 fn class_of(event: &Envelope) -> Class {
@@ -448,6 +493,24 @@ mod tests {
         assert!(matches!(hub.seen("other", &command), Seen::New));
         let other = Envelope::command("c1", "track", "create", json!({"name": "b"}));
         assert!(matches!(hub.seen("i", &other), Seen::Reused));
+    }
+
+    #[test]
+    fn only_the_latest_value_waits_and_who_caused_it_hears_no_echo() {
+        let hub = hub(Limits::default());
+        let (mover, watcher) = (join(&hub, "mover"), join(&hub, "watcher"));
+        for client in [&mover, &watcher] {
+            hub.subscribe(client, topics("parameter", &["gesture"]), None).unwrap();
+        }
+        for value in 0..9 {
+            for target in ["chn_1", "chn_2"] {
+                let payload = json!({"target": target, "parameter": "pan", "value": value});
+                hub.publish("parameter", "gesture", payload, Some(mover.cause()));
+            }
+        }
+        assert_eq!(hub.position().sequence, 0, "it is not kept for who comes back");
+        assert_eq!(mover.outbox.stats().queued_bytes, 0);
+        assert_eq!(watcher.outbox.stats().coalesced, 16, "one waits per parameter");
     }
 
     #[test]
