@@ -158,8 +158,9 @@ impl Server {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(&mut self) -> std::process::ExitStatus {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        // The shell's own `kill`: a small system has no other.
+        let order = format!("kill -TERM {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &order]).status().unwrap().success());
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
