@@ -182,6 +182,8 @@ impl Client {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Err(CallError::Closed { why: None }),
                 Ok(count) => self.decoder.push(&buffer[..count]),
+                // A signal came by; the bytes are still to come.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => return Err(CallError::TimedOut),
                 Err(error) => return Err(error.into()),
             }

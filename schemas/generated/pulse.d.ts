@@ -1789,7 +1789,7 @@ export interface Variant {
   id?: VariantId;
   name?: string;
   order?: OrderKey;
-  /** Root of the overlay tree: entity key to record, or to a tombstone. */
+  /** Root of an overlay that is kept beside the tree, as older projects do; zero where it lies in the tree. */
   overlay?: Hash;
   scope?: VariantScope;
   /** The track or clip that it is a variant of. */

@@ -347,6 +347,7 @@ impl Wire {
                     Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => {
                         return None;
                     }
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                     Err(error) => panic!("nothing to read: {error}"),
                 },
             }

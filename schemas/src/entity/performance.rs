@@ -102,7 +102,7 @@ data! {
         pub scope: VariantScope,
         pub name: String,
         pub order: OrderKey,
-        /// Root of the overlay tree: entity key to record, or to a tombstone.
+        /// Root of an overlay that is kept beside the tree, as older projects do; zero where it lies in the tree.
         pub overlay: crate::hash::Hash,
     }
 }

@@ -626,13 +626,15 @@ async fn farewell<W: AsyncWrite + Unpin>(
         }
     };
     if let Some(error) = error {
+        // Whoever was slow until now is given the time that it takes to look.
+        let patience = shared.timing.write.max(shared.timing.silence);
         let nothing = Envelope::command("", "client", "error", json!({}));
         let id = shared.hub.message_id();
         let envelope = Envelope { cid: None, ..nothing.failure(id, error) };
         if let Some(bytes) = encode(client.encoding, &envelope, shared.hub.limits.max_message_bytes)
         {
             let mut bytes = &bytes[..];
-            if write_all(writer, &mut bytes, shared.timing.write).await != Written::All {
+            if write_all(writer, &mut bytes, patience).await != Written::All {
                 tracing::debug!(client = client.number, "the reason of a cut-off was not taken");
             }
         }
