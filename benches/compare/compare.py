@@ -5,7 +5,8 @@
 
 Corpus: as in benches/store.rs, 100 tracks, clips of 50 notes, 100,000 notes; one JSON text a
 record. SQLite: one table of records, WAL, synchronous=FULL. git: one file with one record a line
-in the order of ids (kinder to git's diff and merge than one long line), core.fsync=all.
+in the order of ids (kinder to git's diff and merge than one long line), or one file a record in
+folders by the head of the id; core.fsync=all in batches. Audio engines: rivals.py.
 
 Caveats: SQLite keeps no history, so diff and merge join copies of the table and undo is not
 there to measure; its records are not validated. Run it on the disk of the workspace, in the
@@ -128,67 +129,81 @@ def sqlite(folder, data):
     row("SQLite: open and read one clip (after a clean close)", show(statistics.median(again)))
 
 
-def git(folder, data):
+def git(folder, data, per_entity):
     if shutil.which("git") is None:
         print("\ngit is missing; its rows are left out")
         return
-    repo = os.path.join(folder, "git")
+    form = "one file per entity" if per_entity else "one JSON file"
+    repo = os.path.join(folder, "git-entities" if per_entity else "git-file")
     os.mkdir(repo)
     environment = dict(os.environ, GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_NOSYSTEM="1")
 
     def run(*arguments):
         settings = ["-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "core.fsync=all",
-                    "-c", "gc.auto=0"]
+                    "-c", "core.fsyncMethod=batch", "-c", "gc.auto=0"]
         command = ["git", "-C", repo, *settings, *arguments]
         return subprocess.run(command, check=True, env=environment, capture_output=True).stdout
 
     lines = dict(sorted(data))
 
-    def write():
+    def write_file():
         with open(os.path.join(repo, "song.json"), "w", encoding="utf-8") as file:
             file.write("{\n")
             file.write(",\n".join(f'"{name}": {body}' for name, body in lines.items()))
             file.write("\n}\n")
 
-    def commit(message):
-        write()
+    def write_entities(names):
+        for name in names:
+            path = os.path.join(repo, name[:10])
+            os.makedirs(path, exist_ok=True)
+            with open(os.path.join(path, name), "w", encoding="utf-8") as file:
+                file.write(lines[name] + "\n")
+
+    def write(names):
+        write_entities(names) if per_entity else write_file()
+
+    def commit(message, names):
+        write(names)
         run("commit", "-qam", message)
 
     def first():
-        write()
-        run("add", "song.json")
+        write(lines)
+        run("add", ".")
         run("commit", "-qm", "song")
 
     run("init", "-q", "-b", "main")
-    row("git, one JSON file: import, durable", show(timed(first)[0]))
+    row(f"git, {form}: import, durable", show(timed(first)[0]))
     clips = [name for name in lines if name.startswith("clp")]
-    append, raw, edits = appender(repo), [], []
+    raw_folder = os.path.join(folder, "raw-beside-" + os.path.basename(repo))
+    os.mkdir(raw_folder)
+    append, raw, edits = appender(raw_folder), [], []
 
     def move(at):
-        lines[clips[at * 7 % len(clips)]] = json.dumps({"track": 1, "start": at, "length": 10_000})
-        commit("move")
+        name = clips[at * 7 % len(clips)]
+        lines[name] = json.dumps({"track": 1, "start": at, "length": 10_000})
+        commit("move", [name])
 
     for at in range(10):
         raw.append(timed(append)[0])
         edits.append(timed(lambda: move(at))[0])
     raw, edits = statistics.median(raw), statistics.median(edits)
-    row("git, one JSON file: durable one-clip edit", f"{show(edits)} = {edits / raw:.0f} × raw ({show(raw)})")
+    row(f"git, {form}: durable one-clip edit", f"{show(edits)} = {edits / raw:.0f} × raw ({show(raw)})")
     took = [timed(lambda: run("diff", "--unified=0", "HEAD~10", "HEAD"))[0] for _ in range(5)]
-    row("git, one JSON file: diff of 10 changes", show(statistics.median(took)))
+    row(f"git, {form}: diff of 10 changes", show(statistics.median(took)))
     notes = [name for name in lines if name.startswith("nte")]
     base = dict(lines)
     run("branch", "b")
     lines.update({name: "{}" for name in notes[:1000]})
-    commit("ours")
+    commit("ours", notes[:1000])
     run("switch", "-q", "b")
     lines.clear()
     lines.update(base)
     lines.update({name: "{}" for name in notes[-1000:]})
-    commit("theirs")
+    commit("theirs", notes[-1000:])
     run("switch", "-q", "main")
-    row("git, one JSON file: merge of 1,000 + 1,000 edits",
+    row(f"git, {form}: merge of 1,000 + 1,000 edits",
         show(timed(lambda: run("merge", "-q", "--no-edit", "b"))[0]))
-    row("git, one JSON file: undo (revert of the last edit)",
+    row(f"git, {form}: undo (revert of the last edit)",
         show(timed(lambda: run("revert", "--no-edit", "-m", "1", "HEAD"))[0]))
 
 
@@ -199,12 +214,8 @@ def main():
     print("| what | measured | load |\n|---|---|---|")
     with tempfile.TemporaryDirectory(dir=target) as folder:
         sqlite(folder, data)
-        git(folder, data)
-    missing = [name for name in ("ecasound", "scsynth") if shutil.which(name) is None]
-    if missing:
-        print(f"\nno rival of the 64-track session here: {', '.join(missing)} missing; not measured")
-    else:
-        print("\necasound and scsynth are here, but this script has no row for them yet")
+        git(folder, data, per_entity=False)
+        git(folder, data, per_entity=True)
 
 
 if __name__ == "__main__":
