@@ -41,22 +41,24 @@ pub struct Host {
     shutdown: Arc<tokio::sync::Notify>,
 }
 
+/// Where the open project lies, as a welcome says it.
+pub fn project_path(session: &Session) -> Option<String> {
+    let path = session.open.as_ref().and_then(|open| open.path.as_ref());
+    path.map(|path| path.display().to_string())
+}
+
 impl Host {
     pub fn new(session: Session, shared: Shared, shutdown: Arc<tokio::sync::Notify>) -> Host {
         let noted = std::time::Instant::now();
         let views = Subscriptions::default();
-        let mut host = Host { noted, session, views, shared, shutdown };
-        host.note_project();
-        host
+        Host { noted, session, views, shared, shutdown }
     }
 
     /// Tells connections which project is open, for their welcome.
     fn note_project(&mut self) {
-        let path = self.session.open.as_ref().and_then(|open| open.path.as_ref());
-        let path = path.map(|path| path.display().to_string());
         let mut project =
             self.shared.project.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        *project = path;
+        *project = project_path(&self.session);
     }
 
     /// Tells the session what it can't see itself, for those who ask about it.

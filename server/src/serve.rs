@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::{
     config::Config,
-    host::Host,
+    host::{Host, project_path},
     ipc::{
         connection::Shared,
         hub::Hub,
@@ -69,7 +69,8 @@ async fn run(options: Options, ready: &mut dyn std::io::Write) -> Result<(), Ser
     let shutdown = Arc::new(Notify::new());
     let started = Instant::now();
     let instance: Arc<str> = format!("{epoch:x}-{}", std::process::id()).into();
-    let open_path = Arc::new(RwLock::new(None));
+    // Known before the model thread runs: the first client may be faster than it.
+    let open_path = Arc::new(RwLock::new(project_path(&session)));
     let timing = config.timing();
     let parts = (Arc::clone(&hub), Arc::clone(&open_path), Arc::clone(&shutdown));
     let name = Arc::clone(&instance);
