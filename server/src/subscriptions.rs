@@ -233,7 +233,7 @@ impl Subscription {
         let (sheet, revision, root) = match derive(session, &self.caller, &self.query) {
             Ok(derived) => derived,
             Err(Refusal(error)) => {
-                tracing::debug!(error.message, "a watched view is empty for now");
+                tracing::debug!(error.message, "a watched view is empty until it can be derived");
                 let Ok(project) = session.project() else { return };
                 (Sheet::default(), project.seq(), project.root())
             }
