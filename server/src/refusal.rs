@@ -110,6 +110,13 @@ impl From<TxError> for Refusal {
             TxError::Shared { id, .. } => {
                 Refusal::new(ErrorCode::EntityInvalid, text).with("entity", id.to_string())
             }
+            TxError::OnlyInside { id, field, target, variant } => {
+                Refusal::new(ErrorCode::EntityInvalid, text)
+                    .with("entity", id.to_string())
+                    .with("path", field)
+                    .with("target", target.to_string())
+                    .with("variant", variant.any().to_string())
+            }
             other => Refusal::internal(other),
         }
     }

@@ -23,7 +23,7 @@ use crate::{
     project::{Append, Playing, Project},
     refs::RefEdits,
     repo::RepoError,
-    staging::Staging,
+    staging::{Staged, Staging},
     tree::{Edit, Snapshot, TreeError},
     variant,
     view::{ReadError, View},
@@ -46,6 +46,11 @@ pub enum TxError {
         "{id} is a part of {variant} and of the original too; copy it there instead of moving it"
     )]
     Shared { id: AnyId, variant: VariantId },
+    #[error(
+        "{id}, which all variants share, would name {target} in {field}, which only {variant} has; \
+         make {target} while the original plays, or name another"
+    )]
+    OnlyInside { id: AnyId, field: &'static str, target: AnyId, variant: VariantId },
     #[error("the clear of {id}.{field} is not possible; remove {id} instead")]
     NotClearable { id: AnyId, field: &'static str },
     #[error(transparent)]
@@ -491,7 +496,7 @@ impl<'p> Tx<'p> {
             None => self.project.playing_after(&staged.view)?,
         };
         if check {
-            refuse_broken(&staged.view, &staged.changes)?;
+            refuse_stored(&staged, playing.as_ref())?;
             if let Some(Playing { view, changes }) = &playing {
                 refuse_broken(view.as_ref().unwrap_or(&staged.view), changes)?;
             }
@@ -514,6 +519,19 @@ fn refuse_broken(view: &View, changes: &[Change]) -> Result<(), TxError> {
         Some(breach) => Err(breach.into()),
         None => Ok(()),
     }
+}
+
+/// What is stored beside a variant cannot name what lies inside of it.
+fn refuse_stored(staged: &Staged, playing: Option<&Playing>) -> Result<(), TxError> {
+    let Err(error) = refuse_broken(&staged.view, &staged.changes) else { return Ok(()) };
+    let shown = playing.and_then(|playing| playing.view.as_ref());
+    if let (TxError::Breach(Breach::Dangling { id, field, target }), Some(shown)) = (&error, shown)
+        && let Some(entity) = shown.any(*target)?
+        && let Some(variant) = variant::home_of(shown, &entity)?.pop()
+    {
+        return Err(TxError::OnlyInside { id: *id, field, target: *target, variant });
+    }
+    Err(error)
 }
 
 /// The variant that plays in the place of an entity that can have some.
@@ -544,6 +562,15 @@ pub(crate) struct Cascade {
 
 /// Finds what deleting `first` means; changes nothing.
 pub(crate) fn cascade(staging: &mut Staging, first: EntityKey) -> Result<Cascade, TxError> {
+    cascade_among(staging, first, |_| true)
+}
+
+/// [`cascade`] that knows only of those who are `among` them.
+pub(crate) fn cascade_among(
+    staging: &mut Staging,
+    first: EntityKey,
+    among: impl Fn(&EntityKey) -> bool,
+) -> Result<Cascade, TxError> {
     let view = staging.view()?.clone();
     let (mut gone, mut keys) = (Vec::new(), BTreeSet::from([first]));
     let mut open = vec![first];
@@ -551,7 +578,7 @@ pub(crate) fn cascade(staging: &mut Staging, first: EntityKey) -> Result<Cascade
     while let Some(key) = open.pop() {
         gone.extend(view.entity(&key)?);
         open.extend(view.member_keys(key.any_id())?.into_iter().filter(|it| keys.insert(*it)));
-        for other in view.all_referrers(key.any_id())? {
+        for other in view.all_referrers(key.any_id())?.into_iter().filter(&among) {
             match on_delete(view.entity(&other)?, key.any_id()) {
                 Some(OnDelete::Cascade) if keys.insert(other) => open.push(other),
                 Some(OnDelete::Clear) => clear.push((other, key.any_id())),

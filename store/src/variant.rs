@@ -9,9 +9,10 @@
 //! writes is led to where it lies: into the overlay that plays, or beside it.
 
 mod fold;
+mod follow;
 pub(crate) mod merge;
 
-pub(crate) use self::fold::{fold, make_inline, mirror, place_of_subject, space, sweep};
+pub(crate) use self::fold::{fold, home_of, make_inline, mirror, place_of_subject, space, sweep};
 
 use std::collections::BTreeSet;
 
@@ -83,6 +84,9 @@ fn whole_of(entity: &AnyEntity) -> Option<AnyId> {
         AnyEntity::Send(it) => it.from.any(),
         AnyEntity::SidechainRoute(it) => it.to.any(),
         AnyEntity::ModulationRoute(it) => it.from.any(),
+        AnyEntity::ParameterLink(it) => it.target.target?,
+        // Which clip of the track a scene launches is said by the track, not by the scene.
+        AnyEntity::ClipSlot(it) => it.track.any(),
         AnyEntity::ViewMeta(it) => it.subject?,
         AnyEntity::AutomationEnvelope(it) => match it.owner {
             EnvelopeOwner::Lane { lane } => lane.any(),
@@ -217,6 +221,11 @@ fn in_place(original: AnyEntity, variant: AnyEntity) -> AnyEntity {
 /// What others name may be absent from a variant: who cannot do without it is silent while the
 /// variant plays.
 fn settle(staging: &mut Staging) -> Result<(), ReadError> {
+    settle_where(staging, |_| true)
+}
+
+/// [`settle`] of those that `may` say so.
+fn settle_where(staging: &mut Staging, may: impl Fn(&[u8]) -> bool) -> Result<(), ReadError> {
     loop {
         let mut changes = Vec::new();
         for (key, before, after) in staging.written() {
@@ -229,9 +238,20 @@ fn settle(staging: &mut Staging) -> Result<(), ReadError> {
             let (id, target) = match breach {
                 Breach::StillNamed { id, by, .. } => (by, id),
                 Breach::Dangling { id, target, .. } => (id, target),
+                Breach::Orphans { id, .. } => {
+                    for key in staging.view()?.member_keys(id)? {
+                        if may(&key.to_bytes()) {
+                            settled = false;
+                            staging.remove(&key)?;
+                        }
+                    }
+                    continue;
+                }
                 _ => continue,
             };
-            let Some(key) = staging.locate(id)? else { continue };
+            let Some(key) = staging.locate(id)?.filter(|key| may(&key.to_bytes())) else {
+                continue;
+            };
             let Some(entity) = staging.entity(&key)? else { continue };
             let needs = |it: &pulse_schemas::entity::Reference| {
                 it.target == target && it.on_delete == OnDelete::Cascade

@@ -5,7 +5,7 @@
 //! What was not written is not touched, so that a record which is silent while a variant plays,
 //! or which lost a name to it, is stored as it was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use pulse_schemas::{
     entity::{AnyEntity, Variant},
@@ -14,22 +14,22 @@ use pulse_schemas::{
     record::EntityKey,
 };
 
-use super::{in_place, lay_over, parts, playing, whole_of};
+use super::{follow::Followers, in_place, lay_over, parts, playing, whole_of};
 use crate::{
     merge::record::{self, Deleted},
     overlay,
     staging::{Staging, Written},
-    tx::{TxError, cascade},
+    tx::{TxError, cascade_among},
     view::{ReadError, View, decode},
 };
 
 /// Variants around a record, outermost first.
-type Path = Vec<VariantId>;
+pub(super) type Path = Vec<VariantId>;
 /// Deeper than any sensible nesting; ends a loop in a damaged project.
 const DEEPEST: usize = 64;
 
 /// The variants that play around an entity, its own included.
-pub(super) fn home_of(view: &View, entity: &AnyEntity) -> Result<Path, ReadError> {
+pub(crate) fn home_of(view: &View, entity: &AnyEntity) -> Result<Path, ReadError> {
     let mut path = Path::new();
     // A variant lies beside its subject, not inside of itself.
     let mut next = match entity {
@@ -55,7 +55,7 @@ fn above(view: &View, entity: Option<&AnyEntity>) -> Result<Option<AnyEntity>, R
     }
 }
 
-fn home(view: &View, key: &EntityKey) -> Result<Path, ReadError> {
+pub(super) fn home(view: &View, key: &EntityKey) -> Result<Path, ReadError> {
     match view.entity(key)? {
         Some(entity) => home_of(view, &entity),
         None => Ok(Path::new()),
@@ -120,23 +120,28 @@ pub(crate) fn fold(raw: &mut Staging, playing: &mut Staging) -> Result<(), TxErr
     let (before, after) = (playing.base().clone(), playing.view()?.clone());
     let written = playing.written();
     relocate(raw, &before, &after, &written)?;
-    let mut gone = Vec::new();
+    let followers = Followers::find(&before, &after, &written)?;
+    let mut gone: BTreeMap<Path, Vec<EntityKey>> = BTreeMap::new();
     for (bytes, old, new) in written {
         let Ok(key) = EntityKey::from_bytes(&bytes) else {
             raw.write(bytes, new)?;
             continue;
         };
+        if followers.has(&key) {
+            continue;
+        }
         match new {
             Some(new) => write(raw, &after, &key, old, new)?,
             None => {
                 remove(raw, &before, &key)?;
                 if !after.contains(key.any_id())? {
-                    gone.push(key);
+                    gone.entry(home(&before, &key)?).or_default().push(key);
                 }
             }
         }
     }
-    gone.into_iter().try_for_each(|key| forget(raw, key))
+    followers.fold(raw, &before, &after)?;
+    forget(raw, &before, gone)
 }
 
 /// Takes along the parts of what went from one variant to another, or out of it.
@@ -175,7 +180,7 @@ fn relocate(
     Ok(())
 }
 
-fn write(
+pub(super) fn write(
     raw: &mut Staging,
     after: &View,
     key: &EntityKey,
@@ -204,7 +209,7 @@ fn write(
     Ok(raw.write(place, Some(value))?)
 }
 
-fn remove(raw: &mut Staging, before: &View, key: &EntityKey) -> Result<(), TxError> {
+pub(super) fn remove(raw: &mut Staging, before: &View, key: &EntityKey) -> Result<(), TxError> {
     let path = home(before, key)?;
     make_inline(raw, &path)?;
     raw.write(overlay::key(&path, &key.to_bytes()), None)?;
@@ -218,15 +223,39 @@ fn remove(raw: &mut Staging, before: &View, key: &EntityKey) -> Result<(), TxErr
     Ok(())
 }
 
-/// Deletes what hidden originals have that cannot live without `key`, as deleting it would have
-/// done had they played.
-fn forget(raw: &mut Staging, key: EntityKey) -> Result<(), TxError> {
-    if raw.view()?.contains(key.any_id())? {
+/// Deletes what hidden originals have that cannot live without what went from beside them, as
+/// deleting it would have done had they played.
+fn forget(
+    raw: &mut Staging,
+    before: &View,
+    gone: BTreeMap<Path, Vec<EntityKey>>,
+) -> Result<(), TxError> {
+    if gone.is_empty() {
         return Ok(());
     }
-    let found = cascade(raw, key)?;
-    found.cleared.iter().try_for_each(|entity| raw.put(entity))?;
-    found.keys.iter().try_for_each(|key| raw.remove(key))?;
+    let mut hiding = BTreeSet::new();
+    for variant in before.all::<Variant>()? {
+        hiding.insert(home_of(before, &variant.into())?);
+    }
+    for (path, keys) in gone.into_iter().filter(|(path, _)| hiding.contains(path)) {
+        let mut here = Staging::new(space(raw.view()?, &path)?);
+        for key in keys {
+            if here.view()?.contains(key.any_id())? {
+                continue;
+            }
+            let place = |key: &EntityKey| overlay::key(&path, &key.to_bytes());
+            let lies_here = |key: &EntityKey| raw.bytes(&place(key)).is_ok_and(|it| it.is_some());
+            let found = cascade_among(&mut here, key, lies_here)?;
+            for entity in found.cleared {
+                raw.put_at(place(&EntityKey::of(&entity)), &entity)?;
+                here.put(&entity)?;
+            }
+            for key in &found.keys {
+                raw.write(place(key), None)?;
+                here.remove(key)?;
+            }
+        }
+    }
     Ok(())
 }
 

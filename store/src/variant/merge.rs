@@ -12,7 +12,7 @@ use pulse_schemas::{
     record::EntityKey,
 };
 
-use super::{lay_over, make_inline};
+use super::{lay_over, make_inline, settle_where};
 use crate::{
     conflict,
     merge::{
@@ -89,9 +89,12 @@ pub(crate) fn inside(
     }
     make_inline(staging, &[id])?;
     let rest = staging.view()?.clone();
+    // Who stands outside and names what only one side deleted is silent there, and no conflict.
     let laid = |records: &Records| -> Result<View, ReadError> {
         let mut staging = Staging::new(rest.clone());
         lay_over(&mut staging, subject, records.clone())?;
+        let inside: BTreeSet<&[u8]> = records.iter().map(|(key, _)| &key[..]).collect();
+        settle_where(&mut staging, |key| !inside.contains(key))?;
         Ok(staging.finish()?.view)
     };
     let mut keys: BTreeSet<Vec<u8>> = BTreeSet::new();
