@@ -66,6 +66,7 @@ pub(crate) struct Parts {
     pub place: Arc<Place>,
     /// When the engine was made.
     pub epoch: Instant,
+    pub tripwire: Option<fn(bool)>,
 }
 
 /// One engine on its audio thread. Owned by one device at a time.
@@ -100,6 +101,16 @@ impl Callback {
     /// channel of the device, as long as the buffer has frames, or none at all.
     /// Always called on the real-time thread.
     pub fn run(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize) {
+        if let Some(tripwire) = self.parts.tripwire {
+            tripwire(true);
+        }
+        self.turn(inputs, out, channels);
+        if let Some(tripwire) = self.parts.tripwire {
+            tripwire(false);
+        }
+    }
+
+    fn turn(&mut self, inputs: &[&[f32]], out: &mut [f32], channels: usize) {
         let began = Instant::now();
         let frames = out.len() / channels.max(1);
         let since = began.saturating_duration_since(self.parts.epoch).as_micros() as u64;

@@ -66,12 +66,15 @@ pub struct Config {
     /// Whether and how what is not live is rendered ahead; None computes all of it
     /// when the device asks.
     pub anticipation: Option<Anticipation>,
+    /// Called on the audio thread as each of its turns begins (true) and ends (false), so that a
+    /// test can watch what happens between. Has to be real-time safe itself.
+    pub tripwire: Option<fn(bool)>,
 }
 
 impl Config {
     pub fn new(device: DeviceConfig) -> Config {
         let registry = Registry::standard();
-        Config { device, registry, max_block: 512, threads: 1, anticipation: None }
+        Config { device, registry, max_block: 512, threads: 1, anticipation: None, tripwire: None }
     }
 }
 
@@ -263,6 +266,7 @@ impl Engine {
             xruns: xruns.clone(),
             place: place.clone(),
             epoch,
+            tripwire: config.tripwire,
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;

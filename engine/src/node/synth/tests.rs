@@ -193,3 +193,17 @@ fn absurd_notes_give_finite_sound() {
     let signal = left(&mut rig(RATE, events), 2_000);
     assert!(signal.iter().all(|x| x.is_finite() && x.abs() < 4.0));
 }
+
+#[test]
+fn a_glide_ends_where_the_song_goes_back_to_before_it() {
+    for glide in [0.0, 50.0] {
+        let mut rig = pure(RATE, vec![on(5_000, 1, 60.0), on(6_000, 2, 72.0)]);
+        rig.set("playMode", 2.0).set("glide", glide);
+        left(&mut rig, 6_500);
+        rig.frame = 0;
+        let signal = left(&mut rig, 4_800);
+        assert!(signal.iter().all(|x| x.is_finite()));
+        let error = cents_off(&signal[500..], 72.0, RATE);
+        assert!(error.abs() < 0.5, "{error} cents");
+    }
+}

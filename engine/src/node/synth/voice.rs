@@ -178,7 +178,8 @@ impl Voice {
     /// wherever it is looked at.
     pub fn pitch(&self, frame: i64) -> f64 {
         let passed = (frame - self.glide_start) as f64;
-        if passed >= self.glide_frames {
+        // A song that goes back to before its start leaves a glide behind.
+        if !(0.0..self.glide_frames).contains(&passed) {
             return self.note.pitch;
         }
         let left = 1.0 - passed / self.glide_frames;
