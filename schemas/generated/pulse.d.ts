@@ -1663,6 +1663,14 @@ export interface StoreReport {
   nodesCached: number;
 }
 
+/** How much of everything the template `stress` has: each clip with four notes. */
+export interface StressSize {
+  /** Clips on each of them; 2,000,000 in all at most. */
+  clips: number;
+  /** Instrument tracks, 1 to 100,000. */
+  tracks: number;
+}
+
 export type StretchMode = "off" | "repitch" | "stretch";
 
 export interface TagInfo {
@@ -2128,6 +2136,8 @@ export interface ProjectNewCommand {
   name?: string | null;
   /** Absolute path of the folder; it must be empty or not exist. */
   path: string;
+  /** The size of `stress`; 100 tracks with 50 clips each when absent. */
+  stress?: StressSize | null;
   template?: Template | null;
 }
 

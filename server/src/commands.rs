@@ -40,7 +40,7 @@ mod scene;
 mod session;
 mod target;
 mod timebase;
-mod track;
+pub mod track;
 pub mod transport;
 mod variant;
 mod version;
@@ -54,7 +54,7 @@ use pulse_schemas::{
 use pulse_store::tx::{Committed, TxMeta};
 use serde_json::Value;
 
-pub use project::parse_actor;
+pub use project::{begin, parse_actor};
 
 use crate::{
     commands::edit::Edit,

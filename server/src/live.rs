@@ -12,7 +12,7 @@ use pulse_schemas::{
 
 use crate::{
     command_log::Recorder,
-    commands::media::ahead::Facts,
+    commands::{cohort::told::Told, media::ahead::Facts, track::names::Names},
     engine_news::Seen,
     model::Published,
     playback::{Headless, Metered, Playback},
@@ -33,7 +33,9 @@ pub struct Live {
     /// Open editors and the connections that have them open.
     pub editors: BTreeMap<AnyId, BTreeSet<u64>>,
     /// The assignment that was told last.
-    pub cohorts: Option<Hash>,
+    pub cohorts: Option<Told>,
+    /// Names of tracks, for those that are made without one.
+    pub names: Option<Names>,
     /// Which device fills a role on this machine.
     pub roles: BTreeMap<HardwareRoleId, (String, u16)>,
     /// Media whose files were gone when somebody looked last.
@@ -113,6 +115,7 @@ impl Default for Live {
             overrides: BTreeMap::new(),
             editors: BTreeMap::new(),
             cohorts: None,
+            names: None,
             roles: BTreeMap::new(),
             missing: BTreeSet::new(),
             command_log: None,

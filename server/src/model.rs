@@ -215,7 +215,12 @@ fn run<H: Handler>(
         depth.fetch_sub(1, Ordering::Relaxed);
         match message {
             None | Some(Message::Stop) => break,
-            Some(Message::Command(request)) => command(&mut handler, hub, &releaser, *request),
+            Some(Message::Command(request)) => {
+                // Who is behind in its work does not also write; the writers do that in rows.
+                let write =
+                    if depth.load(Ordering::Relaxed) == 0 { Write::Now } else { Write::Soon };
+                command(&mut handler, hub, &releaser, *request, write);
+            }
             Some(Message::Stream { client, body }) => handler.stream(&client, &body, hub),
             Some(Message::Left(client)) => handler.left(&client, hub),
             Some(Message::Work(work)) => work(handler.as_any()),
@@ -226,14 +231,27 @@ fn run<H: Handler>(
     releaser.stop();
 }
 
-fn command<H: Handler>(handler: &mut H, hub: &Hub, releaser: &Releaser, mut request: Request) {
+/// Who writes an answer: the thread that has it, or the writer of its connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Write {
+    Now,
+    Soon,
+}
+
+fn command<H: Handler>(
+    handler: &mut H,
+    hub: &Hub,
+    releaser: &Releaser,
+    mut request: Request,
+    write: Write,
+) {
     // A defect in one command must not take the session of everybody else with it.
     let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(&mut request, hub)))
         .unwrap_or_else(|panic| Outcome::failed(defect(&request, panic.as_ref())));
     if outcome.later {
         return;
     }
-    releaser.release(request, outcome, hub);
+    releaser.release(request, outcome, hub, write);
 }
 
 fn defect(request: &Request, panic: &(dyn std::any::Any + Send)) -> ErrorBody {
@@ -270,7 +288,7 @@ impl Releaser {
             .name("pulse-release".into())
             .spawn(move || {
                 for Held { request, outcome } in held {
-                    release(&hub, request, outcome);
+                    release(&hub, request, outcome, Write::Now);
                     count.fetch_sub(1, Ordering::AcqRel);
                 }
             })
@@ -279,15 +297,15 @@ impl Releaser {
         Releaser { queue, thread, waiting }
     }
 
-    fn release(&self, request: Request, outcome: Outcome, hub: &Hub) {
+    fn release(&self, request: Request, outcome: Outcome, hub: &Hub, write: Write) {
         let direct = outcome.durable.is_none() && self.waiting.load(Ordering::Acquire) == 0;
         if direct || self.thread.is_none() {
-            return release(hub, request, outcome);
+            return release(hub, request, outcome, write);
         }
         self.waiting.fetch_add(1, Ordering::AcqRel);
         if let Err(back) = self.queue.send(Held { request, outcome }) {
             let Held { request, outcome } = back.into_inner();
-            release(hub, request, outcome);
+            release(hub, request, outcome, write);
         }
     }
 
@@ -302,14 +320,14 @@ impl Releaser {
 }
 
 /// Waits for the disk where it must, then answers and publishes.
-fn release(hub: &Hub, request: Request, outcome: Outcome) {
+fn release(hub: &Hub, request: Request, outcome: Outcome, write: Write) {
     let Outcome { reply, events, durable, .. } = outcome;
     let reply = match durable.map(|wait| wait()) {
         None | Some(Ok(())) => reply,
         Some(Err(error)) => Err(error),
     };
     let published = reply.is_ok();
-    answer(hub, &request, reply);
+    answer(hub, &request, reply, write);
     if published {
         let by: Cause = request.client.cause();
         for event in events {
@@ -318,7 +336,7 @@ fn release(hub: &Hub, request: Request, outcome: Outcome) {
     }
 }
 
-pub fn answer(hub: &Hub, request: &Request, reply: Result<Value, ErrorBody>) {
+fn answer(hub: &Hub, request: &Request, reply: Result<Value, ErrorBody>, write: Write) {
     let id = hub.message_id();
     let mut envelope = match reply {
         Ok(payload) => request.envelope.result(id, payload),
@@ -330,5 +348,8 @@ pub fn answer(hub: &Hub, request: &Request, reply: Result<Value, ErrorBody>) {
         hub.answered(&request.client.identity().instance_id, &envelope);
     }
     crate::metrics::command_done(&request.envelope.domain, request.received.elapsed());
-    request.client.send(Class::Reply, &envelope);
+    match write {
+        Write::Now => request.client.send_now(&envelope),
+        Write::Soon => request.client.send(Class::Reply, &envelope),
+    }
 }

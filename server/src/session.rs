@@ -416,9 +416,7 @@ impl Session {
             let remaining = conflicts.map_or(0, |conflicts| conflicts.len());
             self.publish("version", "conflictsChanged", json!({ "remaining": remaining }));
         }
-        if committed.changes.list.iter().any(commands::cohort::concerns)
-            && let Err(Refusal(error)) = commands::cohort::tell(self)
-        {
+        if let Err(Refusal(error)) = commands::cohort::follow(self, &committed) {
             tracing::warn!(%error.message, "the cohorts could not be assigned");
         }
         self.outbox.append(&mut self.live.events);

@@ -26,7 +26,7 @@ pub use self::{
     apply::Edit,
     cursor::Range,
     diff::{Changed, Diff, Difference, ThreeWay, diff3},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, prefix_end},
 };
 use crate::{
     backend::BackendError,

@@ -19,7 +19,7 @@ use pulse_schemas::{
 use crate::{
     index::{self, Extent},
     node::Value,
-    tree::{Snapshot, TreeError, lock},
+    tree::{Snapshot, TreeError, lock, prefix_end},
 };
 
 /// Why a view cannot be read.
@@ -311,6 +311,31 @@ impl View {
             keys.extend(index::referrer_of(&entry?.0));
         }
         Ok(keys)
+    }
+
+    /// The last of [`View::referrers`], at the cost of one look-up.
+    pub fn last_referrer(
+        &self,
+        target: impl Into<AnyId>,
+        kind: EntityKind,
+    ) -> Result<Option<EntityKey>, ReadError> {
+        let prefix = index::referrer_prefix(target.into(), kind);
+        let Some(end) = prefix_end(&prefix) else { return Ok(None) };
+        let entry = self.index()?.entry_before(&end)?;
+        let key = entry.map(|(key, _)| key).filter(|key| key.starts_with(&prefix));
+        Ok(key.and_then(|key| index::referrer_of(&key)))
+    }
+
+    /// The master of an arrangement; it stands before the channels that were made after it.
+    pub fn master_of(&self, arrangement: impl Into<AnyId>) -> Result<Option<EntityKey>, ReadError> {
+        let prefix = index::referrer_prefix(arrangement.into(), EntityKind::Channel);
+        for entry in self.index()?.scan(&prefix) {
+            let (key, note) = entry?;
+            if note.first().is_some_and(|flags| flags & index::IS_MASTER != 0) {
+                return Ok(index::referrer_of(&key));
+            }
+        }
+        Ok(None)
     }
 
     /// The entities behind [`View::referrers`].

@@ -104,3 +104,13 @@ fn a_render_is_the_same_however_it_is_made_and_the_second_one_is_free() {
     let bytes = |file: &str| std::fs::read(dir.path().join(file)).unwrap();
     assert!(bytes("a.wav") == bytes("b.wav") && bytes("a.wav") == bytes("c.wav"));
 }
+
+#[test]
+fn a_project_begins_where_its_history_begins() {
+    for template in ["empty", "demo", "stress:2x3"] {
+        let dir = tempfile::tempdir().unwrap();
+        run_json(dir.path(), &["new", "song", "--template", template]);
+        check(dir.path(), &["undo"], 1, "nothing of yours to undo");
+        check(dir.path(), &["undo", "--context", "mixer"], 1, "to undo");
+    }
+}

@@ -56,6 +56,25 @@ wire! {
 }
 
 wire! {
+    /// How much of everything the template `stress` has: each clip with four notes.
+    #[derive(Copy, Eq)]
+    struct StressSize {
+        /// Instrument tracks, 1 to 100,000.
+        tracks: u32,
+        /// Clips on each of them; 2,000,000 in all at most.
+        clips: u32,
+    }
+}
+
+fn check_stress(payload: &New, checker: &mut Checker) {
+    let Some(size) = payload.stress else { return };
+    checker.form("stress", payload.template == Some(Template::Stress), "only with `stress`");
+    checker.range("stress.tracks", f64::from(size.tracks), 1.0, 100_000.0);
+    let clips = f64::from(size.tracks) * f64::from(size.clips);
+    checker.range("stress.clips", clips, 0.0, 2_000_000.0);
+}
+
+wire! {
     /// One command of a batch failed or was answered.
     struct BatchReply {
         domain: String,
@@ -77,12 +96,17 @@ commands! {
         /// Title; the name of the folder when absent.
         name: Option<String>,
         template: Option<Template>,
+        /// The size of `stress`; 100 tracks with 50 clips each when absent.
+        stress: Option<StressSize>,
         /// Pins the source of ids, so that a replay gives the same ones: 32 hex digits.
         actor: Option<String>,
     } -> Opened {
         info: ProjectInfo,
     }
-    check |payload, checker| checker.required("path", &payload.path);
+    check |payload, checker| {
+        checker.required("path", &payload.path);
+        check_stress(payload, checker);
+    };
     example r#"{"path": "/home/ada/Songs/Morning", "name": "Morning"}"#;
 
     /// Opens a project. With a draft that nobody has decided about and without

@@ -2,10 +2,7 @@
 
 use std::{io::BufRead, path::Path, process::ExitCode, sync::Arc};
 
-use pulse_store::{
-    project::{CreateOptions, Project},
-    tx::TxMeta,
-};
+use pulse_store::project::{CreateOptions, Project};
 use serde_json::{Value, json};
 
 use super::{
@@ -13,7 +10,13 @@ use super::{
     access::Place,
     output::{Failure, Output},
 };
-use crate::{commands::parse_actor, config::Config, refusal::Refusal, session::Session, templates};
+use crate::{
+    commands::{begin, parse_actor},
+    config::Config,
+    refusal::Refusal,
+    session::Session,
+    templates,
+};
 
 pub fn new(
     place: &Place,
@@ -33,17 +36,9 @@ pub fn new(
     };
     let project = Project::create(dir, options).map_err(Refusal::from)?;
     let mut session = Session::over(Arc::new(Config::default()), project);
-    let meta = TxMeta {
-        author: place.author.clone(),
-        time: crate::clock::now().0,
-        ..TxMeta::new("Set up", "cli")
-    };
-    session.transact(meta, |edit| template.build(edit))?;
+    begin(&mut session, template, &place.author, crate::clock::now().0)?;
     let root = session.project()?.root();
-    let mut access =
-        super::access::Access::Local { session: Box::new(session), caller: place.caller() };
-    access.call("version.commit", json!({"message": "New project"}))?;
-    access.finish()?;
+    super::access::Access::Local { session: Box::new(session), caller: place.caller() }.finish()?;
     let path = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     let value = json!({"path": path, "template": template.to_string(), "root": root});
     Ok(output

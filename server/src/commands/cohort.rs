@@ -1,5 +1,7 @@
 //! Cohorts: who is rendered live and who ahead of time, and why.
 
+pub mod told;
+
 use std::collections::BTreeSet;
 
 use pulse_query::{
@@ -16,9 +18,10 @@ use pulse_schemas::{
     graph::Cohort,
     id::{AnyId, ChannelId, EntityKind},
 };
-use pulse_store::{changes::Change, view::View};
+use pulse_store::{changes::Change, tx::Committed, view::View};
 use serde_json::json;
 
+use self::told::Told;
 use super::edit::{active_arrangement, done, reply};
 use crate::{
     refusal::{Refusal, Reply},
@@ -94,19 +97,46 @@ pub fn concerns(change: &Change) -> bool {
     }
 }
 
+/// Takes in a transaction: who changed sides, if anybody did.
+pub fn follow(session: &mut Session, committed: &Committed) -> Result<(), Refusal> {
+    let (before, after) = committed.played;
+    let moving: Vec<&Change> = committed.changes.list.iter().filter(|it| concerns(it)).collect();
+    let Some(told) = session.live.cohorts.as_mut().filter(|told| told.root == before) else {
+        return if moving.is_empty() { Ok(()) } else { tell(session) };
+    };
+    if moving.is_empty() {
+        told.root = after;
+        return Ok(());
+    }
+    let hash = told.hash();
+    if !told.grow(&moving, after) {
+        return tell(session);
+    }
+    if told.hash() != hash {
+        publish(session);
+    }
+    Ok(())
+}
+
 /// Tells everybody if the assignment is another one than the last that was told.
 pub fn tell(session: &mut Session) -> Result<(), Refusal> {
     let seeds = seeds(session);
     session.live.playback.set_seeds(&seeds);
+    let view = session.view()?;
     let found = assign(session)?;
-    let hash = found.hash();
-    if session.live.cohorts != Some(hash) {
-        session.live.cohorts = Some(hash);
-        let (live, ahead) = (found.count(Cohort::Live), found.count(Cohort::Anticipative));
-        let payload = json!({"hash": hash, "live": live, "anticipative": ahead});
-        session.publish("cohort", "changed", payload);
+    let told = Told::new(view.root(), active_arrangement(&view)?, &found);
+    let known = session.live.cohorts.replace(told).map(|told| told.hash());
+    if known != Some(found.hash()) {
+        publish(session);
     }
     Ok(())
+}
+
+fn publish(session: &mut Session) {
+    let Some(told) = &session.live.cohorts else { return };
+    let (hash, (live, ahead)) = (told.hash(), told.counts());
+    let payload = json!({"hash": hash, "live": live, "anticipative": ahead});
+    session.publish("cohort", "changed", payload);
 }
 
 /// The channel that a track, a channel or a node sounds through.
@@ -219,6 +249,36 @@ mod tests {
         assert!(told("track.setFlags", json!({"tracks": [keys["track"]], "armed": true})));
         assert!(!told("channel.setGain", json!({"channel": keys["channel"], "gainDb": -3})));
         assert!(!told("track.setFlags", json!({"tracks": [keys["track"]], "mute": true})));
+    }
+
+    #[test]
+    fn what_is_new_is_added_to_the_assignment_as_if_all_had_been_assigned() {
+        let mut project = Project::new();
+        let add = |project: &mut Project, payload| project.ok("track.create", payload);
+        let armed = add(&mut project, json!({"name": "Keys", "nodes": ["pulse.eq"]}));
+        project.ok("track.setFlags", json!({"tracks": [armed["track"]], "armed": true}));
+        let folder = add(&mut project, json!({"kind": "folder"}));
+        let channel = json!({"track": armed["track"], "enabled": false});
+        for (name, payload) in [
+            ("track.create", json!({"nodes": ["pulse.synth", "pulse.eq"]})),
+            ("track.create", json!({"parent": folder["track"], "kind": "audio"})),
+            ("node.add", json!({"channel": armed["channel"], "kind": "pulse.delay"})),
+            ("track.duplicate", json!({"tracks": [armed["track"]]})),
+            ("track.setChannel", channel),
+            ("track.setChannel", json!({"track": armed["track"], "enabled": true})),
+            ("history.undo", json!({})),
+            ("track.delete", json!({"tracks": [armed["track"]]})),
+            ("track.create", json!({})),
+        ] {
+            project.ok(name, payload);
+            let session = &project.session;
+            let view = session.view().unwrap();
+            let all = super::assign(session).unwrap();
+            let arrangement = super::active_arrangement(&view).unwrap();
+            let expect = super::Told::new(view.root(), arrangement, &all);
+            assert_eq!(session.live.cohorts.as_ref(), Some(&expect), "after {name}");
+            assert_eq!(expect.hash(), all.hash(), "after {name}");
+        }
     }
 
     #[test]

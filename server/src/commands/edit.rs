@@ -9,7 +9,7 @@ use pulse_schemas::{
         Command, CommandType,
         types::{CopyOf, Deleted},
     },
-    entity::{AnyEntity, Arrangement, Channel, ChannelKind, Entity, Project},
+    entity::{AnyEntity, Arrangement, Channel, Entity, Project},
     id::{AnyId, ArrangementId, EntityId, EntityKind},
     order::OrderKey,
 };
@@ -35,6 +35,12 @@ pub struct Edit<'t, 'p> {
     pub folder: Option<&'t Path>,
     /// Milliseconds since 1970, as the command's log has it.
     pub now: i64,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Entities that edits read in rows, for tests of what a command costs.
+    pub static READ: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// A reply as JSON.
@@ -92,7 +98,10 @@ impl Edit<'_, '_> {
         &mut self,
         target: impl Into<AnyId>,
     ) -> Result<Vec<E>, Refusal> {
-        Ok(self.tx.view()?.referring::<E>(target)?)
+        let found = self.tx.view()?.referring::<E>(target)?;
+        #[cfg(test)]
+        READ.with(|read| read.set(read.get() + found.len()));
+        Ok(found)
     }
 
     pub fn members<E: Entity + TryFrom<AnyEntity>>(
@@ -116,8 +125,23 @@ impl Edit<'_, '_> {
     }
 
     pub fn master(&mut self, arrangement: ArrangementId) -> Result<Option<Channel>, Refusal> {
-        let channels = self.referring::<Channel>(arrangement)?;
-        Ok(channels.into_iter().find(|channel| channel.channel_kind == ChannelKind::Master))
+        match self.tx.view()?.master_of(arrangement)? {
+            Some(key) => Ok(Some(self.get::<Channel>(key.any_id())?)),
+            None => Ok(None),
+        }
+    }
+
+    /// A place behind every entity of a kind that names `target`.
+    pub fn place_last<E: Entity + Ordered + TryFrom<AnyEntity>>(
+        &mut self,
+        target: impl Into<AnyId>,
+    ) -> Result<OrderKey, Refusal> {
+        let target = target.into();
+        let Some(key) = self.tx.view()?.last_referrer(target, E::KIND)? else {
+            return Ok(OrderKey::between(None, None));
+        };
+        let last = self.get::<E>(key.any_id())?;
+        Ok(OrderKey::between(Some(last.place().0), None))
     }
 
     /// Removes entities with all that hangs on them.

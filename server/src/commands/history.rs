@@ -9,7 +9,7 @@ use pulse_schemas::{
             Redo, Redone, Show, State, Undo, Undone,
         },
     },
-    entity::{AnyEntity, Conflict, HistoryContext},
+    entity::{AnyEntity, Arrangement, Conflict, HistoryContext},
     envelope::Timestamp,
     error::ErrorCode,
     id::AnyId,
@@ -19,7 +19,7 @@ use pulse_store::{
     overlay,
     project::{HistoryEntry as Row, Project},
     repo::HistoryChange,
-    rev::Rev,
+    rev::{Rev, RevBase},
     tx::{Committed, TxMeta},
 };
 use serde_json::json;
@@ -113,7 +113,19 @@ fn next_step(entry: &Entry) -> NextStep {
     NextStep { entry: entry.id(), label: entry.label.clone(), contexts: entry.contexts.clone() }
 }
 
+/// Before a project has an arrangement it is being made, and that is no place to go.
+fn require_made(session: &Session, entry: u64) -> Result<(), Refusal> {
+    let rev = Rev { base: RevBase::Op(entry), back: 0 };
+    let view = session.project()?.view_at(&rev)?;
+    if view.all::<Arrangement>()?.is_empty() {
+        let text = format!("entry {entry} is a part of making the project; jump to a later one");
+        return Err(Refusal::new(ErrorCode::HistoryEmpty, text));
+    }
+    Ok(())
+}
+
 fn jump(session: &mut Session, payload: &Jump, meta: TxMeta) -> Reply {
+    require_made(session, payload.entry)?;
     let committed = session.project_mut()?.jump(payload.entry, meta.clone())?;
     session.committed(committed);
     told(session, &meta)?;

@@ -5,7 +5,7 @@ mod files;
 mod lifecycle;
 mod text;
 
-pub use lifecycle::parse_actor;
+pub use lifecycle::{begin, parse_actor};
 
 use pulse_schemas::{
     command::{

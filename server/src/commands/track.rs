@@ -1,5 +1,7 @@
 //! Tracks: made with their channel and first lane, copied with all they hold.
 
+pub mod names;
+
 use std::collections::BTreeSet;
 
 use pulse_schemas::{
@@ -19,7 +21,7 @@ use pulse_schemas::{
 };
 use pulse_store::view::View;
 
-use super::edit::{Copier, Edit, active_arrangement, done, numbered, place_before, reply, sort};
+use super::edit::{Copier, Edit, active_arrangement, done, place_before, reply, sort};
 use crate::{
     refusal::{Refusal, Reply},
     session::Session,
@@ -64,16 +66,25 @@ fn create(edit: &mut Edit<'_, '_>, payload: &Create) -> Reply {
     if let Some(parent) = payload.parent {
         require_folder(edit, parent)?;
     }
-    let all = edit.referring::<Track>(arrangement)?;
-    let names = all.iter().map(|track| track.name.as_str());
-    let name = payload.name.clone().unwrap_or_else(|| numbered("Track", names));
+    let name = match &payload.name {
+        Some(name) => name.clone(),
+        None => names::next(edit, arrangement)?,
+    };
+    let named = names::known(edit, arrangement)?;
     edit.label(format!("Create track {name}"));
-    let mut siblings = siblings(edit, arrangement, payload.parent, &[])?;
+    let order = match (payload.before, payload.parent) {
+        (Some(before), parent) => {
+            let mut siblings = siblings(edit, arrangement, parent, &[])?;
+            place_before(&mut siblings, Some(before.0))
+        }
+        (None, Some(parent)) => edit.place_last::<Track>(parent)?,
+        (None, None) => edit.place_last::<Track>(arrangement)?,
+    };
     let track = Track {
         id: TrackId(edit.id()),
         arrangement,
         parent: payload.parent,
-        order: place_before(&mut siblings, payload.before.map(|before| before.0)),
+        order,
         name: name.clone(),
         track_kind: payload.kind,
         ..Track::default()
@@ -92,6 +103,9 @@ fn create(edit: &mut Edit<'_, '_>, payload: &Create) -> Reply {
     }
     if let Some(colour) = &payload.colour {
         set_colour(edit, track.id.any(), colour)?;
+    }
+    if named {
+        names::made(edit, name)?;
     }
     reply(Created { track: track.id, channel, lane, nodes })
 }
@@ -115,14 +129,14 @@ fn add_channel(
         Some(output) => Some(edit.get::<Channel>(output)?.id),
         None => default_output(edit, track)?,
     };
-    let mut channels = edit.referring::<Channel>(track.arrangement)?;
+    let order = edit.place_last::<Channel>(track.arrangement)?;
     let id = ChannelId(edit.id());
     edit.put(Channel {
         id,
         arrangement: track.arrangement,
         track: Some(track.id),
         channel_kind: ChannelKind::Track,
-        order: place_before(&mut channels, None),
+        order,
         name: track.name.clone(),
         width: 1.0,
         channels: 2,

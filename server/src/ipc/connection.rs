@@ -28,7 +28,7 @@ use tokio::{
 use super::{
     hub::{Client, Hub, Identity, Seen, encode},
     limits::Rate,
-    outbox::{Class, Closed},
+    outbox::{Class, Closed, Sink},
 };
 use crate::{
     commands, metrics,
@@ -77,12 +77,21 @@ pub struct Shared {
     pub project: Arc<std::sync::RwLock<Option<String>>>,
 }
 
+/// A socket, taken apart.
+pub struct Ends<R, W> {
+    pub reader: R,
+    pub writer: W,
+    /// For answers that are written by whoever has them.
+    pub sink: Box<dyn Sink>,
+}
+
 /// Serves one connection to its end. `token` is what the client must know.
-pub async fn serve<R, W>(shared: Shared, mut reader: R, mut writer: W, token: Option<Arc<str>>)
+pub async fn serve<R, W>(shared: Shared, ends: Ends<R, W>, token: Option<Arc<str>>)
 where
     R: AsyncRead + Unpin + Send,
     W: AsyncWrite + Unpin + Send + 'static,
 {
+    let Ends { mut reader, mut writer, sink } = ends;
     metrics::CONNECTIONS_OPENED.add(1);
     let mut decoder = FrameDecoder::new(shared.hub.limits.max_message_bytes);
     let deadline = Deadline::now() + shared.timing.hello;
@@ -107,6 +116,7 @@ where
             return refuse(&shared, &mut writer, refusal).await;
         }
     };
+    client.outbox.attach(sink);
     client.send(Class::Reply, &reply);
     let payload = json!({"client": info(&shared.hub, &client)});
     shared.hub.publish("client", "connected", payload, Some(client.cause()));
@@ -129,6 +139,7 @@ where
         written = &mut writing => written,
         () = discard(&mut reader) => writing.await,
     };
+    client.outbox.detach();
     if written.is_err() {
         tracing::error!(client = client.number, "the writer of a connection panicked");
     }

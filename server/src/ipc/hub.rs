@@ -126,6 +126,13 @@ impl Client {
             self.outbox.push(class, bytes);
         }
     }
+
+    /// Encodes an answer and writes it at once, where nothing waits before it.
+    pub fn send_now(&self, envelope: &Envelope) {
+        if let Some(bytes) = encode(self.encoding, envelope, self.max_message_bytes) {
+            self.outbox.push_now(bytes);
+        }
+    }
 }
 
 /// One frame. A message over the limit is a defect of the server; it is logged

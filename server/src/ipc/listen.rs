@@ -6,15 +6,21 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use tokio::{
-    net::{TcpListener, UnixListener},
+    io::{AsyncRead, ReadBuf},
+    net::{TcpListener, UnixListener, tcp, unix},
     task::JoinHandle,
 };
 
-use super::connection::{Shared, serve};
+use super::{
+    connection::{Ends, Shared, serve},
+    outbox::Sink,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
@@ -27,6 +33,49 @@ pub enum ListenError {
     #[error("can't listen on {address}: {error}; choose another --tcp")]
     Tcp { address: SocketAddr, error: io::Error },
 }
+
+/// The reading half of a socket, by which other threads write answers too.
+struct SharedRead<H>(Arc<H>);
+
+impl<H> Clone for SharedRead<H> {
+    fn clone(&self) -> SharedRead<H> {
+        SharedRead(Arc::clone(&self.0))
+    }
+}
+
+macro_rules! shared_read {
+    ($half:ty) => {
+        impl AsyncRead for SharedRead<$half> {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buffer: &mut ReadBuf<'_>,
+            ) -> Poll<io::Result<()>> {
+                let stream = (*self.0).as_ref();
+                loop {
+                    ready!(stream.poll_read_ready(cx))?;
+                    match stream.try_read(buffer.initialize_unfilled()) {
+                        Ok(count) => {
+                            buffer.advance(count);
+                            return Poll::Ready(Ok(()));
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+            }
+        }
+
+        impl Sink for SharedRead<$half> {
+            fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+                (*self.0).as_ref().try_write(bytes)
+            }
+        }
+    };
+}
+
+shared_read!(unix::OwnedReadHalf);
+shared_read!(tcp::OwnedReadHalf);
 
 /// Listens on a Unix socket that only this user may open.
 pub fn unix(path: &Path, shared: Shared) -> Result<JoinHandle<()>, ListenError> {
@@ -44,7 +93,10 @@ pub fn unix(path: &Path, shared: Shared) -> Result<JoinHandle<()>, ListenError> 
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (reader, writer) = stream.into_split();
-                    tokio::spawn(serve(shared.clone(), reader, writer, None));
+                    let reader = SharedRead(Arc::new(reader));
+                    let sink = Box::new(reader.clone());
+                    let ends = Ends { reader, writer, sink };
+                    tokio::spawn(serve(shared.clone(), ends, None));
                 }
                 Err(error) => pause(&error).await,
             }
@@ -72,7 +124,10 @@ pub async fn tcp(
                         tracing::warn!(%error, "a connection without TCP_NODELAY");
                     }
                     let (reader, writer) = stream.into_split();
-                    tokio::spawn(serve(shared.clone(), reader, writer, Some(Arc::clone(&token))));
+                    let reader = SharedRead(Arc::new(reader));
+                    let sink = Box::new(reader.clone());
+                    let ends = Ends { reader, writer, sink };
+                    tokio::spawn(serve(shared.clone(), ends, Some(Arc::clone(&token))));
                 }
                 Err(error) => pause(&error).await,
             }

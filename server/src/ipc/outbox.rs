@@ -13,6 +13,12 @@ use std::{
 use pulse_schemas::envelope::Position;
 use tokio::sync::Notify;
 
+/// The socket itself, for an answer that need not wait for the writer's turn.
+pub trait Sink: Send + Sync {
+    /// Writes what there is room for, and never waits.
+    fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize>;
+}
+
 /// One encoded frame, shared between all clients of an encoding.
 pub type Bytes = Arc<[u8]>;
 
@@ -66,6 +72,9 @@ struct State {
     stats: Stats,
     lagging: Option<Lag>,
     closed: Option<Closed>,
+    /// The writer has taken bytes and has not come back for more.
+    writing: bool,
+    sink: Option<Box<dyn Sink>>,
 }
 
 pub struct Outbox {
@@ -93,6 +102,39 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has answers written straight to the socket where nothing waits before them.
+    pub fn attach(&self, sink: Box<dyn Sink>) {
+        self.lock().sink = Some(sink);
+    }
+
+    /// Lets go of the socket.
+    pub fn detach(&self) {
+        self.lock().sink = None;
+    }
+
+    /// Writes an answer in the caller's own thread where nothing waits before it, and
+    /// queues what the socket did not take: waking the writer costs more than writing.
+    pub fn push_now(&self, bytes: Bytes) {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        let free = !state.writing && state.queue.is_empty() && state.lagging.is_none();
+        let taken = match &state.sink {
+            Some(sink) if free => sink.try_write(&bytes).unwrap_or(0),
+            _ => 0,
+        };
+        state.stats.written_bytes += taken as u64;
+        crate::metrics::BYTES_OUT.add(taken as u64);
+        if taken == bytes.len() {
+            state.stats.written_messages += 1;
+            return;
+        }
+        drop(state);
+        let rest = if taken == 0 { bytes } else { bytes[taken..].into() };
+        self.push(Class::Reply, rest);
     }
 
     /// Queues a message, or does what its class says when there is no room.
@@ -196,6 +238,7 @@ impl Outbox {
 
     fn try_take(&self) -> Option<Batch> {
         let mut state = self.lock();
+        state.writing = false;
         let mut bytes = Vec::new();
         while bytes.len() < BATCH
             && let Some((class, frame)) = state.queue.pop_front()
@@ -215,6 +258,7 @@ impl Outbox {
         if bytes.is_empty() && lagged.is_none() && closed.is_none() {
             return None;
         }
+        state.writing = true;
         Some(Batch { bytes, lagged, closed })
     }
 }
@@ -229,6 +273,60 @@ mod tests {
 
     fn event(sequence: u64) -> Class {
         Class::Event { position: Position { epoch: 1, sequence } }
+    }
+
+    /// A socket with room for so many bytes.
+    struct Socket {
+        room: usize,
+        taken: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Sink for Socket {
+        fn try_write(&self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut taken = self.taken.lock().unwrap();
+            let count = bytes.len().min(self.room.saturating_sub(taken.len()));
+            if count == 0 {
+                return Err(std::io::ErrorKind::WouldBlock.into());
+            }
+            taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+    }
+
+    fn with_socket(room: usize) -> (Outbox, Arc<Mutex<Vec<u8>>>) {
+        let (outbox, taken) = (Outbox::new(1_000), Arc::default());
+        outbox.attach(Box::new(Socket { room, taken: Arc::clone(&taken) }));
+        (outbox, taken)
+    }
+
+    #[test]
+    fn an_answer_goes_straight_to_the_socket_and_what_finds_no_room_waits() {
+        let (outbox, taken) = with_socket(5);
+        outbox.push_now(bytes(3, 1));
+        assert_eq!(*taken.lock().unwrap(), [1, 1, 1]);
+        outbox.push_now(bytes(3, 2));
+        outbox.push_now(bytes(2, 3));
+        assert_eq!(*taken.lock().unwrap(), [1, 1, 1, 2, 2]);
+        assert_eq!(outbox.try_take().unwrap().bytes, [2, 3, 3]);
+        assert_eq!(outbox.stats().queued_bytes, 0);
+    }
+
+    #[test]
+    fn an_answer_never_overtakes_what_waits_or_is_being_written() {
+        let (outbox, taken) = with_socket(100);
+        outbox.push(event(1), bytes(2, 1));
+        outbox.push_now(bytes(2, 2));
+        let batch = outbox.try_take().unwrap();
+        assert_eq!(batch.bytes, [1, 1, 2, 2]);
+        outbox.push_now(bytes(2, 3));
+        assert!(taken.lock().unwrap().is_empty(), "the writer has not come back");
+        assert_eq!(outbox.try_take().unwrap().bytes, [3, 3]);
+        assert!(outbox.try_take().is_none());
+        outbox.push_now(bytes(2, 4));
+        assert_eq!(*taken.lock().unwrap(), [4, 4]);
+        outbox.close(Closed::Done);
+        outbox.push_now(bytes(2, 5));
+        assert_eq!(taken.lock().unwrap().len(), 2, "who is gone is told nothing");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use pulse_schemas::{
     command::{
         project::{
             DraftChoice, DraftInfo, DraftSaved, Move, New, Open, Opened, OpenedOrDraft, Save,
-            SaveAs, Saved, SavedAs, Template,
+            SaveAs, Saved, SavedAs, StressSize, Template,
         },
         session::SessionState,
     },
@@ -45,7 +45,7 @@ use crate::{
     templates::Template as Content,
 };
 
-/// What `stress` means where no size can be said.
+/// What `stress` means where no size is said.
 const STRESS: Content = Content::Stress { tracks: 100, clips: 50 };
 
 pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
@@ -56,7 +56,10 @@ pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
     let template = match payload.template {
         None | Some(Template::Empty) => Content::Empty,
         Some(Template::Demo) => Content::Demo,
-        Some(Template::Stress) => STRESS,
+        Some(Template::Stress) => match payload.stress {
+            Some(StressSize { tracks, clips }) => Content::Stress { tracks, clips },
+            None => STRESS,
+        },
     };
     let now = session.time;
     let options = CreateOptions {
@@ -68,13 +71,23 @@ pub fn new(session: &mut Session, caller: &Caller, payload: &New) -> Reply {
     };
     let project = Project::create(&path, options)?;
     take_over(session, project, &path)?;
-    // Nobody's undo reaches behind the beginning.
-    let meta =
-        TxMeta { author: caller.author.clone(), time: now, ..TxMeta::new("New project", "") };
-    session.transact(meta.clone(), |edit| template.build(edit))?;
-    session.project_mut()?.commit("New project", meta)?;
+    begin(session, template, &caller.author, now)?;
     let info = opened(session)?;
     reply(Opened { info })
+}
+
+/// Fills a new project and commits that. It is nobody's edit: no undo reaches
+/// behind the beginning.
+pub fn begin(
+    session: &mut Session,
+    template: Content,
+    author: &str,
+    time: i64,
+) -> Result<(), Refusal> {
+    let meta = TxMeta { author: author.to_owned(), time, ..TxMeta::new("New project", "") };
+    session.transact(meta.clone(), |edit| template.build(edit))?;
+    session.project_mut()?.commit("New project", meta)?;
+    Ok(())
 }
 
 pub fn parse_actor(text: &str) -> Result<ActorId, Refusal> {

@@ -68,6 +68,46 @@ fn a_project_lives_through_its_files() {
 }
 
 #[test]
+fn nothing_leads_back_behind_the_beginning() {
+    let folder = Folder::new("beginning");
+    for template in ["empty", "demo", "stress"] {
+        let mut desk = Desk::bare();
+        let stress = (template == "stress").then(|| json!({"tracks": 2, "clips": 3}));
+        let payload = json!({
+            "path": folder.path(template), "template": template, "stress": stress,
+        });
+        desk.run("project.new", payload);
+        let state = desk.run("history.state", json!({}));
+        assert_eq!(state["undo"], json!(null), "{template}");
+        desk.fail("history.undo", json!({}), "history.empty");
+        for context in ["mixer", "timeline", "routing", "media", "timebase", "global"] {
+            desk.fail("history.undo", json!({"context": context}), "history.empty");
+        }
+        desk.fail("history.jump", json!({"entry": 1}), "history.empty");
+        desk.midi_track();
+        desk.run("history.undo", json!({}));
+        desk.run("project.close", json!({}));
+    }
+}
+
+#[test]
+fn a_stress_project_has_the_size_that_was_asked_for() {
+    let folder = Folder::new("stress");
+    let mut desk = Desk::bare();
+    let new = |name: &str, stress| json!({"path": folder.path(name), "template": "stress", "stress": stress});
+    let made = desk.run("project.new", new("a", json!({"tracks": 3, "clips": 5})));
+    let entities = &made["info"]["entities"];
+    assert_eq!((&entities["track"], &entities["clip"]), (&json!(3), &json!(15)), "{entities}");
+    assert_eq!(entities["note"], 60);
+    desk.fail("project.new", new("b", json!({"tracks": 0, "clips": 5})), "payload.invalid");
+    desk.fail("project.new", new("b", json!({"tracks": 2_000, "clips": 1_001})), "payload.invalid");
+    let mut empty = new("b", json!({"tracks": 1, "clips": 1}));
+    empty["template"] = json!("empty");
+    desk.fail("project.new", empty, "payload.invalid");
+    desk.run("project.close", json!({}));
+}
+
+#[test]
 fn the_draft_of_a_crash_is_offered() {
     let folder = Folder::new("draft");
     let path = folder.path("song");
