@@ -18,7 +18,11 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use pulse_benches::{Times, heading, number, promise, row, show, time};
 use pulse_engine::{plan::Compiler, registry::Registry};
 use pulse_query::{
+    cohort::Seeds,
+    content::content,
+    graph::playing_graph,
     host::Host,
+    stored::Stored,
     view::{Sheet, delta},
 };
 use pulse_schemas::{
@@ -380,6 +384,43 @@ fn engine(song: &mut Song, what: &str) {
     row(&format!("{what}: the plan of that graph"), &show(plans));
 }
 
+/// From the transaction to what plays of it, as the thread does that derives for
+/// the engine: the step there, and everything from nothing.
+fn played(song: &mut Song, what: &str) {
+    let registry = Arc::new(Registry::standard());
+    let mut host = Host::new(song.project.view(), Arc::clone(&registry)).at_rate(44_100);
+    let id = song.arrangement;
+    assert!(host.play(id).unwrap().whole);
+    let arm: Edit = |song, _| {
+        let track = song.tracks[0];
+        song.update::<Track>(track, |track| track.armed = !track.armed)
+    };
+    let rounds = number("rounds").unwrap_or(200) / 4;
+    for (name, edit) in EDITS.into_iter().chain([("a track armed", arm)]) {
+        let mut steps = Vec::new();
+        for round in 0..rounds {
+            edit(song, round + 7_000);
+            let view = song.project.view();
+            let (took, step) = time(|| {
+                host.move_to(view).unwrap();
+                host.play(id).unwrap()
+            });
+            assert!(!step.whole);
+            steps.push(took);
+        }
+        row(&format!("{what}: {name} → what plays"), &show(Times::of(steps).median()));
+    }
+    let source = Stored::new(song.project.view());
+    let all = (0..5).map(|_| {
+        let derive = || {
+            let graph = playing_graph(&source, &registry, id, &Seeds::default()).unwrap();
+            (graph, content(&source, &registry, id, 44_100))
+        };
+        time(|| black_box(derive())).0
+    });
+    row(&format!("{what}: what plays, from nothing"), &show(Times::of(all).median()));
+}
+
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
@@ -394,5 +435,6 @@ fn main() {
         song.show(&Window::default());
         follow(&mut song, &format!("{what}, everything"), false);
         engine(&mut song, &what);
+        played(&mut song, &what);
     }
 }

@@ -2,7 +2,10 @@
 //! to indices and media opened. Immutable and made off the audio thread; a new
 //! one replaces the old between two blocks, sharing all that didn't change.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pulse_schemas::{
     graph::{
@@ -18,6 +21,10 @@ use crate::{
     node::{BindContext, Content, Derived, OpenClip, OpenZone},
     plan::Plan,
 };
+
+mod patch;
+
+pub use patch::{Differences, Patch};
 
 /// The id under which every node can be bypassed in a [`ParamSlice`].
 pub const BYPASS: &str = "bypass";
@@ -84,7 +91,7 @@ impl Material {
     pub fn rebind(
         &self,
         plan: &Plan,
-        changed: &[NodeKey],
+        changed: &BTreeSet<NodeKey>,
         slices: &Slices,
         media: &dyn MediaResolver,
     ) -> Material {

@@ -36,7 +36,7 @@ fn a_session_runs_without_allocating_locking_or_calling_the_system() {
 
     let mut louder = slices.clone();
     louder.params.set(key(MASTER), "gain", -6.0);
-    let mut material = Arc::new(material.rebind(&plan, &[key(MASTER)], &louder, &Tone));
+    let mut material = Arc::new(material.rebind(&plan, &[key(MASTER)].into(), &louder, &Tone));
     let swapped = offences(|| {
         executor.swap_material(&mut material);
         executor.set_bypass(0, true);

@@ -13,12 +13,13 @@ mod repeat;
 use pulse_engine::{material::Slices, registry::Registry};
 use pulse_schemas::{
     entity::{Channel, Clip, ClipSlot, Lane, LaneKind, TempoPoint, Track},
+    graph::ZoneSlice,
     id::ArrangementId,
     order::OrderKey,
     time::TempoMap,
 };
 
-pub use automation::automation;
+pub use automation::{Curve, automation, track_automation};
 pub use clips::{frozen_clip, lane_clips, zones};
 pub use events::track_events;
 pub use params::{Audible, EngineParam, audible, channel_params, engine_param};
@@ -68,11 +69,7 @@ pub fn content(
 
 /// Notes, clips and zones of one channel.
 fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
-    for node in playing_nodes(ctx.source, channel) {
-        if let Some(kit) = node.kit {
-            content.zones.0.insert(node_key(node.id), zones(ctx, kit));
-        }
-    }
+    content.zones.0.extend(channel_zones(ctx, channel).0);
     let Some(track) = channel.track.and_then(|track| ctx.source.get::<Track>(track.0)) else {
         return;
     };
@@ -90,6 +87,17 @@ fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
     for player in chain(ctx.source, ctx.registry, channel).players {
         content.events.0.insert(player, events.clone());
     }
+}
+
+/// What the sampler nodes of one channel play.
+pub fn channel_zones(ctx: &Ctx<'_>, channel: &Channel) -> ZoneSlice {
+    let mut slice = ZoneSlice::default();
+    for node in playing_nodes(ctx.source, channel) {
+        if let Some(kit) = node.kit {
+            slice.0.insert(node_key(node.id), zones(ctx, kit));
+        }
+    }
+    slice
 }
 
 /// Whether a clip lies in a slot of the launcher: it waits to be launched and

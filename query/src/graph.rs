@@ -15,7 +15,7 @@ use pulse_schemas::{
 
 use crate::{
     chain::{Chain, Outlet, STRIP, SUM, chain, node_key},
-    cohort::{self, Seeds},
+    cohort::{self, Cohorts, Seeds},
     routing::{Route, RouteKind, Routing, RoutingCycle, routing},
     source::{Source, SourceExt},
 };
@@ -85,18 +85,62 @@ pub fn cohort_graph(
     let places = cohort::places(source, &routing);
     let gestures = cohort::gestures(source, arrangement);
     let cohorts = cohort::assign(&routing, places, &gestures, seeds);
+    enliven(&mut spec, &routing, &cohorts, |channel| chains.get(&channel));
+    Ok(spec)
+}
+
+/// Puts the nodes of live channels, and the sends that take from these, into the
+/// live cohort.
+pub fn enliven<C: std::ops::Deref<Target = Chain>>(
+    spec: &mut GraphSpec,
+    routing: &Routing,
+    cohorts: &Cohorts,
+    chain: impl Fn(ChannelId) -> Option<C>,
+) {
     let live = |id: &ChannelId| {
         cohorts.channels.get(id).is_some_and(|member| member.cohort == Cohort::Live)
     };
-    let of_chains = chains.values().filter(|chain| live(&chain.channel.id));
-    let mut keys: BTreeSet<NodeKey> =
-        of_chains.flat_map(|chain| chain.nodes.iter().map(|node| node.key)).collect();
+    let mut keys = BTreeSet::new();
+    for channel in routing.channels.iter().filter(|channel| live(&channel.id)) {
+        let nodes = chain(channel.id);
+        keys.extend(nodes.iter().flat_map(|chain| chain.nodes.iter().map(|node| node.key)));
+    }
     let sends = routing.routes.iter().filter(|route| route.kind == RouteKind::Send);
     keys.extend(sends.filter(|route| live(&route.from)).map(|route| send_key(route.by)));
     for node in spec.nodes.iter_mut().filter(|node| keys.contains(&node.key)) {
         node.cohort = Cohort::Live;
     }
+}
+
+/// The graph as it is played, from scratch: every node in its cohort, every
+/// channel measured.
+pub fn playing_graph(
+    source: &dyn Source,
+    registry: &Registry,
+    arrangement: ArrangementId,
+    seeds: &Seeds,
+) -> Result<GraphSpec, RoutingCycle> {
+    let scope = to_measure(&routing(source, arrangement));
+    let mut spec = cohort_graph(source, registry, arrangement, &scope, seeds)?;
+    tap(&mut spec);
     Ok(spec)
+}
+
+/// All of a mix, with every channel but the master's to be measured.
+pub fn to_measure(routing: &Routing) -> Scope {
+    let measured = routing.channels.iter();
+    let measured = measured.filter(|channel| channel.channel_kind != ChannelKind::Master);
+    Scope::with_stems(measured.map(|channel| channel.id))
+}
+
+/// Stems that are measured and rendered by nobody.
+pub fn tap(spec: &mut GraphSpec) {
+    for output in &mut spec.outputs {
+        if let OutputKind::Stem(channel) = output.kind {
+            output.kind = OutputKind::Tap(channel);
+        }
+    }
+    spec.canonicalise();
 }
 
 /// Where side chains end: their routes name a channel, the engine a node.

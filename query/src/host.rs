@@ -11,6 +11,7 @@ mod db;
 mod labels;
 mod parts;
 mod screens;
+mod stage;
 #[cfg(test)]
 mod tests;
 mod touch;
@@ -41,6 +42,7 @@ use self::{
     db::{Database, Db, ProjectIn, World},
     labels::Labels,
     screens::Screens,
+    stage::Stage,
     touch::{Touch, Touched},
 };
 use crate::{
@@ -48,10 +50,11 @@ use crate::{
     cohort::{Cohorts, Gesture},
     memo::{Memo, MemoStats},
     routing::{Routing, RoutingCycle},
-    source::SourceExt,
     stored::Stored,
     view::ViewError,
 };
+
+pub use stage::{PlayError, Step};
 
 /// Bytes of derived content that the memo keeps, about.
 const MEMO: usize = 64 << 20;
@@ -94,6 +97,8 @@ pub struct Host {
     /// Set while somebody counts.
     seen: Arc<Mutex<Option<Seen>>>,
     screens: Mutex<Screens>,
+    /// What plays, if anybody has asked.
+    stage: Option<Stage>,
     dead: BTreeSet<Touch>,
     rebuilt: u64,
     garbage: usize,
@@ -102,16 +107,23 @@ pub struct Host {
 impl Host {
     pub fn new(view: View, registry: Arc<Registry>) -> Host {
         let labels = Labels::default();
-        let world = World { view, registry, ambient: Ambient::default(), labels };
+        let world = World { view, registry, ambient: Ambient::default(), labels, rate: None };
         let seen = Arc::default();
         let db = database(world, Arc::new(Memo::new(MEMO)), &seen);
         let (screens, dead) = (Mutex::default(), BTreeSet::new());
-        Host { db, seen, screens, dead, rebuilt: 0, garbage: GARBAGE }
+        Host { db, seen, screens, stage: None, dead, rebuilt: 0, garbage: GARBAGE }
     }
 
     /// Inputs of entities that are gone, until the database is made anew.
     pub fn with_garbage(mut self, inputs: usize) -> Host {
         self.garbage = inputs;
+        self
+    }
+
+    /// Content lies at frames of this rate, whatever that of the project is.
+    pub fn at_rate(mut self, rate: u32) -> Host {
+        self.db.world.rate = Some(rate);
+        self.rebuild();
         self
     }
 
@@ -155,6 +167,9 @@ impl Host {
         // again by whoever derives from it, and refused there.
         self.db.world.view = view;
         self.soil(&touched);
+        if let Some(stage) = &mut self.stage {
+            stage.touch(&touched.parts);
+        }
         for touch in touched.parts {
             if self.db.world.labels.move_on(touch, from, to) {
                 self.set(touch);
@@ -246,8 +261,7 @@ impl Host {
 
     fn set_project(&mut self, label: u64) {
         let input = ProjectIn::get(&self.db);
-        let project = Stored::new(self.db.world.view.clone()).project();
-        let rate = project.map_or(48_000, |project| project.sample_rate);
+        let rate = self.db.world.sample_rate();
         if input.label(&self.db) != label {
             input.set_label(&mut self.db).with_durability(Durability::MEDIUM).to(label);
         }
@@ -321,7 +335,8 @@ impl Host {
         let ambient = self.db.world.ambient.clone();
         let mut labels = std::mem::take(&mut self.db.world.labels);
         labels.restart();
-        let world = World { view, registry, ambient, labels };
+        let rate = self.db.world.rate;
+        let world = World { view, registry, ambient, labels, rate };
         self.db = database(world, Arc::clone(&self.db.memo), &self.seen);
         self.screens().clear();
         self.dead.clear();

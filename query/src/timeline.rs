@@ -19,13 +19,18 @@ pub struct SongTime {
     pub rate: u32,
 }
 
+/// The signatures of an arrangement; of two at one place one is taken.
+pub fn signature_map(source: &dyn Source, arrangement: ArrangementId) -> SignatureMap {
+    let mut points = source.members_of::<SignaturePoint>(arrangement.0);
+    points.sort_by_key(|point| (point.at, point.id));
+    let marks: Vec<SignatureMark> = points.iter().map(Into::into).collect();
+    SignatureMap::repaired(&marks).0
+}
+
 impl SongTime {
     pub fn of(source: &dyn Source, arrangement: ArrangementId, rate: u32) -> SongTime {
         let tempo = Arc::new(crate::content::tempo_map(source, arrangement));
-        let mut points = source.members_of::<SignaturePoint>(arrangement.0);
-        points.sort_by_key(|point| (point.at, point.id));
-        let marks: Vec<SignatureMark> = points.iter().map(Into::into).collect();
-        SongTime { tempo, signatures: Arc::new(SignatureMap::repaired(&marks).0), rate }
+        SongTime { tempo, signatures: Arc::new(signature_map(source, arrangement)), rate }
     }
 
     pub fn ticks_at(&self, frame: i64) -> Ticks {

@@ -4,6 +4,7 @@
 //! audio hardware, in a test or on the command line, has a transport that moves
 //! like any other, and the engine is one more implementation.
 
+mod derivation;
 pub mod deriver;
 pub mod inputs;
 pub mod meters;
@@ -417,6 +418,8 @@ mod scripted;
 
 #[cfg(test)]
 mod ahead_tests;
+#[cfg(test)]
+mod derivation_tests;
 #[cfg(test)]
 mod live_tests;
 

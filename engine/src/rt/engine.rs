@@ -41,7 +41,7 @@ use crate::{
         Executor, FaultReport,
         profile::{Cost, Profile},
     },
-    material::{Material, MediaResolver, Slices},
+    material::{Material, MediaResolver, Patch, Slices},
     parallel::Crew,
     plan::{CompileError, Compiler, Plan},
     registry::Registry,
@@ -333,14 +333,34 @@ impl Engine {
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
         let mut loader = self.loader();
-        if loader.ahead.is_some() {
-            return loader.load_ahead(self, spec, slices, media);
+        let before = loader.loaded.as_ref().map(|loaded| changed(&loaded.slices, &slices));
+        let result = loader.load(self, spec, &slices, &before.unwrap_or_default(), media);
+        if let (Ok(()), Some(loaded)) = (&result, &mut loader.loaded) {
+            loaded.slices = slices;
         }
-        let hash = spec.hash();
-        match loader.loaded.take() {
-            Some(loaded) if loaded.spec == hash => loader.rebind(self, loaded, slices, media),
-            running => loader.recompile(self, spec, hash, running, slices, media),
+        result
+    }
+
+    /// The same, where only what differs from what was loaded last is given. What
+    /// fails changes nothing.
+    pub fn load_patch(
+        &self,
+        spec: &GraphSpec,
+        patch: Patch,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        let mut loader = self.loader();
+        let Some(loaded) = &mut loader.loaded else { return Err(EngineError::NothingLoaded) };
+        let mut slices = std::mem::take(&mut loaded.slices);
+        let back = slices.patch(patch);
+        let result = loader.load(self, spec, &slices, &back.nodes(), media);
+        if result.is_err() {
+            slices.patch(back);
         }
+        if let Some(loaded) = &mut loader.loaded {
+            loaded.slices = slices;
+        }
+        result
     }
 
     /// New content for the graph that plays.
@@ -350,7 +370,12 @@ impl Engine {
             return loader.update_ahead(self, slices, media);
         }
         let loaded = loader.loaded.take().ok_or(EngineError::NothingLoaded)?;
-        loader.rebind(self, loaded, slices, media)
+        let changed = changed(&loaded.slices, &slices);
+        let result = loader.rebind(self, loaded, &slices, &changed, media);
+        if let Some(loaded) = &mut loader.loaded {
+            loaded.slices = slices;
+        }
+        result
     }
 
     pub fn set_song(&self, song: Song) -> Result<(), EngineError> {
@@ -624,24 +649,45 @@ impl Loader {
         }
     }
 
+    /// Makes content sound; the caller keeps it. `changed` are the nodes whose
+    /// content is not what it was.
+    fn load(
+        &mut self,
+        engine: &Engine,
+        spec: &GraphSpec,
+        slices: &Slices,
+        changed: &BTreeSet<NodeKey>,
+        media: &dyn MediaResolver,
+    ) -> Result<(), EngineError> {
+        if self.ahead.is_some() {
+            return self.load_ahead(engine, spec, slices, changed, media);
+        }
+        let hash = spec.hash();
+        match self.loaded.take() {
+            Some(loaded) if loaded.spec == hash => {
+                self.rebind(engine, loaded, slices, changed, media)
+            }
+            running => self.recompile(engine, spec, hash, running, slices, media),
+        }
+    }
+
     fn rebind(
         &mut self,
         engine: &Engine,
         mut loaded: Loaded,
-        slices: Slices,
+        slices: &Slices,
+        changed: &BTreeSet<NodeKey>,
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
-        let changed = changed(&loaded.slices, &slices);
         let result = if changed.is_empty() {
             Ok(())
         } else {
-            let material = loaded.material.rebind(&loaded.plan, &changed, &slices, media);
+            let material = loaded.material.rebind(&loaded.plan, changed, slices, media);
             loaded.material = Arc::new(material);
             let current = loaded.current(None);
             engine.control().current = Some(current);
             self.send(Parcel::Material(loaded.material.clone()))
         };
-        loaded.slices = slices;
         self.loaded = Some(loaded);
         result
     }
@@ -652,7 +698,7 @@ impl Loader {
         spec: &GraphSpec,
         hash: Hash,
         running: Option<Loaded>,
-        slices: Slices,
+        slices: &Slices,
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
         let plan = match self.compiler.compile(spec) {
@@ -663,7 +709,7 @@ impl Loader {
                 return Err(Box::new(error).into());
             }
         };
-        let material = Arc::new(Material::bind(&plan, &slices, media));
+        let material = Arc::new(Material::bind(&plan, slices, media));
         let executor = match &running {
             Some(loaded) => Executor::successor(plan.clone(), material.clone(), &loaded.plan),
             None => Executor::new(plan.clone(), material.clone()),
@@ -681,7 +727,7 @@ impl Loader {
         let program = Program { serial: self.serial, at: 0, executor, crew, master };
         let sent = self.send(Parcel::Program(Box::new(program)));
         self.loaded = match sent {
-            Ok(()) => Some(Loaded { plan, material, slices, spec: hash }),
+            Ok(()) => Some(Loaded { plan, material, slices: Slices::default(), spec: hash }),
             Err(_) => running,
         };
         engine.control().current = self.loaded.as_ref().map(|loaded| loaded.current(None));
@@ -700,14 +746,14 @@ fn profile_of(plan: &Plan) -> Arc<Profile> {
 }
 
 /// Nodes whose content differs.
-fn changed(old: &Slices, new: &Slices) -> Vec<NodeKey> {
+fn changed(old: &Slices, new: &Slices) -> BTreeSet<NodeKey> {
     let mut nodes = BTreeSet::new();
     differences(&old.params.0, &new.params.0, &mut nodes);
     differences(&old.automation.0, &new.automation.0, &mut nodes);
     differences(&old.events.0, &new.events.0, &mut nodes);
     differences(&old.clips.0, &new.clips.0, &mut nodes);
     differences(&old.zones.0, &new.zones.0, &mut nodes);
-    nodes.into_iter().collect()
+    nodes
 }
 
 fn differences<T: PartialEq>(

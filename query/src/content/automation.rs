@@ -6,13 +6,13 @@ use pulse_schemas::{
         Track,
     },
     graph::{AutomationSegment, AutomationSlice, SegmentShape},
-    id::ArrangementId,
+    id::{ArrangementId, TrackId},
     time::{Moment, Timebase},
 };
 
 use super::{
     Ctx,
-    params::engine_param,
+    params::{EngineParam, engine_param},
     repeat::{Pass, passes},
     sorted_lanes,
 };
@@ -24,26 +24,42 @@ use crate::source::SourceExt;
 pub fn automation(ctx: &Ctx<'_>, arrangement: ArrangementId) -> AutomationSlice {
     let mut slice = AutomationSlice::default();
     for track in ctx.source.referring::<Track>(arrangement) {
-        for lane in sorted_lanes(ctx.source, &track) {
-            if !lane.mute {
-                lane_automation(ctx, &lane, &mut slice);
-            }
-        }
+        track_automation(ctx, track.id).iter().for_each(|curve| curve.add_to(&mut slice));
     }
     slice
 }
 
-fn lane_automation(ctx: &Ctx<'_>, lane: &Lane, slice: &mut AutomationSlice) {
+/// One envelope at frames, for the parameter that it moves.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Curve {
+    param: EngineParam,
+    segments: Vec<AutomationSegment>,
+}
+
+/// The envelopes of one track, in order.
+pub fn track_automation(ctx: &Ctx<'_>, track: TrackId) -> Vec<Curve> {
+    let mut curves = Vec::new();
+    let Some(track) = ctx.source.get::<Track>(track.0) else { return curves };
+    for lane in sorted_lanes(ctx.source, &track) {
+        if !lane.mute {
+            lane_automation(ctx, &lane, &mut curves);
+        }
+    }
+    curves
+}
+
+fn lane_automation(ctx: &Ctx<'_>, lane: &Lane, curves: &mut Vec<Curve>) {
     for envelope in envelopes(ctx, lane.id) {
         let points = points(ctx, &envelope);
         let at = |moment: Moment| ctx.tempo.frame_of(envelope.timebase, moment, ctx.rate);
-        add(slice, &envelope, segments(&points, at));
+        curves.extend(Curve::of(&envelope, segments(&points, at)));
     }
     for clip in ctx.source.referring::<Clip>(lane.id) {
         if clip.lane == lane.id && !clip.mute {
             for envelope in envelopes(ctx, clip.id) {
                 let points = points(ctx, &envelope);
-                add(slice, &envelope, clip_segments(ctx, &clip, envelope.timebase, &points));
+                let segments = clip_segments(ctx, &clip, envelope.timebase, &points);
+                curves.extend(Curve::of(&envelope, segments));
             }
         }
     }
@@ -71,26 +87,35 @@ fn points(ctx: &Ctx<'_>, envelope: &AutomationEnvelope) -> Vec<AutomationPoint> 
     points
 }
 
-fn add(slice: &mut AutomationSlice, envelope: &AutomationEnvelope, new: Vec<AutomationSegment>) {
-    let parameter = ParameterRef { target: envelope.target, parameter: envelope.parameter.clone() };
-    let Some(param) = engine_param(&parameter) else {
-        return;
-    };
-    if new.is_empty() {
-        return;
-    }
-    let taken = slice.0.entry(param.node).or_default().entry(param.name).or_default();
-    for mut segment in new {
-        segment.from *= param.unit;
-        segment.to *= param.unit;
-        let free = |other: &AutomationSegment| {
-            other.end_frame <= segment.start_frame || segment.end_frame <= other.start_frame
-        };
-        if taken.iter().all(free) {
-            taken.push(segment);
+impl Curve {
+    fn of(envelope: &AutomationEnvelope, mut segments: Vec<AutomationSegment>) -> Option<Curve> {
+        let (target, parameter) = (envelope.target, envelope.parameter.clone());
+        let param = engine_param(&ParameterRef { target, parameter })?;
+        for segment in &mut segments {
+            segment.from *= param.unit;
+            segment.to *= param.unit;
         }
+        (!segments.is_empty()).then_some(Curve { param, segments })
     }
-    taken.sort_by_key(|segment| segment.start_frame);
+
+    pub fn points(&self) -> usize {
+        self.segments.len()
+    }
+
+    /// Moves the parameter where nothing moves it yet.
+    pub fn add_to(&self, slice: &mut AutomationSlice) {
+        let node = slice.0.entry(self.param.node).or_default();
+        let taken = node.entry(self.param.name.clone()).or_default();
+        for segment in &self.segments {
+            let free = |other: &AutomationSegment| {
+                other.end_frame <= segment.start_frame || segment.end_frame <= other.start_frame
+            };
+            if taken.iter().all(free) {
+                taken.push(*segment);
+            }
+        }
+        taken.sort_by_key(|segment| segment.start_frame);
+    }
 }
 
 /// Segments between neighbours; a single point holds its value.

@@ -14,9 +14,11 @@ use std::{
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
     entity::{Channel, Track},
-    graph::{ClipSlice, EventSlice, GraphSpec, ParamSlice},
+    graph::{
+        AutomationSlice, ClipSlice, Cohort, EventSlice, GraphSpec, ParamSlice, SpecEvent, ZoneSlice,
+    },
     id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
-    time::TempoMap,
+    time::{SignatureMap, TempoMap},
 };
 use pulse_store::view::{ReadError, View};
 use salsa::Durability;
@@ -27,11 +29,12 @@ use crate::{
     chain::{self, Chain, frozen_key, lane_key},
     cohort::{self, Cohorts, Gesture, Seeds},
     content::{self, Audible},
-    graph::{Scope, SideInputs, join, side_inputs_of},
+    graph::{Scope, SideInputs, enliven, join, side_inputs_of, tap, to_measure},
     memo::{Memo, MemoKey},
-    routing::{Route, Routing, routes_of},
+    routing::{Route, Routing, RoutingCycle, routes_of},
     source::SourceExt,
     stored::Stored,
+    timeline,
     view::{
         Ctx, Row,
         arrangement::{self, Place, TrackPart},
@@ -97,6 +100,15 @@ pub struct World {
     pub registry: Arc<Registry>,
     pub ambient: Ambient,
     pub labels: Labels,
+    /// The rate of whoever plays; the project's when none.
+    pub rate: Option<u32>,
+}
+
+impl World {
+    pub fn sample_rate(&self) -> u32 {
+        let project = || Stored::new(self.view.clone()).project();
+        self.rate.unwrap_or_else(|| project().map_or(48_000, |project| project.sample_rate))
+    }
 }
 
 /// Inputs that exist, by what they stand for.
@@ -141,12 +153,10 @@ impl Database {
         let (inputs, failure) = (Mutex::default(), Mutex::default());
         let parts = Parts::default();
         let db = Database { storage, world, memo, parts, inputs, failure };
-        let rate = Stored::new(db.world.view.clone()).project();
+        let rate = db.world.sample_rate();
         let (label, links) = (db.world.labels.of(Touch::Project), db.world.labels.of(Touch::Links));
         let _singleton =
-            ProjectIn::builder(label, links, rate.map_or(48_000, |project| project.sample_rate))
-                .durability(Durability::MEDIUM)
-                .new(&db);
+            ProjectIn::builder(label, links, rate).durability(Durability::MEDIUM).new(&db);
         db
     }
 }
@@ -380,6 +390,31 @@ pub fn mixer_order(db: &dyn Db, of: ArrangementIn) -> Arc<Vec<ChannelId>> {
 #[salsa::tracked(returns(clone))]
 pub fn graph(db: &dyn Db, of: ArrangementIn) -> Option<Arc<GraphSpec>> {
     let routing = routes(db, of);
+    joined(db, &routing, &Scope::mix()).ok().map(Arc::new)
+}
+
+/// The graph that is played, before anybody is told to be live.
+#[salsa::tracked(returns(clone))]
+pub fn measured(db: &dyn Db, of: ArrangementIn) -> Result<Arc<GraphSpec>, RoutingCycle> {
+    let routing = routes(db, of);
+    let mut spec = joined(db, &routing, &to_measure(&routing))?;
+    tap(&mut spec);
+    Ok(Arc::new(spec))
+}
+
+/// The graph that is played. Equal to what [`crate::graph::playing_graph`] derives.
+#[salsa::tracked(returns(clone))]
+pub fn playing(db: &dyn Db, of: ArrangementIn) -> Result<Arc<GraphSpec>, RoutingCycle> {
+    let (spec, cohorts) = (measured(db, of)?, cohorts(db, of));
+    if cohorts.count(Cohort::Live) == 0 {
+        return Ok(spec);
+    }
+    let mut spec = (*spec).clone();
+    enliven(&mut spec, &routes(db, of), &cohorts, |channel| chain_of(db, channel_in(db, channel)));
+    Ok(Arc::new(spec))
+}
+
+fn joined(db: &dyn Db, routing: &Routing, scope: &Scope) -> Result<GraphSpec, RoutingCycle> {
     let chains: BTreeMap<ChannelId, Chain> = routing
         .channels
         .iter()
@@ -391,8 +426,7 @@ pub fn graph(db: &dyn Db, of: ArrangementIn) -> Option<Arc<GraphSpec>> {
     let wirings = routing.channels.iter().filter_map(|it| wiring(db, channel_in(db, it.id)));
     let mut side = SideInputs::new();
     wirings.for_each(|wiring| side.extend(wiring.side_inputs.clone()));
-    let registry = &db.world().registry;
-    join(registry, &routing, &chains, &side, &Scope::mix()).ok().map(Arc::new)
+    join(&db.world().registry, routing, &chains, &side, scope)
 }
 
 #[salsa::tracked(returns(clone))]
@@ -497,13 +531,20 @@ pub fn track_rows(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Option<Arc<
 /// Notes and controllers of one track at frames.
 #[salsa::tracked(returns(clone))]
 pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice> {
-    let (label, id) = (track.content(db), track.id(db));
-    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
-    let key = [label, tempo.label, u64::from(rate)];
+    let id = track.id(db);
+    let found = track_events(db, of, track);
     let channel = read(db, |ctx| ctx.source.channel_of(id)).map(|channel| channel.id);
     let chain = channel.and_then(|channel| chain_of(db, channel_in(db, channel)));
     let players = chain.as_ref().map(|chain| chain.players.clone()).unwrap_or_default();
-    let found = recall(db, "events", id.any(), &key, |ctx| {
+    let slice = players.into_iter().map(|player| (player, (*found).clone()));
+    Arc::new(EventSlice(slice.collect()))
+}
+
+/// The same by the track alone, whoever plays it.
+pub fn track_events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Vec<SpecEvent>> {
+    let (label, id) = (track.content(db), track.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    recall(db, "events", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
         let (source, registry) = (ctx.source, ctx.registry);
         let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
         let track: Option<Track> = source.get(id.0);
@@ -511,9 +552,33 @@ pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice>
         let events = events.map(|track| content::track_events(&inner, &track)).unwrap_or_default();
         let cost = 64 + events.len() * 64;
         (events, cost)
-    });
-    let slice = players.into_iter().map(|player| (player, (*found).clone()));
-    Arc::new(EventSlice(slice.collect()))
+    })
+}
+
+/// What the sampler nodes of one channel play.
+pub fn zones(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> Arc<ZoneSlice> {
+    let (label, id) = (channel.structure(db), channel.id(db));
+    let labels = [label, db.world().labels.of(Touch::Media)];
+    let tempo = tempo(db, of);
+    recall(db, "zones", id.any(), &labels, |ctx| {
+        let (source, registry) = (ctx.source, ctx.registry);
+        // Zones have no place in time.
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate: 48_000 };
+        let channel: Option<Channel> = source.get(id.0);
+        let slice = channel.map(|channel| content::channel_zones(&inner, &channel));
+        let slice = slice.unwrap_or_default();
+        let cost = 64 + slice.0.values().map(|zones| zones.len() * 256).sum::<usize>();
+        (slice, cost)
+    })
+}
+
+/// When things are, beside the tempo.
+pub fn signatures(db: &dyn Db, of: ArrangementIn) -> Arc<SignatureMap> {
+    let id = of.id(db);
+    let label = db.world().labels.of(Touch::Timeline(id));
+    recall(db, "signatures", id.any(), &[label], |ctx| {
+        (timeline::signature_map(ctx.source, id), 1_024)
+    })
 }
 
 /// The audio clips of one track at frames, by the node that plays them.
@@ -544,13 +609,26 @@ pub fn clips(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<ClipSlice> {
 
 /// The automation of an arrangement at frames.
 #[salsa::tracked(returns(clone))]
-pub fn automation(db: &dyn Db, of: ArrangementIn) -> Arc<pulse_schemas::graph::AutomationSlice> {
+pub fn automation(db: &dyn Db, of: ArrangementIn) -> Arc<AutomationSlice> {
     let (label, id) = (of.automation(db), of.id(db));
     let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
     recall(db, "automation", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
         let (source, registry) = (ctx.source, ctx.registry);
         let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
-        let slice = content::automation(&inner, id);
+        // Track by track, each known by the label of what it plays: an edit of one
+        // reads no other.
+        let mut slice = AutomationSlice::default();
+        for key in source.referrer_keys(EntityKind::Track, id.any()) {
+            let track = TrackId(key.id);
+            let content = db.world().labels.of(Touch::Content(track));
+            let labels = [content, tempo.label, u64::from(rate)];
+            let part = recall(db, "trackAutomation", track.any(), &labels, |_| {
+                let curves = content::track_automation(&inner, track);
+                let points: usize = curves.iter().map(content::Curve::points).sum();
+                (curves, 64 + points * 48)
+            });
+            part.iter().for_each(|curve| curve.add_to(&mut slice));
+        }
         let points: usize = slice.0.values().flat_map(|params| params.values()).map(Vec::len).sum();
         (slice, 64 + points * 48)
     })

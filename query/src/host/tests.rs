@@ -24,11 +24,11 @@ use pulse_store::{
 mod random;
 mod session;
 
-use super::{Counts, Host};
+use super::{Counts, Host, PlayError};
 use crate::{
     ambient::Ambient,
     content::content,
-    graph::{Scope, graph},
+    graph::{Scope, graph, playing_graph},
     source::SourceExt,
     stored::Stored,
     view::{Ctx, scratch},
@@ -198,6 +198,42 @@ impl Song {
         assert_eq!(found.events, expect.events);
         assert_eq!(found.clips, expect.clips);
         assert_eq!(*self.host.automation(id).unwrap(), expect.automation);
+    }
+}
+
+impl Song {
+    /// What plays, step by step, against all of it from nothing.
+    fn verify_played(&mut self, played: &mut Slices) {
+        let (id, view) = (self.arrangement, self.project.view());
+        let (source, registry) = (Stored::new(view), Registry::standard());
+        let expect = playing_graph(&source, &registry, id, &self.host.ambient().seeds);
+        let step = match self.host.play(id) {
+            Err(PlayError::Cycle(cycle)) => return assert_eq!(Some(cycle), expect.err()),
+            step => step.unwrap(),
+        };
+        assert_eq!(Some(&*step.spec), expect.as_ref().ok());
+        if step.whole {
+            *played = Slices::default();
+        }
+        played.patch(step.patch);
+        let rate = source.project().unwrap().sample_rate;
+        let expect = content(&source, &registry, id, rate);
+        assert_eq!(played.params, expect.params);
+        assert_eq!(played.automation, expect.automation);
+        assert_eq!(played.events, expect.events);
+        assert_eq!(played.clips, expect.clips);
+        assert_eq!(played.zones, expect.zones);
+        let stage = self.host.stage().unwrap();
+        let ends = expect.clips.0.values().flatten();
+        let ends = ends.map(|clip| clip.start_frame + clip.frames as i64);
+        let events = expect.events.0.values().flatten().map(|event| event.frame);
+        assert_eq!(stage.end(), events.chain(ends).max().unwrap_or(0));
+        let routing = crate::routing::routing(&source, id);
+        let players = routing.channels.iter().filter_map(|channel| {
+            let players = crate::chain::chain(&source, &registry, channel).players;
+            Some((channel.track?, players))
+        });
+        assert_eq!(stage.players(), players.collect());
     }
 }
 
@@ -577,6 +613,36 @@ fn arming_one_track_leaves_every_track_that_only_feeds_the_master_anticipative()
     let node = song.nodes[2];
     assert_eq!(cohorts.of_node(node).unwrap().cohort, Cohort::Live);
     assert_eq!(cohorts.count(Cohort::Live), 2, "the track and the master");
+}
+
+#[test]
+fn a_step_of_what_plays_asks_nobody_whom_the_edit_does_not_concern() {
+    let mut song = Song::new(60, 4);
+    let id = song.arrangement;
+    let whole = song.host.play(id).unwrap();
+    assert!(whole.whole && whole.media);
+    let mut check = |edit: fn(&mut Song), expect: &str, nodes: usize| {
+        edit(&mut song);
+        let (step, counts) = song.host.count(|host| host.play(id).unwrap());
+        assert_eq!(step.patch.nodes().len(), nodes);
+        assert!(!step.whole && !step.media);
+        let ran = counts.executed.iter().map(|(name, count)| format!("{name} {count}"));
+        assert_eq!(ran.collect::<Vec<_>>().join(", "), expect);
+        let walked: u64 = counts.validated.values().sum();
+        assert!(walked < 40, "{:?}", counts.validated);
+        step.spec
+    };
+    let fader = |song: &mut Song| song.update::<Channel>(song.channels[7], |it| it.gain_db = -9.0);
+    let spec = check(fader, "params 1", 1);
+    assert!(Arc::ptr_eq(&spec, &whole.spec), "the graph is the same");
+    let clip =
+        |song: &mut Song| song.update::<Clip>(song.clips[9], |it| it.start = Moment(9 * BAR));
+    let spec = check(clip, "clips 1", 0);
+    assert!(Arc::ptr_eq(&spec, &whole.spec));
+    let arm = |song: &mut Song| song.update::<Track>(song.tracks[3], |it| it.armed = true);
+    let spec = check(arm, "cohorts 1, params 1, playing 1", 0);
+    let live = spec.nodes.iter().filter(|node| node.cohort == Cohort::Live).count();
+    assert_eq!(live, 5, "input, equaliser and strip of the track, input and strip of the master");
 }
 
 #[test]

@@ -289,6 +289,8 @@ impl Toucher<'_> {
             AnyEntity::ViewMeta(it) => self.looks(it),
             AnyEntity::MediaItem(it) => self.media(it.id.any()),
             AnyEntity::Kit(_) | AnyEntity::KitSlot(_) => self.add(Touch::Media),
+            // What waits in a slot has no place on the timeline.
+            AnyEntity::ClipSlot(it) => it.clip.into_iter().for_each(|clip| self.clip(clip)),
             AnyEntity::Variant(it) => {
                 for reference in it.references_to(EntityKind::Track) {
                     self.add(Touch::Track(TrackId(reference)));

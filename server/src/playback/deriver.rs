@@ -4,7 +4,7 @@
 //! each other's place.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
@@ -15,27 +15,19 @@ use pulse_engine::{
     device::midir::{Target, Targets},
     event::EventBody,
     registry::Registry,
-    rt::{Engine, Song},
+    rt::Engine,
 };
-use pulse_query::{
-    chain::chain,
-    cohort::Seeds,
-    content::content,
-    graph::{Scope, cohort_graph},
-    routing::routing,
-    source::SourceExt,
-    stored::Stored,
-    timeline::SongTime,
-};
+use pulse_query::cohort::Seeds;
 use pulse_schemas::{
-    entity::{Channel, ChannelKind},
-    graph::{GraphSpec, NodeKey, OutputKind},
-    id::{ArrangementId, ChannelId, TrackId},
+    graph::{NodeKey, OutputKind},
+    id::ChannelId,
 };
 use pulse_store::view::View;
 
-use super::inputs::{Hardware, connect};
-use crate::rendering::ProjectMedia;
+use super::{
+    derivation::{Derivation, Facts},
+    inputs::Hardware,
+};
 
 /// How often the engine is tended while nothing is edited.
 const TEND: Duration = Duration::from_millis(50);
@@ -59,20 +51,16 @@ pub enum DeriveError {
     #[error(transparent)]
     Read(#[from] pulse_store::view::ReadError),
     #[error(transparent)]
+    Host(#[from] pulse_query::host::HostError),
+    #[error(transparent)]
     Engine(#[from] pulse_engine::rt::EngineError),
 }
 
-/// What a session wants to know of what plays.
+/// What plays, and why the latest revision does not.
 #[derive(Default)]
 pub struct Playing {
-    /// Nodes that play the notes of a track.
-    pub players: BTreeMap<TrackId, Vec<NodeKey>>,
-    /// Why the latest revision does not play.
+    pub facts: Facts,
     pub failed: Option<String>,
-    /// The last frame at which anything begins or plays.
-    pub end: i64,
-    /// Held parameters whose held values were loaded with the content.
-    baked: BTreeSet<(NodeKey, String)>,
 }
 
 /// Parameters in somebody's hand, with their values: an edit of the same node
@@ -109,7 +97,7 @@ impl Deriver {
         let shared = Arc::new(Shared::default());
         let own = shared.clone();
         let named = std::thread::Builder::new().name("pulse-derive".into());
-        let thread = named.spawn(move || run(&own, &engine, &registry))?;
+        let thread = named.spawn(move || run(&own, &engine, registry))?;
         Ok(Deriver { shared, thread: Some(thread) })
     }
 
@@ -149,7 +137,7 @@ impl Deriver {
     }
 
     pub fn has_baked(&self, param: &(NodeKey, String)) -> bool {
-        lock(&self.shared.playing).baked.contains(param)
+        lock(&self.shared.playing).facts.baked.contains(param)
     }
 
     pub fn playing(&self) -> MutexGuard<'_, Playing> {
@@ -167,20 +155,23 @@ impl Drop for Deriver {
     }
 }
 
-fn run(shared: &Shared, engine: &Engine, registry: &Registry) {
-    let mut media = None;
+fn run(shared: &Shared, engine: &Engine, registry: Registry) {
+    let mut derivation = Derivation::new(Arc::new(registry), engine.sample_rate());
     while let Some(revision) = next(shared, engine) {
         let held = lock(&shared.held).clone();
-        let result = derive(engine, registry, &revision, &held, &shared.targets, &mut media);
+        let result = derivation.load(engine, &revision, &held);
         let mut playing = lock(&shared.playing);
         match result {
-            Ok(found) => *playing = found,
+            Ok((facts, targets)) => {
+                *playing = Playing { facts, failed: None };
+                drop(playing);
+                listen(engine, targets, &shared.targets);
+            }
             Err(error) => {
                 tracing::warn!(%error, "the latest revision does not play");
                 playing.failed = Some(error.to_string());
             }
         }
-        drop(playing);
         lock(&shared.work).busy = false;
         shared.changed.notify_all();
     }
@@ -210,50 +201,6 @@ fn next(shared: &Shared, engine: &Engine) -> Option<Revision> {
     }
 }
 
-fn derive(
-    engine: &Engine,
-    registry: &Registry,
-    revision: &Revision,
-    held: &Held,
-    heard: &Targets,
-    media: &mut Option<ProjectMedia>,
-) -> Result<Playing, DeriveError> {
-    let source = Stored::new(revision.view.clone());
-    let arrangement = source.active_arrangement().ok_or(DeriveError::NoArrangement)?;
-    let rate = engine.sample_rate();
-    let mut spec = live_graph(&source, registry, arrangement, &revision.seeds)?;
-    let mut slices = content(&source, registry, arrangement, rate);
-    for ((node, name), value) in held {
-        slices.params.set(*node, name, *value);
-    }
-    let time = SongTime::of(&source, arrangement, rate);
-    let routing = routing(&source, arrangement);
-    let hardware = &revision.hardware;
-    let targets = connect(&source, registry, &routing, hardware, &mut spec, &mut slices);
-    spec.canonicalise();
-    let players = routing
-        .channels
-        .iter()
-        .filter_map(|channel| Some((channel.track?, chain(&source, registry, channel).players)));
-    let players = players.collect();
-    source.check()?;
-    let events = slices.events.0.values().flatten().map(|event| event.frame);
-    let clips = slices.clips.0.values().flatten();
-    let end = events.chain(clips.map(|clip| clip.start_frame + clip.frames as i64)).max();
-    // Decoded audio is kept from one revision to the next.
-    let fresh = ProjectMedia::of(&source, revision.dir.as_deref());
-    let kept = match media.take() {
-        Some(before) => fresh.keeping(before),
-        None => fresh,
-    };
-    let media = media.insert(kept);
-    engine.load(&spec, slices, media)?;
-    engine.set_song(Song::new((*time.tempo).clone(), (*time.signatures).clone(), rate))?;
-    listen(engine, targets, heard);
-    let baked = held.keys().cloned().collect();
-    Ok(Playing { players, failed: None, end: end.unwrap_or(0), baked })
-}
-
 /// Has MIDI ports play other nodes. Notes of those that hear none any more end:
 /// their note-offs would not come.
 fn listen(engine: &Engine, targets: Vec<Target>, heard: &Targets) {
@@ -264,26 +211,6 @@ fn listen(engine: &Engine, targets: Vec<Target>, heard: &Targets) {
             tracing::debug!(%error, "notes of a track that was disarmed go on");
         }
     }
-}
-
-/// The graph with every channel measured and in its cohort.
-fn live_graph(
-    source: &Stored,
-    registry: &Registry,
-    arrangement: ArrangementId,
-    seeds: &Seeds,
-) -> Result<GraphSpec, DeriveError> {
-    let channels = source.referring::<Channel>(arrangement);
-    let measured = channels.iter().filter(|channel| channel.channel_kind != ChannelKind::Master);
-    let scope = Scope::with_stems(measured.map(|channel| channel.id));
-    let mut spec = cohort_graph(source, registry, arrangement, &scope, seeds)?;
-    for output in &mut spec.outputs {
-        if let OutputKind::Stem(channel) = output.kind {
-            output.kind = OutputKind::Tap(channel);
-        }
-    }
-    spec.canonicalise();
-    Ok(spec)
 }
 
 /// The channel that an output measures; none for the master's.

@@ -7,16 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use pulse_engine::{device::midir::Target, material::Slices, registry::Registry};
+use pulse_engine::{device::midir::Target, registry::Registry};
 use pulse_query::{
-    chain::{chain, strip_key},
-    routing::Routing,
+    chain::strip_key,
     source::{Source, SourceExt},
 };
 use pulse_schemas::{
     entity::{Channel, ChannelInput, HardwareRole, Monitor, Track},
     graph::{Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec},
-    id::HardwareRoleId,
+    id::{ChannelId, HardwareRoleId},
 };
 
 const INPUT: &str = "pulse.input";
@@ -40,40 +39,51 @@ fn listens(track: &Track) -> Option<bool> {
     }
 }
 
-/// Adds inputs to the graph of a project that is played, and tells who hears MIDI.
-pub fn connect(
+/// What tracks listen to.
+#[derive(Default)]
+pub struct Heard {
+    pub audio: Vec<AudioIn>,
+    /// Who hears MIDI.
+    pub midi: Vec<Target>,
+}
+
+/// Finds what the tracks of some channels listen to; each channel comes with the
+/// nodes that play its notes.
+pub fn connect<'a>(
     source: &dyn Source,
-    registry: &Registry,
-    routing: &Routing,
     hardware: &Hardware,
-    spec: &mut GraphSpec,
-    slices: &mut Slices,
-) -> Vec<Target> {
-    let mut targets = Vec::new();
-    for channel in &routing.channels {
+    channels: impl Iterator<Item = (&'a Channel, &'a [NodeKey])>,
+) -> Heard {
+    let mut heard = Heard::default();
+    for (channel, players) in channels {
         let track = channel.track.and_then(|track| source.get::<Track>(track.0));
         let Some(track) = track.filter(|track| track.frozen.is_none()) else { continue };
         let Some(auto) = listens(&track) else { continue };
         match &channel.input {
             ChannelInput::Audio { role, first_channel } => {
-                if let Some((first, stereo)) = audio(source, hardware, *role, *first_channel) {
-                    add(registry, channel, auto, first, stereo, spec, slices);
-                }
+                let found = audio(source, hardware, *role, *first_channel);
+                heard.audio.extend(found.map(|(first, stereo)| AudioIn {
+                    channel: channel.id,
+                    channels: channel.channels.clamp(1, 2),
+                    strip: strip_key(channel),
+                    auto,
+                    first,
+                    stereo,
+                }));
             }
             ChannelInput::Midi { role, channel: of } => {
                 let port = role.and_then(|role| hardware.roles.get(&role)).map(|it| it.0.clone());
-                let players = chain(source, registry, channel).players;
-                targets.extend(players.into_iter().map(|node| Target {
+                heard.midi.extend(players.iter().map(|node| Target {
                     port: port.clone(),
                     channel: *of,
-                    node,
+                    node: *node,
                     auto,
                 }));
             }
             ChannelInput::None | ChannelInput::Channel { .. } => {}
         }
     }
-    targets
+    heard
 }
 
 /// The channel of the device that fills a role, and whether the role is of two. A
@@ -94,43 +104,55 @@ fn audio(
     Some((first.saturating_add(offset), stereo))
 }
 
-fn add(
-    registry: &Registry,
-    channel: &Channel,
+/// A channel of the device that a track listens to.
+pub struct AudioIn {
+    channel: ChannelId,
+    channels: u8,
+    strip: NodeKey,
     auto: bool,
     first: u16,
     stereo: bool,
-    spec: &mut GraphSpec,
-    slices: &mut Slices,
-) {
-    let key = NodeKey::new(channel.id, "heard");
-    let dsp_version = registry.get(INPUT).map_or(1, |kind| kind.descriptor.dsp_version);
-    let channels = channel.channels.clamp(1, 2);
-    spec.nodes.push(NodeSpec {
-        key,
-        kind: INPUT.to_owned(),
-        dsp_version,
-        layout: BTreeMap::new(),
-        channels,
-        cohort: Cohort::Live,
-    });
-    spec.edges.push(EdgeSpec {
-        from: key,
-        from_port: 0,
-        to: NodeKey::new(channel.id, "in"),
-        to_port: Inlet::Port(0),
-        kind: EdgeKind::Audio,
-        feedback_frames: None,
-        compensated: false,
-        depth: Depth::FULL,
-    });
-    // Who plays along hears himself at once, whatever the other tracks wait for.
-    let strip = strip_key(channel);
-    for edge in spec.edges.iter_mut().filter(|edge| edge.from == strip) {
-        edge.compensated = false;
+}
+
+impl AudioIn {
+    pub fn key(&self) -> NodeKey {
+        NodeKey::new(self.channel, "heard")
     }
-    let stereo = stereo && channels == 2;
-    slices.params.set(key, "monitor", if auto { 1.0 } else { 2.0 });
-    slices.params.set(key, "first", f64::from(first));
-    slices.params.set(key, "width", f64::from(u8::from(stereo)));
+
+    pub fn params(&self) -> BTreeMap<String, f64> {
+        let stereo = self.stereo && self.channels == 2;
+        let params = [
+            ("monitor", if self.auto { 1.0 } else { 2.0 }),
+            ("first", f64::from(self.first)),
+            ("width", f64::from(u8::from(stereo))),
+        ];
+        params.map(|(name, value)| (name.to_owned(), value)).into()
+    }
+
+    /// Adds the input to the graph of a project that is played.
+    pub fn add(&self, registry: &Registry, spec: &mut GraphSpec) {
+        let dsp_version = registry.get(INPUT).map_or(1, |kind| kind.descriptor.dsp_version);
+        spec.nodes.push(NodeSpec {
+            key: self.key(),
+            kind: INPUT.to_owned(),
+            dsp_version,
+            layout: BTreeMap::new(),
+            channels: self.channels,
+            cohort: Cohort::Live,
+        });
+        spec.edges.push(EdgeSpec {
+            from: self.key(),
+            from_port: 0,
+            to: NodeKey::new(self.channel, "in"),
+            to_port: Inlet::Port(0),
+            kind: EdgeKind::Audio,
+            feedback_frames: None,
+            compensated: false,
+            depth: Depth::FULL,
+        });
+        // Who plays along hears himself at once, whatever the other tracks wait for.
+        for edge in spec.edges.iter_mut().filter(|edge| edge.from == self.strip) {
+            edge.compensated = false;
+        }
+    }
 }

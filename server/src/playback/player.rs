@@ -17,7 +17,7 @@ use pulse_engine::{
         transport::{Range, Start},
     },
 };
-use pulse_query::{cohort::Seeds, content::EngineParam, source::SourceExt, stored::Stored};
+use pulse_query::{cohort::Seeds, content::EngineParam};
 use pulse_schemas::{
     command::{
         diagnostics::{NodeFault, NodeLoad},
@@ -25,7 +25,6 @@ use pulse_schemas::{
         metering::{ChannelLevel, MeterKind},
         session::EngineState,
     },
-    entity::{Channel, ChannelKind},
     graph::NodeKey,
     id::{AnyId, ChannelId, HardwareRoleId, TrackId},
     time::Flicks,
@@ -67,8 +66,6 @@ pub struct Player {
     revision: Option<Revision>,
     seeds: Arc<Seeds>,
     anticipation: Option<Anticipation>,
-    /// The channel that the master output belongs to.
-    master: Option<ChannelId>,
     playing: bool,
     /// Parameters that were held and are to be the project's again.
     released: Vec<(NodeKey, String)>,
@@ -205,7 +202,6 @@ impl Player {
             revision: None,
             seeds: Arc::default(),
             anticipation: None,
-            master: None,
             playing: false,
             released: Vec::new(),
             roles: BTreeMap::new(),
@@ -234,7 +230,7 @@ impl Player {
 
     /// The last frame at which anything begins or plays.
     pub fn end(&self) -> i64 {
-        self.deriver.playing().end
+        self.deriver.playing().facts.end
     }
 
     fn frame(&self, flicks: Flicks) -> i64 {
@@ -250,8 +246,9 @@ impl Player {
     /// Adds what was measured since the last look.
     fn look(&self) -> MutexGuard<'_, Meters> {
         let feedback = self.engine.feedback();
+        let master = self.deriver.playing().facts.master;
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
-        meters.add(&feedback, self.master);
+        meters.add(&feedback, master);
         meters.streams.listen();
         for note in self.engine.notes() {
             tracing::warn!("audio thread {note}");
@@ -344,13 +341,6 @@ impl Playback for Player {
             self.revision = None;
             return;
         };
-        let source = Stored::new(view.clone());
-        let channels = source.active_arrangement().map(|id| source.referring::<Channel>(id));
-        let master = channels
-            .into_iter()
-            .flatten()
-            .find(|channel| channel.channel_kind == ChannelKind::Master);
-        self.master = master.map(|channel| channel.id);
         let (view, dir) = (view.clone(), dir.map(Path::to_owned));
         let (hardware, seeds) = (self.hardware(), self.seeds.clone());
         let revision = Revision { view, dir, hardware, seeds };
@@ -486,7 +476,7 @@ impl Playback for Player {
     }
 
     fn note(&mut self, track: TrackId, channel: u8, pitch: u8, velocity: u16) {
-        let players = self.deriver.playing().players.get(&track).cloned().unwrap_or_default();
+        let players = self.deriver.playing().facts.players.get(&track).cloned().unwrap_or_default();
         let (key, level) = (pitch & 127, f32::from(velocity) / 65_535.0);
         let body = if velocity == 0 {
             EventBody::NoteOff { channel, key, velocity: 0.5 }

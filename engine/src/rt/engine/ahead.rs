@@ -109,6 +109,15 @@ pub(super) fn assemble(
     Ok((ahead, loader))
 }
 
+/// What is to play from now on.
+struct New<'a> {
+    spec: &'a GraphSpec,
+    slices: &'a Slices,
+    /// Nodes whose content is not what it was.
+    changed: &'a BTreeSet<NodeKey>,
+    media: &'a dyn MediaResolver,
+}
+
 /// What becomes of an act.
 pub(super) struct Routed {
     pub at: u64,
@@ -219,18 +228,21 @@ impl Loader {
         &mut self,
         engine: &Engine,
         spec: &GraphSpec,
-        slices: Slices,
+        slices: &Slices,
+        changed: &BTreeSet<NodeKey>,
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
         let Some(mut own) = self.ahead.take() else { return Err(EngineError::NothingLoaded) };
-        let running = self.loaded.take();
-        let (result, loaded) =
-            self.load_parts(&mut own, engine, spec, &slices, media, running.as_ref());
+        let mut running = self.loaded.take();
+        let new = New { spec, slices, changed, media };
+        let (result, loaded) = self.load_parts(&mut own, engine, &new, running.as_ref());
+        // The caller puts the new slices in where nothing failed.
+        let before = running.as_mut().map(|running| std::mem::take(&mut running.slices));
         self.loaded = loaded.or(running);
-        if let Some(loaded) = &mut self.loaded
-            && result.is_ok()
-        {
-            loaded.slices = slices;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.slices = before.unwrap_or_default();
+        }
+        if result.is_ok() && own.whole.as_ref() != Some(spec) {
             own.whole = Some(spec.clone());
         }
         let mut control = engine.control();
@@ -250,19 +262,22 @@ impl Loader {
     ) -> Result<(), EngineError> {
         let whole = self.ahead.as_ref().and_then(|own| own.whole.clone());
         let whole = whole.ok_or(EngineError::NothingLoaded)?;
-        self.load_ahead(engine, &whole, slices, media)
+        let running = self.loaded.as_ref().map(|loaded| changed(&loaded.slices, &slices));
+        let result = self.load_ahead(engine, &whole, &slices, &running.unwrap_or_default(), media);
+        if let (Ok(()), Some(loaded)) = (&result, &mut self.loaded) {
+            loaded.slices = slices;
+        }
+        result
     }
 
     fn load_parts(
         &mut self,
         own: &mut AheadLoader,
         engine: &Engine,
-        spec: &GraphSpec,
-        slices: &Slices,
-        media: &dyn MediaResolver,
+        new: &New<'_>,
         running: Option<&Loaded>,
     ) -> (Result<(), EngineError>, Option<Loaded>) {
-        match self.prepare(own, engine, spec, slices, media, running) {
+        match self.prepare(own, engine, new, running) {
             Ok((parcel, loaded, stay)) => match parcel.map_or(Ok(()), |parcel| self.send(parcel)) {
                 Ok(()) => (self.ask_for(own, &loaded, &stay), Some(loaded)),
                 Err(error) => (Err(error), None),
@@ -275,11 +290,10 @@ impl Loader {
         &mut self,
         own: &mut AheadLoader,
         engine: &Engine,
-        spec: &GraphSpec,
-        slices: &Slices,
-        media: &dyn MediaResolver,
+        new: &New<'_>,
         running: Option<&Loaded>,
     ) -> Result<Prepared, EngineError> {
+        let New { spec, slices, changed: touched, media } = *new;
         let mut whole = spec.clone();
         whole.canonicalise();
         let clock = engine.place.clock.load(Ordering::Acquire);
@@ -289,10 +303,8 @@ impl Loader {
         let stay = own.lingering(&whole, &held, captured.as_ref());
         held.extend(&stay);
         let parts = split(&whole, &held);
-        let touched = running.map(|running| changed(&running.slices, slices)).unwrap_or_default();
-        let touched: BTreeSet<NodeKey> = touched.into_iter().collect();
         let field = engine.control().ahead.as_ref().and_then(|ahead| ahead.field.clone());
-        let mut bound = Bound { known: vec![], changed: &touched };
+        let mut bound = Bound { known: vec![], changed: touched };
         bound.known.extend(running.map(|running| (&*running.plan, &*running.material)));
         bound.known.extend(field.as_ref().map(|field| (&*field.plan, &*field.material)));
         let draft = own.maker.draft(&whole, &parts.ahead, slices, media, &bound, field.as_deref());
@@ -361,12 +373,7 @@ impl Loader {
             Some(Parcel::Program(Box::new(Program { serial, at, executor, crew, master })))
         };
         own.split = parts;
-        let loaded = Loaded {
-            plan,
-            material,
-            slices: running.map(|running| running.slices.clone()).unwrap_or_default(),
-            spec: hash,
-        };
+        let loaded = Loaded { plan, material, slices: Slices::default(), spec: hash };
         Ok((parcel, loaded, stay))
     }
 
@@ -480,8 +487,13 @@ impl Engine {
         let (Some(whole), true) = (own.whole.clone(), come || behind || over) else {
             return Ok(());
         };
-        let slices = loader.loaded.as_ref().map(|loaded| loaded.slices.clone());
-        loader.load_ahead(self, &whole, slices.unwrap_or_default(), &NoMedia)
+        let slices = loader.loaded.as_mut().map(|loaded| std::mem::take(&mut loaded.slices));
+        let slices = slices.unwrap_or_default();
+        let result = loader.load_ahead(self, &whole, &slices, &BTreeSet::new(), &NoMedia);
+        if let Some(loaded) = &mut loader.loaded {
+            loaded.slices = slices;
+        }
+        result
     }
 
     /// Gives the nodes of units that are late again to the audio thread, for some

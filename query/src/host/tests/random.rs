@@ -4,16 +4,19 @@
 
 use std::collections::BTreeMap;
 
+use pulse_engine::material::Slices;
 use pulse_schemas::{
     entity::{
-        AnyEntity, AudioRegion, AutomationEnvelope, AutomationPoint, Availability, Channel,
-        ChannelKind, Clip, ClipContent, DspNode, Entity, EnvelopeOwner, Lane, LaneKind, Marker,
-        MediaItem, MidiEvent, Note, Send, SidechainRoute, TempoPoint, Track, ViewMeta,
+        AnyEntity, AudioFormat, AudioRegion, AutomationEnvelope, AutomationPoint, Availability,
+        Channel, ChannelKind, Clip, ClipContent, ClipSlot, DspNode, Entity, EnvelopeOwner, Kit,
+        KitSlot, Lane, LaneKind, Marker, MediaItem, MidiEvent, Note, ParameterLink, ParameterRef,
+        Scene, Send, SidechainRoute, TempoPoint, Track, ViewMeta,
     },
     hash::Hash,
     id::{
-        AnyId, AudioRegionId, AutomationEnvelopeId, AutomationPointId, ClipId, LaneId, MarkerId,
-        MediaId, MidiEventId, NodeId, NoteId, SendId, SidechainRouteId, TempoPointId, ViewMetaId,
+        AnyId, AudioRegionId, AutomationEnvelopeId, AutomationPointId, ClipId, ClipSlotId, KitId,
+        KitSlotId, LaneId, MarkerId, MediaId, MidiEventId, NodeId, NoteId, ParameterLinkId,
+        SceneId, SendId, SidechainRouteId, TempoPointId, ViewMetaId,
     },
     order::OrderKey,
     time::{Moment, Ticks, Timebase},
@@ -81,7 +84,7 @@ impl Choice<'_> {
 /// An entity that is put, of any kind; the song may have none to change.
 fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntity> {
     let arrangement = song.arrangement;
-    let entity = match choice.dice.below(37) {
+    let entity = match choice.dice.below(42) {
         0 => choice.changed::<Clip>(|clip, dice| clip.start = dice.moment())?,
         1 => {
             let lane = choice.any::<Lane>()?.id;
@@ -205,12 +208,52 @@ fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntit
             let availability = choice.dice.of(&found)?;
             let id = known.map_or_else(|| MediaId(tx.new_id()), |media| media.id);
             let name = format!("M{}", choice.dice.below(9));
-            MediaItem { id, name, availability, ..MediaItem::default() }.into()
+            let content = choice.dice.coin().then(|| Hash::of(name.as_bytes()));
+            let format = AudioFormat { frames: 90_000, ..AudioFormat::default() };
+            MediaItem { id, name, availability, content, format, ..MediaItem::default() }.into()
         }
         33 => {
             let (id, clip) = (AudioRegionId(tx.new_id()), choice.any::<Clip>()?.id);
             let media = choice.any::<MediaItem>()?.id;
             AudioRegion { id, clip, media, source_length: 100, ..AudioRegion::default() }.into()
+        }
+        36 => {
+            let (id, media) = (KitSlotId(tx.new_id()), choice.any::<MediaItem>().map(|it| it.id));
+            let kit = choice.any::<Kit>().map(|kit| kit.id);
+            let kit = match kit.filter(|_| choice.dice.below(4) > 0) {
+                Some(kit) => kit,
+                None => {
+                    let kit = Kit { id: KitId(tx.new_id()), ..Kit::default() };
+                    tx.put(kit.clone()).ok();
+                    kit.id
+                }
+            };
+            KitSlot { id, kit, media, key_high: 127, velocity_high: 65_535, ..Default::default() }
+                .into()
+        }
+        37 => {
+            let kit = choice.any::<Kit>().map(|kit| kit.id);
+            choice.changed::<DspNode>(|node, _| {
+                (node.node_kind, node.kit) = ("pulse.sampler".to_owned(), kit);
+            })?
+        }
+        38 => {
+            let id = SceneId(tx.new_id());
+            let (track, clip) = (choice.any::<Track>()?.id, choice.any::<Clip>()?.id);
+            let order = OrderKey::between(None, None);
+            tx.put(Scene { id, arrangement, order, ..Scene::default() }).ok();
+            let (scene, id) = (id, ClipSlotId(tx.new_id()));
+            ClipSlot { id, scene, track, clip: Some(clip), ..ClipSlot::default() }.into()
+        }
+        39 => choice.changed::<ClipSlot>(|slot, _| slot.clip = None)?,
+        40 => {
+            let id = ParameterLinkId(tx.new_id());
+            let mut end = || {
+                let target = choice.any::<Channel>()?.id.any();
+                Some(ParameterRef { target: Some(target), parameter: "gainDb".to_owned() })
+            };
+            let (source, target, enabled) = (end()?, end()?, true);
+            ParameterLink { id, source, target, scale: 1.0, offset: 0.1, enabled }.into()
         }
         34 => choice.changed::<SidechainRoute>(|route, dice| {
             route.port = 1 + dice.below(2) as u16;
@@ -319,13 +362,14 @@ fn follow(song: &Song, shown: &mut Shown) {
 fn check(seed: u64, rounds: u64) {
     let mut song = Song::new(5, 3);
     let mut dice = Dice { seed, at: 0 };
-    let mut shown = Shown::new();
+    let (mut shown, mut played) = (Shown::new(), Slices::default());
     let mut taken = 0;
     for round in 0..rounds {
         taken += u64::from(random_edit(&mut song, &mut dice));
         // Several edits may pass between two looks.
         if round % 3 != 1 {
             song.verify();
+            song.verify_played(&mut played);
             follow(&song, &mut shown);
         }
     }

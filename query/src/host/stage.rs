@@ -1,0 +1,308 @@
+//! What plays, kept up with the project: the graph, and of its content what
+//! differs from what was taken before.
+//!
+//! salsa finds out what is still right by asking every channel. An edit knows the
+//! channels and tracks that it touched, so only these are asked again, and whoever
+//! plays is told about the nodes that differ and no others.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use pulse_engine::material::{Differences, Patch};
+use pulse_schemas::{
+    entity::{Channel, ChannelKind},
+    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, NodeKey, ParamSlice, ZoneSlice},
+    id::{ArrangementId, ChannelId, TrackId},
+};
+
+use super::{Host, HostError, db, touch::Touch};
+use crate::{
+    cohort::Gesture,
+    routing::{Routing, RoutingCycle},
+    timeline::SongTime,
+};
+
+/// Why there is nothing to play.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayError {
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Cycle(#[from] RoutingCycle),
+}
+
+/// From what was played before to what is played now.
+pub struct Step {
+    /// Equal graphs are the same `Arc`.
+    pub spec: Arc<GraphSpec>,
+    pub routing: Arc<Routing>,
+    /// The tracks that decide about cohorts.
+    pub gestures: Arc<BTreeMap<TrackId, Gesture>>,
+    pub time: SongTime,
+    /// Content that differs; all that there is when `whole`.
+    pub patch: Patch,
+    /// Nothing is known of what was played before.
+    pub whole: bool,
+    /// Media may be others than before.
+    pub media: bool,
+}
+
+/// The content of one channel.
+#[derive(Default)]
+struct Part {
+    track: Option<TrackId>,
+    params: Arc<ParamSlice>,
+    events: EventSlice,
+    clips: Arc<ClipSlice>,
+    zones: Arc<ZoneSlice>,
+    players: Vec<NodeKey>,
+    /// The last frame at which anything begins or plays.
+    end: Option<i64>,
+}
+
+/// What was taken last, and what may differ by now.
+pub struct Stage {
+    arrangement: ArrangementId,
+    touched: BTreeSet<Touch>,
+    routing: Arc<Routing>,
+    parts: BTreeMap<ChannelId, Part>,
+    automation: Arc<AutomationSlice>,
+    of_track: BTreeMap<TrackId, BTreeSet<ChannelId>>,
+}
+
+impl Stage {
+    pub fn new(arrangement: ArrangementId) -> Stage {
+        Stage {
+            arrangement,
+            touched: BTreeSet::new(),
+            routing: Arc::new(Routing::of(vec![], vec![])),
+            parts: BTreeMap::new(),
+            automation: Arc::default(),
+            of_track: BTreeMap::new(),
+        }
+    }
+
+    pub fn touch(&mut self, touched: &BTreeSet<Touch>) {
+        self.touched.extend(touched);
+    }
+
+    /// Nodes that play the notes of a track.
+    pub fn players(&self) -> BTreeMap<TrackId, Vec<NodeKey>> {
+        let parts = self.parts.values();
+        parts.filter_map(|part| Some((part.track?, part.players.clone()))).collect()
+    }
+
+    pub fn players_of(&self, channel: ChannelId) -> &[NodeKey] {
+        self.parts.get(&channel).map(|part| &part.players[..]).unwrap_or_default()
+    }
+
+    /// The last frame at which anything begins or plays.
+    pub fn end(&self) -> i64 {
+        self.parts.values().filter_map(|part| part.end).max().unwrap_or(0)
+    }
+
+    pub fn master(&self) -> Option<ChannelId> {
+        let is_master = |it: &&Channel| it.channel_kind == ChannelKind::Master;
+        self.routing.channels.iter().find(is_master).map(|channel| channel.id)
+    }
+
+    /// The values of a node as the project has them.
+    pub fn params_of(&self, node: NodeKey) -> Option<&BTreeMap<String, f64>> {
+        self.parts.values().find_map(|part| part.params.0.get(&node))
+    }
+}
+
+/// What of a channel is derived again.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Dirty {
+    params: bool,
+    content: bool,
+    zones: bool,
+}
+
+impl Dirty {
+    const ALL: Dirty = Dirty { params: true, content: true, zones: true };
+}
+
+impl Host {
+    /// What plays of an arrangement now, as a step from what was asked for last.
+    /// After a refusal the next step is whole again.
+    pub fn play(&mut self, id: ArrangementId) -> Result<Step, PlayError> {
+        let known = self.stage.take().filter(|stage| stage.arrangement == id);
+        let whole = known.is_none();
+        let mut stage = known.unwrap_or_else(|| Stage::new(id));
+        let step = self.step(&mut stage, whole)?;
+        self.stage = Some(stage);
+        Ok(step)
+    }
+
+    /// Forgets what was played: the next step is whole.
+    pub fn play_anew(&mut self) {
+        self.stage = None;
+    }
+
+    /// What was taken last.
+    pub fn stage(&self) -> Option<&Stage> {
+        self.stage.as_ref()
+    }
+
+    fn step(&self, stage: &mut Stage, whole: bool) -> Result<Step, PlayError> {
+        let of = db::arrangement_in(&self.db, stage.arrangement);
+        let (spec, routing) = (db::playing(&self.db, of), db::routes(&self.db, of));
+        let touched = std::mem::take(&mut stage.touched);
+        let media = whole || touched.contains(&Touch::Media);
+        let dirty = stage.dirty(&touched, &routing);
+        let mut patch = Patch::default();
+        stage.forget_gone(&routing, &mut patch);
+        for (channel, dirty) in dirty {
+            self.renew(stage, channel, dirty, &mut patch);
+        }
+        stage.restore(&mut patch);
+        let automation = db::automation(&self.db, of);
+        differ(&stage.automation.0, &automation.0, &mut patch.automation);
+        stage.automation = automation;
+        let tempo = db::tempo(&self.db, of);
+        let signatures = db::signatures(&self.db, of);
+        let rate = db::ProjectIn::get(&self.db).sample_rate(&self.db);
+        let time = SongTime { tempo: tempo.map, signatures, rate };
+        let gestures = of.gestures(&self.db);
+        self.checked(())?;
+        Ok(Step { spec: spec?, routing, gestures, time, patch, whole, media })
+    }
+
+    fn renew(&self, stage: &mut Stage, id: ChannelId, dirty: Dirty, patch: &mut Patch) {
+        let of = db::arrangement_in(&self.db, stage.arrangement);
+        let channel = db::channel_in(&self.db, id);
+        let part = stage.parts.entry(id).or_default();
+        if dirty.params {
+            let params = db::params(&self.db, of, channel);
+            differ(&part.params.0, &params.0, &mut patch.params);
+            part.params = params;
+        }
+        if dirty.zones {
+            let zones = db::zones(&self.db, of, channel);
+            differ(&part.zones.0, &zones.0, &mut patch.zones);
+            part.zones = zones;
+        }
+        if dirty.content {
+            let chain = db::chain_of(&self.db, channel);
+            part.players = chain.map(|chain| chain.players.clone()).unwrap_or_default();
+            let track = part.track.map(|track| db::track_in(&self.db, track));
+            let notes = track.map(|track| db::track_events(&self.db, of, track));
+            let clips = track.map(|track| db::clips(&self.db, of, track)).unwrap_or_default();
+            let mut events = EventSlice::default();
+            for (notes, player) in
+                notes.iter().flat_map(|it| part.players.iter().map(move |p| (it, p)))
+            {
+                events.0.insert(*player, (**notes).clone());
+            }
+            differ(&part.events.0, &events.0, &mut patch.events);
+            differ(&part.clips.0, &clips.0, &mut patch.clips);
+            let ends = clips.0.values().flatten().map(|clip| clip.start_frame + clip.frames as i64);
+            let frames = events.0.values().flatten().map(|event| event.frame);
+            part.end = ends.chain(frames).max();
+            (part.events, part.clips) = (events, clips);
+        }
+    }
+}
+
+impl Stage {
+    /// What has to be derived again, by channel.
+    fn dirty(
+        &mut self,
+        touched: &BTreeSet<Touch>,
+        routing: &Arc<Routing>,
+    ) -> BTreeMap<ChannelId, Dirty> {
+        let mut dirty: BTreeMap<ChannelId, Dirty> = BTreeMap::new();
+        if !Arc::ptr_eq(&self.routing, routing) {
+            self.routing = Arc::clone(routing);
+            self.of_track.clear();
+            for channel in &routing.channels {
+                if let Some(track) = channel.track {
+                    self.of_track.entry(track).or_default().insert(channel.id);
+                }
+                let new = !self.parts.contains_key(&channel.id);
+                let part = self.parts.entry(channel.id).or_default();
+                if new || part.track != channel.track {
+                    part.track = channel.track;
+                    dirty.insert(channel.id, Dirty::ALL);
+                }
+            }
+        }
+        let mut all = Dirty::default();
+        for touch in touched {
+            match *touch {
+                Touch::Strip(id) => dirty.entry(id).or_default().params = true,
+                Touch::Structure(id) => *dirty.entry(id).or_default() = Dirty::ALL,
+                Touch::Content(track) => {
+                    for id in self.of_track.get(&track).into_iter().flatten() {
+                        dirty.entry(*id).or_default().content = true;
+                    }
+                }
+                Touch::Audible(_) | Touch::Links => all.params = true,
+                Touch::Tempo(_) | Touch::Project => all.content = true,
+                Touch::Media => all.zones = true,
+                Touch::Tracks(_)
+                | Touch::Routing(_)
+                | Touch::Automation(_)
+                | Touch::Timeline(_)
+                | Touch::Track(_)
+                | Touch::Clip(_) => {}
+            }
+        }
+        if all != Dirty::default() {
+            for (id, part) in &self.parts {
+                let of = dirty.entry(*id).or_default();
+                of.params |= all.params;
+                of.content |= all.content;
+                of.zones |= all.zones && !part.zones.0.is_empty();
+            }
+        }
+        dirty.retain(|id, _| routing.channel(*id).is_some());
+        dirty
+    }
+
+    /// Channels that are there no more take their content along.
+    fn forget_gone(&mut self, routing: &Routing, patch: &mut Patch) {
+        let gone: Vec<ChannelId> =
+            self.parts.keys().filter(|id| routing.channel(**id).is_none()).copied().collect();
+        for part in gone.iter().filter_map(|id| self.parts.remove(id)) {
+            differ(&part.params.0, &BTreeMap::new(), &mut patch.params);
+            differ(&part.events.0, &BTreeMap::new(), &mut patch.events);
+            differ(&part.clips.0, &BTreeMap::new(), &mut patch.clips);
+            differ(&part.zones.0, &BTreeMap::new(), &mut patch.zones);
+        }
+    }
+
+    /// What one channel has lost another may have: it moved there, or both play
+    /// one track.
+    fn restore(&self, patch: &mut Patch) {
+        fn find<T: Clone>(differences: &mut Differences<T>, has: impl Fn(&NodeKey) -> Option<T>) {
+            for (node, lost) in differences.iter_mut().filter(|(_, value)| value.is_none()) {
+                *lost = has(node);
+            }
+        }
+        let parts = || self.parts.values();
+        find(&mut patch.params, |node| parts().find_map(|part| part.params.0.get(node).cloned()));
+        find(&mut patch.events, |node| parts().find_map(|part| part.events.0.get(node).cloned()));
+        find(&mut patch.clips, |node| parts().find_map(|part| part.clips.0.get(node).cloned()));
+        find(&mut patch.zones, |node| parts().find_map(|part| part.zones.0.get(node).cloned()));
+    }
+}
+
+/// Adds what differs between two slices of one owner. What has been found under
+/// another owner stays.
+fn differ<T: Clone + PartialEq>(
+    old: &BTreeMap<NodeKey, T>,
+    new: &BTreeMap<NodeKey, T>,
+    differences: &mut Differences<T>,
+) {
+    for node in old.keys().filter(|node| !new.contains_key(node)) {
+        differences.entry(*node).or_insert(None);
+    }
+    for (node, value) in new.iter().filter(|(node, value)| old.get(node) != Some(value)) {
+        differences.insert(*node, Some(value.clone()));
+    }
+}

@@ -1,0 +1,209 @@
+//! From revision to revision: the graph that plays, and of its content what an
+//! edit changed.
+//!
+//! The thread that derives owns an incremental host of its own. The one of the
+//! views belongs to the model thread, derives at the rate of the project and not
+//! of the device, and must not wait until a graph is joined.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use pulse_engine::{
+    device::midir::Target,
+    material::{Patch, Slices},
+    registry::Registry,
+    rt::{Engine, Song},
+};
+use pulse_query::{
+    ambient::Ambient,
+    host::{Host, PlayError, Step},
+    source::SourceExt,
+    stored::Stored,
+    timeline::SongTime,
+};
+use pulse_schemas::{
+    graph::{GraphSpec, NodeKey},
+    id::{ChannelId, TrackId},
+};
+
+use super::{
+    deriver::{DeriveError, Held, Revision},
+    inputs::connect,
+};
+use crate::rendering::ProjectMedia;
+
+/// What a session wants to know of what plays.
+#[derive(Clone, Default, PartialEq, Debug)]
+pub struct Facts {
+    /// Nodes that play the notes of a track.
+    pub players: BTreeMap<TrackId, Vec<NodeKey>>,
+    /// The last frame at which anything begins or plays.
+    pub end: i64,
+    /// The channel that the master output belongs to.
+    pub master: Option<ChannelId>,
+    /// Held parameters whose held values were loaded with the content.
+    pub baked: BTreeSet<(NodeKey, String)>,
+}
+
+/// A step to the revision that plays next.
+pub struct Next {
+    pub spec: Arc<GraphSpec>,
+    pub time: SongTime,
+    pub patch: Patch,
+    /// There is nothing that the patch could be put into.
+    pub whole: bool,
+    /// Who hears MIDI.
+    pub targets: Vec<Target>,
+    pub facts: Facts,
+}
+
+/// What is kept from one revision to the next.
+pub struct Derivation {
+    registry: Arc<Registry>,
+    rate: u32,
+    host: Option<Host>,
+    dir: Option<PathBuf>,
+    media: Option<ProjectMedia>,
+    /// Inputs of the device that were in the last graph.
+    heard: BTreeSet<NodeKey>,
+    baked: BTreeSet<NodeKey>,
+    /// The song that the engine has.
+    time: Option<SongTime>,
+}
+
+impl Derivation {
+    pub fn new(registry: Arc<Registry>, rate: u32) -> Derivation {
+        Derivation {
+            registry,
+            rate,
+            host: None,
+            dir: None,
+            media: None,
+            heard: BTreeSet::new(),
+            baked: BTreeSet::new(),
+            time: None,
+        }
+    }
+
+    /// Derives a revision and plays it.
+    pub fn load(
+        &mut self,
+        engine: &Engine,
+        revision: &Revision,
+        held: &Held,
+    ) -> Result<(Facts, Vec<Target>), DeriveError> {
+        let loaded = self.next(revision, held).and_then(|next| self.give(engine, next));
+        if loaded.is_err() {
+            // What the engine has is not what the next step would start from.
+            self.start_over();
+        }
+        loaded
+    }
+
+    fn give(&mut self, engine: &Engine, next: Next) -> Result<(Facts, Vec<Target>), DeriveError> {
+        let Next { spec, time, patch, whole, targets, facts } = next;
+        let Some(media) = &self.media else { return Err(DeriveError::NoArrangement) };
+        if whole {
+            let mut slices = Slices::default();
+            slices.patch(patch);
+            engine.load(&spec, slices, media)?;
+        } else {
+            engine.load_patch(&spec, patch, media)?;
+        }
+        let same = |before: &SongTime| {
+            Arc::ptr_eq(&before.tempo, &time.tempo)
+                && Arc::ptr_eq(&before.signatures, &time.signatures)
+        };
+        if !self.time.as_ref().is_some_and(same) {
+            let (tempo, signatures) = ((*time.tempo).clone(), (*time.signatures).clone());
+            engine.set_song(Song::new(tempo, signatures, self.rate))?;
+            self.time = Some(time);
+        }
+        Ok((facts, targets))
+    }
+
+    /// The next step is whole.
+    pub fn start_over(&mut self) {
+        self.host.iter_mut().for_each(Host::play_anew);
+        self.time = None;
+    }
+
+    /// The step from what was derived last.
+    pub fn next(&mut self, revision: &Revision, held: &Held) -> Result<Next, DeriveError> {
+        let source = Stored::new(revision.view.clone());
+        let arrangement = source.active_arrangement();
+        source.check()?;
+        let arrangement = arrangement.ok_or(DeriveError::NoArrangement)?;
+        let moved = self.dir != revision.dir;
+        let mut host = self.host_at(revision);
+        host.set_ambient(Ambient { seeds: (*revision.seeds).clone(), ..Ambient::default() });
+        let step = host.play(arrangement);
+        let host = self.host.insert(host);
+        let Step { mut spec, routing, gestures, time, mut patch, whole, media } =
+            step.map_err(|error| match error {
+                PlayError::Host(error) => DeriveError::Host(error),
+                PlayError::Cycle(cycle) => DeriveError::Cycle(cycle),
+            })?;
+        if media || moved || self.media.is_none() {
+            // Decoded audio is kept from one revision to the next.
+            let fresh = ProjectMedia::of(&source, revision.dir.as_deref());
+            self.media = Some(match self.media.take() {
+                Some(before) => fresh.keeping(before),
+                None => fresh,
+            });
+        }
+        let Some(stage) = host.stage() else { return Err(DeriveError::NoArrangement) };
+        let decides = |track: TrackId| gestures.contains_key(&track);
+        let listening = routing.channels.iter().filter(|it| it.track.is_some_and(decides));
+        let listening = listening.map(|channel| (channel, stage.players_of(channel.id)));
+        let heard = connect(&source, &revision.hardware, listening);
+        if !heard.audio.is_empty() {
+            let mut own = (*spec).clone();
+            heard.audio.iter().for_each(|input| input.add(&self.registry, &mut own));
+            own.canonicalise();
+            spec = Arc::new(own);
+        }
+        source.check()?;
+        let before = std::mem::take(&mut self.heard);
+        patch.params.extend(before.into_iter().map(|node| (node, None)));
+        for input in &heard.audio {
+            patch.params.insert(input.key(), Some(input.params()));
+            self.heard.insert(input.key());
+        }
+        // Values in somebody's hand are not those of the project.
+        let before = std::mem::take(&mut self.baked);
+        for node in before.into_iter().chain(held.keys().map(|(node, _)| *node)) {
+            patch.params.entry(node).or_insert_with(|| stage.params_of(node).cloned());
+        }
+        for ((node, name), value) in held {
+            let params = patch.params.entry(*node).or_default().get_or_insert_default();
+            params.insert(name.clone(), *value);
+            self.baked.insert(*node);
+        }
+        let facts = Facts {
+            players: stage.players(),
+            end: stage.end(),
+            master: stage.master(),
+            baked: held.keys().cloned().collect(),
+        };
+        Ok(Next { spec, time, patch, whole, targets: heard.midi, facts })
+    }
+
+    /// The host at a revision. Another project, or one whose former revision is
+    /// gone, begins with another host.
+    fn host_at(&mut self, revision: &Revision) -> Host {
+        let known = self.host.take().filter(|_| self.dir == revision.dir);
+        self.dir.clone_from(&revision.dir);
+        let moved = known.and_then(|mut host| {
+            let moved = host.move_to(revision.view.clone());
+            moved.ok().map(|()| host)
+        });
+        moved.unwrap_or_else(|| {
+            self.time = None;
+            Host::new(revision.view.clone(), Arc::clone(&self.registry)).at_rate(self.rate)
+        })
+    }
+}
