@@ -256,6 +256,24 @@ impl StageRun<'_, '_> {
         idle.iter().all(|&idle| idle) && !self.units.iter().flatten().any(|unit| unit.held)
     }
 
+    /// What sleepers hear is silent, but may have negative zeros, which the single
+    /// node would not pass on.
+    fn silence_sleepers(&mut self, at: usize, frames: usize) {
+        let members = self.batch.members.len();
+        let sleeps = |unit: &Option<&mut Unit>| unit.as_ref().is_some_and(|u| !u.fully_bypassed());
+        if self.units[..members].iter().all(sleeps) {
+            for channel in &mut self.block[..self.channels] {
+                channel[at..at + frames].fill([0.0; LANES]);
+            }
+            return;
+        }
+        for lane in (0..members).filter(|&lane| sleeps(&self.units[lane])) {
+            for channel in &mut self.block[..self.channels] {
+                channel[at..at + frames].iter_mut().for_each(|frame| frame[lane] = 0.0);
+            }
+        }
+    }
+
     fn process(&mut self, run: &mut BatchRun, frame: i64, at: usize, frames: usize) {
         let members = self.batch.members.len();
         let mut idle = [true; LANES];
@@ -263,7 +281,7 @@ impl StageRun<'_, '_> {
             *idle = self.idle(lane);
         }
         if self.all_rest(&idle) {
-            return;
+            return self.silence_sleepers(at, frames);
         }
         let bypassing =
             self.units.iter().flatten().any(|unit| unit.half_bypassed() || unit.fully_bypassed());

@@ -42,6 +42,22 @@ fn lanes_sound_like_single_nodes() {
     }
 }
 
+/// A pluck at rest says zeros of both signs. Here they reach gains that are asleep
+/// already, through loops that are none: a batch at rest is as silent as a node.
+#[test]
+fn lanes_that_sleep_have_no_negative_zeros_either() {
+    let (mut sketch, slices) = (Sketch::default(), Slices::default());
+    sketch.node(1, "test.pluck").node(5, "test.noise").output(5);
+    for gain in 2..5 {
+        sketch.node(gain, "test.gain").feedback(1, gain, 200).output(gain);
+    }
+    let plan = sketch.compile(&How::default());
+    assert_eq!(plan.batches.len(), 1);
+    for cuts in [vec![512], vec![1], vec![100, 3, 16]] {
+        check_same(&sketch, &slices, How { cuts, ..How::default() });
+    }
+}
+
 #[test]
 fn any_number_of_threads_sounds_the_same() {
     let (sketch, slices) = everything();
