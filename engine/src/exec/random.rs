@@ -211,6 +211,20 @@ fn a_difference_is_told_with_its_first_node_and_frame() {
 }
 
 proptest! {
+    // Compiling alone is quick, and what the verifier lets pass can't race.
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn tasks_of_random_graphs_are_ordered(
+        seedlings in prop::collection::vec(seedling(), 1..40),
+    ) {
+        let (sketch, _) = grow(&seedlings);
+        let plan = sketch.compile(&How { threads: 2, ..How::default() });
+        prop_assert!(!plan.tasks.is_empty());
+    }
+}
+
+proptest! {
     #![proptest_config(cases(60))]
 
     #[test]

@@ -403,3 +403,24 @@ fn the_same_graph_in_any_order_is_the_same_plan() {
     assert_eq!(sketch.compile(&how()).to_string(), mixed.compile(&how()).to_string());
     assert_eq!(sketch.spec.hash(), mixed.spec.hash());
 }
+
+/// Events and control values pass between tasks without any buffer.
+#[test]
+fn the_verifier_notices_tasks_that_share_a_node_unordered() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.notes").node(2, "test.pluck").node(3, "test.wobble");
+    sketch.node(4, "test.gain").events(1, 2).control(3, 4, "gain").edge(2, 4).output(4);
+    let mut plan = sketch.compile(&How { threads: 2, ..how() });
+    sketch.spec.canonicalise();
+    assert_eq!(verify::verify(&plan, &sketch.spec), Ok(()));
+    let mut noticed = 0;
+    for task in 0..plan.tasks.len() {
+        let after = std::mem::take(&mut plan.tasks[task].after);
+        if verify::verify(&plan, &sketch.spec).is_err() {
+            noticed += 1;
+        }
+        plan.tasks[task].after = after;
+    }
+    assert_eq!(noticed, plan.tasks.iter().filter(|task| !task.after.is_empty()).count());
+    assert!(noticed >= 2, "{plan}");
+}

@@ -7,7 +7,7 @@
 //! aligned; a buffer must be written before it is read, results must not land on
 //! operands, and two tasks that touch one buffer must be ordered.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pulse_schemas::graph::{EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, OutputKind};
 
@@ -31,6 +31,10 @@ pub enum VerifyError {
     WrongOutput { output: u32, node: NodeKey },
     #[error("tasks {first} and {second} both touch {slot:?} and are not ordered")]
     Unordered { first: usize, second: usize, slot: Slot },
+    #[error("tasks {first} and {second} both need the delay of {from} → {to} and are not ordered")]
+    UnorderedLine { first: usize, second: usize, from: NodeKey, to: NodeKey },
+    #[error("tasks {first} and {second} both touch {node} and are not ordered")]
+    UnorderedNode { first: usize, second: usize, node: NodeKey },
     #[error("task {task} waits for task {on}, which does not come before it")]
     TaskOrder { task: usize, on: u32 },
     #[error("operation {op} of task {task} names something that the plan does not have")]
@@ -405,37 +409,59 @@ impl Verifier<'_> {
     }
 }
 
-/// Any two tasks that touch a common buffer, one of them writing, are ordered.
+/// What tasks may have in common.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Common {
+    Buffer(Slot),
+    Block(Slot),
+    Line(u32),
+    /// A node with all that is kept beside it: parameters, events, control values.
+    Node(u32),
+}
+
+/// Any two tasks that touch something in common, one of them writing, are ordered.
 fn ordered(plan: &Plan) -> Result<(), VerifyError> {
     if plan.tasks.len() < 2 {
         return Ok(());
     }
     let before = ancestors(plan);
-    let mut writers: BTreeMap<(bool, Slot), BTreeSet<usize>> = BTreeMap::new();
-    let mut users: BTreeMap<(bool, Slot), BTreeSet<usize>> = BTreeMap::new();
+    let mut users: BTreeMap<Common, BTreeMap<usize, bool>> = BTreeMap::new();
     for (task, planned) in plan.tasks.iter().enumerate() {
         for op in &planned.ops {
-            touch(plan, op, |block, slot, write| {
-                if slot.is_shared() {
-                    users.entry((block, slot)).or_default().insert(task);
-                    if write {
-                        writers.entry((block, slot)).or_default().insert(task);
-                    }
+            touch(plan, op, |common, write| {
+                let private = matches!(common, Common::Buffer(slot) | Common::Block(slot) if !slot.is_shared());
+                if !private {
+                    *users.entry(common).or_default().entry(task).or_default() |= write;
                 }
             });
         }
     }
-    for (&(block, slot), writers) in &writers {
-        for &user in &users[&(block, slot)] {
-            for &writer in writers.iter().filter(|&&writer| writer != user) {
+    for (&common, users) in &users {
+        for (&writer, _) in users.iter().filter(|(_, writes)| **writes) {
+            for &user in users.keys().filter(|&&user| user != writer) {
                 let (first, second) = (writer.min(user), writer.max(user));
                 if before[second][first / 64] >> (first % 64) & 1 == 0 {
-                    return Err(VerifyError::Unordered { first, second, slot });
+                    return Err(unordered(plan, first, second, common));
                 }
             }
         }
     }
     Ok(())
+}
+
+fn unordered(plan: &Plan, first: usize, second: usize, common: Common) -> VerifyError {
+    match common {
+        Common::Buffer(slot) | Common::Block(slot) => {
+            VerifyError::Unordered { first, second, slot }
+        }
+        Common::Line(line) => {
+            let edge = &plan.lines[line as usize].edge;
+            VerifyError::UnorderedLine { first, second, from: edge.from, to: edge.to }
+        }
+        Common::Node(node) => {
+            VerifyError::UnorderedNode { first, second, node: plan.nodes[node as usize].key }
+        }
+    }
 }
 
 /// For each task, all that come before it, as bits.
@@ -455,29 +481,57 @@ fn ancestors(plan: &Plan) -> Vec<Vec<u64>> {
     before
 }
 
-fn touch(plan: &Plan, op: &Op, mut f: impl FnMut(bool, Slot, bool)) {
+fn touch(plan: &Plan, op: &Op, mut f: impl FnMut(Common, bool)) {
+    use Common::{Block, Buffer, Line, Node};
     match *op {
-        Op::Clear { dst, .. } | Op::FeedbackRead { dst, .. } => f(false, dst, true),
-        Op::Copy { src, dst, .. } | Op::Add { src, dst, .. } | Op::Delay { src, dst, .. } => {
-            f(false, src, false);
-            f(false, dst, true);
+        Op::Clear { dst, .. } => f(Buffer(dst), true),
+        Op::Copy { src, dst, .. } | Op::Add { src, dst, .. } => {
+            f(Buffer(src), false);
+            f(Buffer(dst), true);
         }
-        Op::FeedbackWrite { src, .. } | Op::Output { src, .. } => f(false, src, false),
+        Op::Delay { line, src, dst, .. } => {
+            f(Line(line), true);
+            f(Buffer(src), false);
+            f(Buffer(dst), true);
+        }
+        Op::FeedbackRead { line, dst, .. } => {
+            f(Line(line), true);
+            f(Buffer(dst), true);
+        }
+        Op::FeedbackWrite { line, src, .. } => {
+            f(Line(line), true);
+            f(Buffer(src), false);
+        }
+        Op::Output { src, .. } => f(Buffer(src), false),
         Op::Node { node } => {
-            plan.inputs(node).iter().for_each(|port| f(false, port.slot, false));
-            plan.outputs_of(node).iter().for_each(|port| f(false, port.slot, true));
+            touch_node(plan, node, &mut f);
+            plan.inputs(node).iter().for_each(|port| f(Buffer(port.slot), false));
+            plan.outputs_of(node).iter().for_each(|port| f(Buffer(port.slot), true));
         }
-        Op::Pack { src, block, .. } => {
-            f(false, src, false);
-            f(true, block, true);
+        Op::Pack { src, block, head, .. } => {
+            f(Node(head), true);
+            f(Buffer(src), false);
+            f(Block(block), true);
         }
-        Op::Batch { batch } => f(true, plan.batches[batch as usize].block, true),
+        Op::Batch { batch } => {
+            let planned = &plan.batches[batch as usize];
+            planned.members.iter().flatten().for_each(|&node| touch_node(plan, node, &mut f));
+            f(Block(planned.block), true);
+        }
         Op::Unpack { block, dst, .. } | Op::AddLanes { block, dst, .. } => {
-            f(true, block, false);
-            f(false, dst, true);
+            f(Block(block), false);
+            f(Buffer(dst), true);
         }
         Op::Region { .. } => {}
     }
+}
+
+/// A node and those whose events and control values it reads.
+fn touch_node(plan: &Plan, node: u32, f: &mut impl FnMut(Common, bool)) {
+    f(Common::Node(node), true);
+    let planned = &plan.nodes[node as usize];
+    planned.events.iter().for_each(|source| f(Common::Node(source.node), false));
+    planned.modulations.iter().for_each(|source| f(Common::Node(source.node), false));
 }
 
 impl VerifyError {
