@@ -16,6 +16,10 @@ test:
 soak:
     PULSE_SOAK=1 cargo test --release --workspace --features jack
 
+# The audio callback under the toolchain's real-time sanitizer, where the toolchain has it; says what is missing.
+rtsan:
+    engine/tests/rtsan.sh
+
 # The promises of benches/, three minutes; `just bench --full` is the long form.
 bench *args:
     cargo bench --package pulse-benches -- {{args}}

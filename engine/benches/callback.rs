@@ -9,74 +9,38 @@
 #![allow(clippy::disallowed_methods, reason = "a bench measures time")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may end")]
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use pulse_engine::{
     device::DeviceConfig,
     material::{NoMedia, Slices},
     rt::{Config, Engine, transport::Start},
 };
-use pulse_schemas::{
-    graph::{
-        Cohort, Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind,
-        OutputSpec, Role,
-    },
-    id::{AnyId, EntityId, EntityKind},
-};
+use pulse_schemas::graph::GraphSpec;
+
+#[path = "../tests/shared/session.rs"]
+mod short;
+
+use short::{edge, key, master, node, tap};
 
 const FRAMES: usize = 128;
 const RATE: u32 = 48_000;
 const WARM: usize = 200;
 
-fn key(number: u32) -> NodeKey {
-    let id = AnyId { kind: EntityKind::DspNode, id: EntityId(u128::from(number)) };
-    NodeKey { entity: id, role: Role::new("node") }
-}
-
 fn session(tracks: u32) -> GraphSpec {
     let mut spec = GraphSpec::default();
-    let mut node = |number: u32, kind: &str| {
-        let index = ("index".to_owned(), f64::from(number / 10 % 4));
-        let layout = if kind == "pulse.feed" { BTreeMap::from([index]) } else { BTreeMap::new() };
-        spec.nodes.push(NodeSpec {
-            key: key(number),
-            kind: kind.to_owned(),
-            dsp_version: 1,
-            layout,
-            channels: 2,
-            cohort: Cohort::Live,
-        });
-    };
-    let mut edges = vec![];
-    node(1, "pulse.strip");
+    spec.nodes.push(node(1, "pulse.strip", None));
     for track in 1..=tracks {
         let base = track * 10;
-        for (at, kind) in
-            ["pulse.feed", "pulse.eq", "pulse.compressor", "pulse.strip"].into_iter().enumerate()
-        {
-            node(base + at as u32, kind);
+        spec.nodes.push(node(base, "pulse.feed", Some(("index", track % 4))));
+        for (at, kind) in (1..).zip(["pulse.eq", "pulse.compressor", "pulse.strip"]) {
+            spec.nodes.push(node(base + at, kind, None));
+            spec.edges.push(edge(base + at - 1, base + at));
         }
-        edges.extend([(base, base + 1), (base + 1, base + 2), (base + 2, base + 3), (base + 3, 1)]);
+        spec.edges.push(edge(base + 3, 1));
+        spec.outputs.push(tap(base + 3));
     }
-    spec.edges.extend(edges.into_iter().map(|(from, to)| EdgeSpec {
-        from: key(from),
-        from_port: 0,
-        to: key(to),
-        to_port: Inlet::Port(0),
-        kind: EdgeKind::Audio,
-        feedback_frames: None,
-        compensated: true,
-        depth: Depth::FULL,
-    }));
-    let tap = |track: u32| {
-        let strip = key(track * 10 + 3);
-        OutputSpec { kind: OutputKind::Tap(strip.entity), node: strip, port: 0 }
-    };
-    spec.outputs.extend((1..=tracks).map(tap));
-    spec.outputs.push(OutputSpec { kind: OutputKind::Master, node: key(1), port: 0 });
+    spec.outputs.push(master(1));
     spec.canonicalise();
     spec
 }

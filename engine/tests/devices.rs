@@ -2,6 +2,7 @@
 //! that plays to nobody, started and stopped here by its process id.
 
 #![allow(clippy::disallowed_methods, reason = "devices play in real time")]
+#![allow(clippy::print_stderr, reason = "what is skipped is said")]
 
 use std::time::{Duration, Instant};
 
@@ -62,10 +63,17 @@ fn a_device_that_cannot_be_opened_leaves_the_old_one_playing() {
 }
 
 #[cfg(feature = "jack")]
+#[path = "shared/jack.rs"]
+mod jack;
+#[cfg(feature = "jack")]
+#[path = "shared/session.rs"]
+mod session;
+
+#[cfg(feature = "jack")]
 #[allow(clippy::unwrap_used, reason = "the helpers of a test stop it as the test does")]
-mod jack {
+mod on_jack {
     use std::{
-        process::{Child, Command, Stdio},
+        process::{Command, Stdio},
         sync::{Arc, Mutex},
     };
 
@@ -73,71 +81,16 @@ mod jack {
         device::midir,
         material::{NoMedia, Slices},
     };
-    use pulse_schemas::{
-        graph::{Cohort, GraphSpec, NodeKey, NodeSpec, OutputKind, OutputSpec},
-        id::{AnyId, EntityId, EntityKind},
+    use pulse_schemas::graph::{GraphSpec, OutputKind};
+
+    use super::{
+        jack::{Server, within},
+        session::{master, node, tap},
+        *,
     };
 
-    use super::*;
-
     const SERVER: &str = "pulse-device-test";
-
-    struct Server(Child);
-
-    impl Server {
-        /// None where jackd is not installed.
-        fn start() -> Option<Server> {
-            Server::named(SERVER)
-        }
-
-        fn named(name: &str) -> Option<Server> {
-            let rates = ["--no-realtime", "-n", name, "-d", "dummy", "-r", "48000", "-p", "256"];
-            let mut command = Command::new("jackd");
-            command.args(rates).stdout(Stdio::null()).stderr(Stdio::null());
-            let child = command.spawn().ok()?;
-            std::thread::sleep(Duration::from_millis(1_500));
-            Some(Server(child))
-        }
-    }
-
-    impl Drop for Server {
-        fn drop(&mut self) {
-            // This very process, by its id.
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-
     const LIVE_SERVER: &str = "pulse-live-test";
-
-    /// Runs a test of this file again, with its server in the environment, which a
-    /// test can only set for another process. True in that process.
-    fn within(server: &str, test: &str) -> bool {
-        if std::env::var("JACK_DEFAULT_SERVER").as_deref() == Ok(server) {
-            return true;
-        }
-        let own = std::env::current_exe().unwrap();
-        let status = Command::new(own)
-            .args(["--exact", &format!("jack::{test}"), "--nocapture"])
-            .env("JACK_DEFAULT_SERVER", server)
-            .env("JACK_NO_START_SERVER", "1")
-            .status()
-            .unwrap();
-        assert!(status.success());
-        false
-    }
-
-    fn node(number: u128, kind: &str) -> NodeSpec {
-        let id = AnyId { kind: EntityKind::DspNode, id: EntityId(number) };
-        NodeSpec {
-            key: NodeKey::new(id, "node"),
-            kind: kind.to_owned(),
-            dsp_version: 1,
-            layout: Default::default(),
-            channels: 2,
-            cohort: Cohort::Live,
-        }
-    }
 
     fn connect(from: &str, to: &str) -> bool {
         let mut command = Command::new("jack_connect");
@@ -154,13 +107,10 @@ mod jack {
     /// input, which a second output of the engine hears. The notes come over MIDI.
     #[test]
     fn midi_and_audio_come_in_through_jack() {
-        if !within(LIVE_SERVER, "midi_and_audio_come_in_through_jack") {
+        if !within(LIVE_SERVER, "on_jack::midi_and_audio_come_in_through_jack") {
             return;
         }
-        let Some(server) = Server::named(LIVE_SERVER) else {
-            eprintln!("skipped: jackd is not installed (apt-get install jackd2)");
-            return;
-        };
+        let Some(server) = Server::start(LIVE_SERVER, 256) else { return };
         let other_rate = DeviceConfig { inputs: 2, ..DeviceConfig::of(Host::Jack, 44_100) };
         let refused = Engine::start(Config::new(other_rate.clone())).err();
         assert!(
@@ -172,11 +122,10 @@ mod jack {
         let engine = Engine::start(Config::new(config)).unwrap();
         assert_eq!(engine.device().map(|device| device.inputs), Some(2));
 
-        let (synth, input) = (node(1, "pulse.synth"), node(2, "pulse.input"));
-        let output = |kind, node: &NodeSpec| OutputSpec { kind, node: node.key, port: 0 };
+        let (synth, input) = (node(1, "pulse.synth", None), node(2, "pulse.input", None));
         let heard = OutputKind::Tap(input.key.entity);
         let mut spec = GraphSpec {
-            outputs: vec![output(OutputKind::Master, &synth), output(heard, &input)],
+            outputs: vec![master(1), tap(2)],
             nodes: vec![synth.clone(), input.clone()],
             ..GraphSpec::default()
         };
@@ -226,26 +175,12 @@ mod jack {
         drop((engine, server));
     }
 
-    /// The name of the server is read from the environment, which a test can only
-    /// set for another process: it runs itself again.
     #[test]
     fn a_jack_server_is_played_lost_and_found_again() {
-        if std::env::var("JACK_DEFAULT_SERVER").as_deref() != Ok(SERVER) {
-            let own = std::env::current_exe().unwrap();
-            let name = "jack::a_jack_server_is_played_lost_and_found_again";
-            let status = Command::new(own)
-                .args(["--exact", name, "--nocapture"])
-                .env("JACK_DEFAULT_SERVER", SERVER)
-                .env("JACK_NO_START_SERVER", "1")
-                .status()
-                .unwrap();
-            assert!(status.success());
+        if !within(SERVER, "on_jack::a_jack_server_is_played_lost_and_found_again") {
             return;
         }
-        let Some(server) = Server::start() else {
-            eprintln!("skipped: jackd is not installed (apt-get install jackd2)");
-            return;
-        };
+        let Some(server) = Server::start(SERVER, 256) else { return };
         let engine = Engine::start(Config::new(DeviceConfig::of(Host::Jack, 48_000))).unwrap();
         engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
         let began = Instant::now();
@@ -261,7 +196,7 @@ mod jack {
         });
         let before = engine.feedback().song_frame;
         wait("the stand-in", 20, || engine.feedback().song_frame > before + 24_000);
-        let server = Server::start().unwrap();
+        let server = Server::start(SERVER, 256).unwrap();
         wait("the recovery", 30, || {
             let device = engine.device().unwrap();
             device.lost.is_none() && device.playing == Host::Jack

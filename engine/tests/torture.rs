@@ -8,13 +8,12 @@
 //! nothing.
 
 #![allow(clippy::disallowed_methods, reason = "devices play in real time")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
 
 use std::{
-    cell::Cell,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -37,67 +36,12 @@ mod jack;
 mod session;
 #[path = "shared/tripwire.rs"]
 mod tripwire;
+#[path = "shared/turns.rs"]
+mod turns;
 
 use session::{Tone, content, key, session, storm, track};
 
 const RATE: u32 = 48_000;
-
-// -- how long turns take ------------------------------------------------------------------------
-
-/// Turns by how many tens of microseconds they took; the last took longer.
-static TOOK: [AtomicU64; 10_000] = [const { AtomicU64::new(0) }; 10_000];
-
-thread_local! {
-    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
-}
-
-fn watch(armed: bool) {
-    if armed {
-        BEGAN.with(|began| began.set(Some(Instant::now())));
-        tripwire::watch(true);
-        return;
-    }
-    tripwire::watch(false);
-    let began = BEGAN.with(|began| began.take());
-    let tens = began.map_or(0, |began| began.elapsed().as_micros() / 10);
-    TOOK[(tens as usize).min(TOOK.len() - 1)].fetch_add(1, Ordering::Relaxed);
-}
-
-fn turns() -> u64 {
-    TOOK.iter().map(|count| count.load(Ordering::Relaxed)).sum()
-}
-
-/// The turns so far, in words.
-fn histogram() -> String {
-    let counts: Vec<u64> = TOOK.iter().map(|count| count.load(Ordering::Relaxed)).collect();
-    let all: u64 = counts.iter().sum();
-    let within = |part: f64| {
-        let wanted = (all as f64 * part).ceil() as u64;
-        let mut seen = 0;
-        let at = counts.iter().position(|count| {
-            seen += count;
-            seen >= wanted
-        });
-        (at.unwrap_or(0) + 1) * 10
-    };
-    let most = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-    let limits = [10, 20, 50, 100, 200, 500, 1_000];
-    let mut from = 0;
-    let mut steps = String::new();
-    for limit in limits {
-        let part: u64 = counts[from..limit].iter().sum();
-        steps += &format!(" <{} us: {part}", limit * 10);
-        from = limit;
-    }
-    let rest: u64 = counts[from..].iter().sum();
-    format!(
-        "{all} turns: p50 {} us, p99 {} us, p99.9 {} us, max {} us;{steps}, longer: {rest}",
-        within(0.5),
-        within(0.99),
-        within(0.999),
-        (most + 1) * 10,
-    )
-}
 
 // -- what is thrown at it -----------------------------------------------------------------------
 
@@ -180,7 +124,7 @@ fn took(result: Result<(), EngineError>) {
 
 fn start(device: DeviceConfig, ahead: bool) -> Torture {
     let anticipation = ahead.then(|| Anticipation { workers: 1, ..Anticipation::default() });
-    let config = Config { anticipation, tripwire: Some(watch), ..Config::new(device) };
+    let config = Config { anticipation, tripwire: Some(turns::watch), ..Config::new(device) };
     let over = Arc::new(AtomicBool::new(false));
     let engine = Engine::start(config).unwrap();
     let (mut inlet, ended) = (engine.inlet().unwrap(), over.clone());
@@ -213,7 +157,7 @@ fn check(before: tripwire::Counts, what: &str) {
         "{what}: {} allocations, {} locks, {calls} calls of the system; {}",
         after.allocations - before.allocations,
         after.locks - before.locks,
-        histogram(),
+        turns::histogram(),
     );
     assert_eq!(after, before, "{what}; the last call was number {}", tripwire::last_call());
 }
@@ -243,7 +187,7 @@ fn the_callback_does_nothing_forbidden_while_devices_come_and_go() {
             let _ = torture.engine.open_device(device);
         }
         torture.for_seconds(seconds() / 10.0);
-        assert!(turns() > 50, "{} turns", turns());
+        assert!(turns::count() > 50, "{} turns", turns::count());
     }
     check(before, "devices that keep no time");
 }

@@ -1,7 +1,12 @@
 //! A JACK server that plays to nobody, started and stopped by a test by its process id.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    reason = "helpers of tests"
+)]
 
 use std::{
     process::{Child, Command, Stdio},

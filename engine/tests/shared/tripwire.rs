@@ -7,6 +7,9 @@
 //! byte of the thread says so, each raises a signal, whose handler counts it and lets it pass. Of
 //! one turn of the callback only the first is caught. Where the kernel or the processor can't,
 //! [`Counts::calls`] is none.
+//!
+//! With `--cfg rtsan` (`just rtsan`) the toolchain's real-time sanitizer looks on instead: it ends the
+//! process where something blocks and says where.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unsafe_code, reason = "an allocator and a signal handler that count")]
@@ -77,6 +80,8 @@ pub fn watch(armed: bool) {
         ARMED.with(|it| it.set(false));
         system::disarm();
     }
+    #[cfg(rtsan)]
+    sanitizer::watch(armed);
 }
 
 /// How often `f` did what it must not, on this thread.
@@ -88,7 +93,21 @@ pub fn offences(f: impl FnOnce()) -> u64 {
     OWN.with(Cell::get) - own + (system::caught_here() - calls)
 }
 
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[cfg(rtsan)]
+mod sanitizer {
+    unsafe extern "C" {
+        fn __rtsan_realtime_enter();
+        fn __rtsan_realtime_exit();
+    }
+
+    pub fn watch(armed: bool) {
+        // SAFETY: both only count, for this thread.
+        unsafe { if armed { __rtsan_realtime_enter() } else { __rtsan_realtime_exit() } }
+    }
+}
+
+// The sanitizer stands before the same functions.
+#[cfg(all(target_os = "linux", target_env = "gnu", not(rtsan)))]
 mod locks {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -112,7 +131,7 @@ mod locks {
     }
 }
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64", not(rtsan)))]
 mod system {
     use std::{
         cell::Cell,
@@ -203,7 +222,7 @@ mod system {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(rtsan))))]
 mod system {
     pub fn arm() {}
 
