@@ -70,6 +70,8 @@ pub type Held = BTreeMap<(NodeKey, String), f64>;
 #[derive(Default)]
 struct Work {
     next: Option<Revision>,
+    /// What was derived is to be let go first.
+    forget: bool,
     busy: bool,
     stop: bool,
 }
@@ -106,11 +108,18 @@ impl Deriver {
         self.shared.changed.notify_all();
     }
 
+    /// Lets go of what was derived, which holds the project that it came from.
+    pub fn forget(&self) {
+        let mut work = lock(&self.shared.work);
+        (work.next, work.forget) = (None, true);
+        self.shared.changed.notify_all();
+    }
+
     /// Waits until what was shown plays; false when it takes too long.
     pub fn settle(&self, patience: Duration) -> bool {
         let until = Instant::now() + patience;
         let mut work = lock(&self.shared.work);
-        while work.next.is_some() || work.busy {
+        while work.next.is_some() || work.forget || work.busy {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -157,7 +166,13 @@ impl Drop for Deriver {
 
 fn run(shared: &Shared, engine: &Engine, registry: Registry) {
     let mut derivation = Derivation::new(Arc::new(registry), engine.sample_rate());
-    while let Some(revision) = next(shared, engine) {
+    while let Some(job) = next(shared, engine) {
+        let Job::Play(revision) = job else {
+            derivation.forget();
+            lock(&shared.work).busy = false;
+            shared.changed.notify_all();
+            continue;
+        };
         let held = lock(&shared.held).clone();
         let result = derivation.load(engine, &revision, &held);
         let mut playing = lock(&shared.playing);
@@ -177,21 +192,30 @@ fn run(shared: &Shared, engine: &Engine, registry: Registry) {
     }
 }
 
-/// The next revision; while there is none, the engine is tended.
-fn next(shared: &Shared, engine: &Engine) -> Option<Revision> {
+enum Job {
+    Play(Revision),
+    Forget,
+}
+
+/// What is to be done next; while there is nothing, the engine is tended.
+fn next(shared: &Shared, engine: &Engine) -> Option<Job> {
     let mut work = lock(&shared.work);
     loop {
         if work.stop {
             return None;
         }
+        if std::mem::take(&mut work.forget) {
+            work.busy = true;
+            return Some(Job::Forget);
+        }
         if let Some(revision) = work.next.take() {
             work.busy = true;
-            return Some(revision);
+            return Some(Job::Play(revision));
         }
         let waited = shared.changed.wait_timeout(work, TEND);
         let (waited, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
         work = waited;
-        if timeout.timed_out() && work.next.is_none() {
+        if timeout.timed_out() && work.next.is_none() && !work.forget {
             drop(work);
             if let Err(error) = engine.tend() {
                 tracing::warn!(%error, "what is rendered ahead could not be tended");

@@ -339,6 +339,7 @@ impl Playback for Player {
             self.halt(false);
             self.told(self.engine.panic());
             self.revision = None;
+            self.deriver.forget();
             return;
         };
         let (view, dir) = (view.clone(), dir.map(Path::to_owned));
