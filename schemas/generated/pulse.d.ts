@@ -245,6 +245,8 @@ export interface BranchInfo {
   current: boolean;
   /** It has edits that were not committed. */
   draft: boolean;
+  /** The commit that its draft stands on, where the branch was moved away from there. Switching to it asks what is to become of the draft. */
+  draftBase?: Hash | null;
   head?: Hash | null;
   name: string;
 }
@@ -481,6 +483,31 @@ export type ConflictCause = "bothChanged" | "deletedByUs" | "deletedByThem" | "b
 /** Id of a conflict. */
 export type ConflictId = string;
 
+/** A stored conflict, with the words of `version.diff`. */
+export interface ConflictInfo {
+  /** JSON of the value both sides began with; none where there was nothing. */
+  base?: string | null;
+  /** The sides in words: `−3.0 dB`. */
+  baseText: string;
+  cause: ConflictCause;
+  /** Path of the field; empty where the whole entity is in question. */
+  field: string;
+  id: ConflictId;
+  ours?: string | null;
+  /** What the two sides are called: branch names or clients. */
+  oursLabel: string;
+  oursText: string;
+  subject?: EntityId | null;
+  /** What the subject is called: `Bass ▸ clip 3`, in a variant `variant B: Bass ▸ clip 3`. */
+  subjectName?: string | null;
+  subjectOwner?: EntityId | null;
+  theirs?: string | null;
+  theirsLabel: string;
+  theirsText: string;
+  /** Subject and field: `Bass ▸ clip 3: gain`. */
+  title: string;
+}
+
 /** A wire inside a channel's graph; a channel without wires runs its nodes in order. */
 export interface Connection {
   channel?: ChannelId;
@@ -611,6 +638,8 @@ export interface EntityDiff {
   contexts: HistoryContext[];
   /** Fields that differ; of a new or removed entity, all of them. */
   fields: FieldChange[];
+  /** In words for all that changed alike in one owner, the same text for each of them: `Bass ▸ clip 3: 12 notes moved by 1/16 later`. */
+  group?: string | null;
   id: EntityId;
   name?: string | null;
   owner?: EntityId | null;
@@ -1317,6 +1346,26 @@ export interface ParameterValue {
   value: number;
 }
 
+/** What becomes of a draft whose branch was moved meanwhile. */
+export type ParkedChoice = "adopt" | "discard";
+
+/** The edits that were parked when a branch was left. */
+export interface ParkedDraft {
+  /** What adopting it does to where the branch stands, and what stays undecided. */
+  adopted: EntityDiff[];
+  /** The commit that the draft stands on. */
+  base: Hash;
+  /** The branch was moved away from `base`. */
+  baseMoved: boolean;
+  branch: string;
+  /** What the draft did. */
+  changes: EntityDiff[];
+  conflicts: ConflictInfo[];
+  counts: DiffCounts;
+  /** Where the branch stands. */
+  head: Hash;
+}
+
 /** Who speaks or is spoken to. */
 export type Party = "aura" | "pulse" | "signal" | "composer" | "tool";
 
@@ -1385,7 +1434,7 @@ export interface Position {
 export interface Preview {
   base: Hash[];
   changes: EntityDiff[];
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
   counts: DiffCounts;
   /** Ours is part of theirs, so that no merge commit is needed. */
   fastForward: boolean;
@@ -1420,7 +1469,10 @@ export type ProjectId = string;
 /** What is open. */
 export interface ProjectInfo {
   activeArrangement?: ArrangementId | null;
+  /** What is open; the short form of a commit behind an `@` where no branch is. */
   branch: string;
+  /** The commit that is open without a branch. */
+  detached?: Hash | null;
   dirty: boolean;
   /** Number of entities of each kind. */
   entities: Record<string, number>;
@@ -1763,6 +1815,15 @@ export interface Track {
   /** Takes part in solo of others without being silenced. */
   soloSafe?: boolean;
   trackKind?: TrackKind;
+}
+
+/** How much differs below one track; none is what lies outside of tracks. */
+export interface TrackCounts {
+  added: number;
+  modified: number;
+  name: string;
+  removed: number;
+  track?: EntityId | null;
 }
 
 /** Id of a track. */
@@ -2386,8 +2447,9 @@ export interface VersionDeleteBranchCommand {
 /** Nothing to say but that it was done. */
 export interface VersionDeleteBranchReply {}
 
-/** Switches to a branch or an older revision. The draft of the branch that is left is parked there and is back when one returns. */
+/** Switches to a branch or an older revision. The draft of the branch that is left is parked there and is back when one returns. Where the branch was moved away from under its draft, nothing happens without `draft`: `project.draftPending` asks, and `version.draft` shows what it is about. */
 export interface VersionSwitchCommand {
+  draft?: ParkedChoice | null;
   to: Rev;
 }
 
@@ -2395,10 +2457,23 @@ export interface VersionSwitchCommand {
 export interface VersionSwitchReply {
   /** None when `to` is no branch: edits there belong to no branch yet. */
   branch?: string | null;
+  /** What the draft and the branch, which was moved, changed in different ways. */
+  conflicts: ConflictInfo[];
   /** Edits of an earlier visit were found and are there again. */
   draftRestored: boolean;
   head?: Hash | null;
   root: Hash;
+}
+
+/** Tells what the parked draft of a branch did, and what adopting it would do where the branch was moved meanwhile. Does nothing. */
+export interface VersionDraftCommand {
+  branch: string;
+}
+
+/** What `Draft` answers. */
+export interface VersionDraftReply {
+  /** None where nothing is parked. */
+  draft?: ParkedDraft | null;
 }
 
 /** Names a revision for good. */
@@ -2473,6 +2548,8 @@ export interface VersionDiffReply {
   from: Hash;
   more: boolean;
   to: Hash;
+  /** The same by track, where there is more than the page holds. */
+  tracks: TrackCounts[];
 }
 
 /** Merges a revision into the working copy. What both sides changed in different ways becomes a stored conflict; the field keeps ours, and the project stays playable. */
@@ -2488,7 +2565,7 @@ export interface VersionMergeCommand {
 export interface VersionMergeReply {
   /** None while conflicts remain or with `noCommit`. */
   commit?: Hash | null;
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
   counts: DiffCounts;
   fastForward: boolean;
   upToDate: boolean;
@@ -2519,7 +2596,7 @@ export interface VersionConflictsCommand {
 
 /** What `Conflicts` answers. */
 export interface VersionConflictsReply {
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
 }
 
 /** Decides conflicts. Deciding the last one does not commit. */
@@ -2545,7 +2622,7 @@ export interface VersionRevertCommand {
 export interface VersionRevertReply {
   changes: EntityDiff[];
   /** What could not be decided. */
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
   edit?: EditReceipt;
 }
 
@@ -2570,7 +2647,7 @@ export interface VersionPickCommand {
 /** What `Pick` answers. */
 export interface VersionPickReply {
   changes: EntityDiff[];
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
   edit?: EditReceipt;
 }
 
@@ -2583,7 +2660,7 @@ export interface HistoryUndoCommand {
 
 /** What `Undo` answers. */
 export interface HistoryUndoReply {
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
   revision: number;
   root: Hash;
   undone: NextStep[];
@@ -2597,7 +2674,7 @@ export interface HistoryRedoCommand {
 
 /** What `Redo` answers. */
 export interface HistoryRedoReply {
-  conflicts: Conflict[];
+  conflicts: ConflictInfo[];
   redone: NextStep[];
   revision: number;
   root: Hash;
@@ -3176,7 +3253,7 @@ export interface ClipDeleteReply {
   orphaned: EntityId[];
 }
 
-/** Moves clips in time or to other lanes. */
+/** Moves clips in time or to other lanes. A clip that leaves a variant and is in the original too stays there as it is; what arrives on the other lane is another clip, which `copies` names. */
 export interface ClipMoveCommand {
   moves: ClipMove[];
   overlap?: Overlap;
@@ -3184,6 +3261,8 @@ export interface ClipMoveCommand {
 
 /** What `Move` answers. */
 export interface ClipMoveReply {
+  /** What has a new id because it left a variant. */
+  copies: CopyOf[];
   edit?: EditReceipt;
   /** Clips that were cut or removed to make room. */
   trimmed: ClipId[];
@@ -6571,8 +6650,10 @@ export interface Commands {
   "version.renameBranch": { payload: VersionRenameBranchCommand; reply: VersionRenameBranchReply };
   /** Deletes a branch. Its commits stay as long as something reaches them. */
   "version.deleteBranch": { payload: VersionDeleteBranchCommand; reply: VersionDeleteBranchReply };
-  /** Switches to a branch or an older revision. The draft of the branch that is left is parked there and is back when one returns. */
+  /** Switches to a branch or an older revision. The draft of the branch that is left is parked there and is back when one returns. Where the branch was moved away from under its draft, nothing happens without `draft`: `project.draftPending` asks, and `version.draft` shows what it is about. */
   "version.switch": { payload: VersionSwitchCommand; reply: VersionSwitchReply };
+  /** Tells what the parked draft of a branch did, and what adopting it would do where the branch was moved meanwhile. Does nothing. */
+  "version.draft": { payload: VersionDraftCommand; reply: VersionDraftReply };
   /** Names a revision for good. */
   "version.tag": { payload: VersionTagCommand; reply: VersionTagReply };
   /** Lists tags. */
@@ -6691,7 +6772,7 @@ export interface Commands {
   "clip.create": { payload: ClipCreateCommand; reply: ClipCreateReply };
   /** Deletes clips with their content. */
   "clip.delete": { payload: ClipDeleteCommand; reply: ClipDeleteReply };
-  /** Moves clips in time or to other lanes. */
+  /** Moves clips in time or to other lanes. A clip that leaves a variant and is in the original too stays there as it is; what arrives on the other lane is another clip, which `copies` names. */
   "clip.move": { payload: ClipMoveCommand; reply: ClipMoveReply };
   /** Moves clips by the same amount of musical time. */
   "clip.nudge": { payload: ClipNudgeCommand; reply: ClipNudgeReply };
@@ -7596,6 +7677,7 @@ export type KnownErrorCode =
   | "session.state"
   | "version.ambiguous"
   | "version.current"
+  | "version.detached"
   | "version.exists"
   | "version.merging"
   | "version.name"

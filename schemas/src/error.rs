@@ -152,7 +152,7 @@ error_codes! {
     /// The project can be read but not changed.
     ProjectReadOnly = "project.readOnly", Config, "Open a copy, or remove what `details.reason` names.";
     /// The draft holds edits that nobody has decided about.
-    ProjectDraftPending = "project.draftPending", Conflict, "Open with `draft` set to adopt, discard or inspect.";
+    ProjectDraftPending = "project.draftPending", Conflict, "Say `draft`: adopt, discard, or, to look first, inspect (`version.draft` for a branch).";
     /// The project has unsaved edits.
     ProjectDirty = "project.dirty", Conflict, "Save first, or say `discard`.";
     /// The project's files are damaged.
@@ -169,6 +169,8 @@ error_codes! {
     VersionName = "version.name", User, "Use letters, digits, `-`, `_`, `.` and `/`; start with a letter or digit.";
     /// The branch is checked out and can't be deleted.
     VersionCurrent = "version.current", User, "Switch to another branch first.";
+    /// A commit is open and no branch, so that there is nothing that a commit could move.
+    VersionDetached = "version.detached", User, "`version.branch` makes a branch here, with the edits; `version.switch` goes to another.";
     /// There is nothing to commit, merge, revert or pick.
     VersionNothing = "version.nothing", User, "Nothing needs doing.";
     /// A merge is under way.

@@ -103,7 +103,10 @@ enum Command {
     },
     /// One commit and what it changed.
     #[command(after_help = "Examples:\n  pulse show @\n  pulse show 3f2a\n  pulse show v1.0")]
-    Show { rev: String },
+    Show {
+        #[arg(default_value = "@")]
+        rev: String,
+    },
     /// What differs between two revisions, in words.
     #[command(
         after_help = "Examples:\n  pulse diff                what you have not committed\n  \
@@ -139,7 +142,13 @@ enum Command {
     },
     /// Go to a branch, or look at a tag or commit; unsaved edits stay parked where they were made.
     #[command(after_help = "Example:\n  pulse switch mix-b")]
-    Switch { name: String },
+    Switch {
+        name: String,
+        /// Unsaved edits whose branch was moved since: adopt them there, discard them (`pulse undo`
+        /// brings them back), or show both sides and stay here.
+        #[arg(long, value_enum)]
+        draft: Option<versions::DraftWord>,
+    },
     /// Name a revision for good.
     #[command(after_help = "Examples:\n  pulse tag v1.0\n  pulse tag sent-to-label --at main~2")]
     Tag {
@@ -388,7 +397,7 @@ fn run(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
             versions::commit(&place, output, message, allow_empty)
         }
         Command::Branch { name, at } => versions::branch(&place, output, name, at),
-        Command::Switch { name } => versions::switch(&place, output, name),
+        Command::Switch { name, draft } => versions::switch(&place, output, name, draft),
         Command::Tag { name, at } => versions::tag(&place, output, name, at),
         Command::Merge { branch, preview, message } => {
             versions::merge(&place, output, branch, preview, message)

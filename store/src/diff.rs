@@ -3,6 +3,7 @@
 //! The trees are walked side by side, so the cost is that of the difference. A member that moved
 //! to another owner is one change and no removal, because its id is the same.
 
+mod conflict;
 mod name;
 mod text;
 
@@ -17,6 +18,7 @@ use pulse_schemas::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use self::conflict::{ConflictWords, conflict_words};
 use self::name::Namer;
 use crate::{
     changes::Change,
@@ -65,6 +67,9 @@ pub struct EntityDiff {
     pub track: Option<AnyId>,
     /// Empty for what was added or removed.
     pub fields: Vec<FieldDiff>,
+    /// The line that it shares with all members of its owner that changed alike.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     #[serde(skip)]
     pub before: Option<AnyEntity>,
     #[serde(skip)]
@@ -201,14 +206,18 @@ impl Diff {
                 kind,
                 track,
                 fields,
+                group: None,
                 before,
                 after,
             });
         }
-        let lines = text::lines(&entities, &mut old, &mut new)?;
+        let lines = text::lines(&mut entities, &mut old, &mut new)?;
         let front = within.map(|within| within.front).unwrap_or_default();
         self.lines.extend(lines.into_iter().map(|line| format!("{front}{line}")));
-        entities.iter_mut().for_each(|entity| entity.name.insert_str(0, &front));
+        for entity in &mut entities {
+            entity.name.insert_str(0, &front);
+            entity.group.iter_mut().for_each(|group| group.insert_str(0, &front));
+        }
         self.entities.extend(entities);
         Ok(())
     }

@@ -43,7 +43,8 @@ pub enum TxError {
     #[error("{id}: the {kind} keeps its id while it changes; make a new one instead", kind = id.kind)]
     IdChanged { id: AnyId },
     #[error(
-        "{id} is a part of {variant} and of the original too; copy it there instead of moving it"
+        "{id} is a part of {variant} and of the original too, which keeps it; \
+         put a copy there and delete it here"
     )]
     Shared { id: AnyId, variant: VariantId },
     #[error(
@@ -390,6 +391,15 @@ impl<'p> Tx<'p> {
             front.remove(key)?;
         }
         Ok(gone)
+    }
+
+    /// Whether an entity lies in several places: in the original and in variants of it, which
+    /// each have their own. Then it cannot leave the one that plays under its own id.
+    pub fn is_shared(&mut self, id: impl Into<AnyId>) -> Result<bool, TxError> {
+        let id = id.into();
+        let Some(key) = self.front()?.locate(id)? else { return Ok(false) };
+        let stored = self.raw.view()?.clone();
+        Ok(variant::places(&stored, &key)? > 1)
     }
 
     /// Turns the working copy into a state that was valid before, at the cost of the difference.

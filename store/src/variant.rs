@@ -141,6 +141,27 @@ fn playing(view: &View, entity: &AnyEntity) -> Result<Option<Variant>, ReadError
     Ok(if overlay::is_empty(view, &variant)? { None } else { Some(variant) })
 }
 
+/// In how many places a record lies: outside of all variants, and inside of each that has it but
+/// its own.
+pub(crate) fn places(stored: &View, key: &EntityKey) -> Result<usize, ReadError> {
+    let (mut open, mut count) = (vec![Vec::new()], 0);
+    while let Some(path) = open.pop() {
+        count += usize::from(stored.state().contains(&overlay::key(&path, &key.to_bytes()))?);
+        let variants = overlay::key(&path, &EntityKey::kind_prefix(EntityKind::Variant));
+        for entry in stored.state().scan(&variants) {
+            let (place, value) = entry?;
+            let inner = overlay::entity_key(&place)?;
+            let variant = crate::view::decode(inner.any_id(), &value);
+            let is_own =
+                matches!(variant, Ok(AnyEntity::Variant(it)) if it.subject == Some(key.any_id()));
+            if !is_own {
+                open.push([&path[..], &[VariantId(inner.id)]].concat());
+            }
+        }
+    }
+    Ok(count)
+}
+
 impl View {
     /// The state as it plays: every active variant in the place of its original. Tracks come
     /// before clips, so that a clip inside a track's variant has its own variant too.

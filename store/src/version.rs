@@ -1,10 +1,11 @@
 //! Commits, branches and tags: names for states, and going from one to another.
 //!
 //! The working copy is the draft of the branch that is open. Leaving a branch parks its draft,
-//! so that switching never asks about unsaved work and never loses any.
+//! so that switching never loses any. Only where a branch was moved from under its draft there is
+//! something to decide; [`Project::parked_draft`] says what.
 
 use pulse_schemas::{
-    entity::{AnyEntity, Lifecycle, MediaItem},
+    entity::{AnyEntity, Conflict, Lifecycle, MediaItem},
     hash::Hash,
     id::{AnyId, ArrangementId, EntityId},
     record::EntityKey,
@@ -53,8 +54,9 @@ pub enum VersionError {
     #[error("{name} is the branch that is open; switch to another one first")]
     BranchOpen { name: String },
     #[error(
-        "commit {id} is open and no branch, so a commit would have no name; \
-         `pulse branch NAME` makes a branch of it with the edits made here"
+        "commit {} is open and no branch, so nothing would name the new one; \
+         `pulse branch NAME` makes a branch here, with the edits, `pulse switch BRANCH` goes to one",
+        id.hex().get(..10).unwrap_or_default()
     )]
     Detached { id: CommitId },
     #[error("nothing has changed since the last commit")]
@@ -101,6 +103,30 @@ pub struct BranchInfo {
     pub is_open: bool,
     /// There is work on it that no commit holds.
     pub is_dirty: bool,
+    /// Where its parked draft stands, if the branch was moved away from there.
+    pub draft_base: Option<CommitId>,
+}
+
+/// The draft that was parked when a branch was left, and what becomes of it.
+#[derive(Clone, Debug)]
+pub struct ParkedDraft {
+    /// The commit that it stands on.
+    pub base: CommitId,
+    /// Where the branch stands.
+    pub tip: CommitId,
+    pub begun: View,
+    pub draft: View,
+    pub tip_view: View,
+    /// The draft brought onto the tip, with what could not be decided.
+    pub adopted: View,
+    pub conflicts: Vec<Conflict>,
+}
+
+impl ParkedDraft {
+    /// The branch was moved away from under the draft.
+    pub fn base_moved(&self) -> bool {
+        self.base != self.tip
+    }
 }
 
 fn check_name(name: &str) -> Result<(), VersionError> {
@@ -332,7 +358,9 @@ impl Project {
             let root = if is_open { Some(self.root()) } else { branch.parked };
             let committed = self.known_commit(branch.tip)?.root;
             let is_dirty = root.is_some_and(|root| root != committed);
-            branches.push(BranchInfo { name, tip: branch.tip, is_open, is_dirty });
+            let parked = !is_open && branch.parked.is_some();
+            let draft_base = branch.base.filter(|base| parked && *base != branch.tip);
+            branches.push(BranchInfo { name, tip: branch.tip, is_open, is_dirty, draft_base });
         }
         Ok(branches)
     }
@@ -484,29 +512,65 @@ impl Project {
 
     /// The working copy that a branch opens with.
     fn left_state(&self, name: &str, target: &Branch) -> Result<Snapshot, VersionError> {
-        let tip = self.known_commit(target.tip)?.root;
-        let Some(parked) = target.parked else { return Ok(self.repo.snapshot(tip)?) };
-        let Some(base) = target.base.filter(|base| *base != target.tip) else {
-            return Ok(self.repo.snapshot(parked)?);
+        let Some(parked) = target.parked else {
+            return Ok(self.repo.snapshot(self.known_commit(target.tip)?.root)?);
         };
-        // Opened as it was, the draft would take back what the branch has gained.
-        let base = self.view_of_root(self.known_commit(base)?.root)?;
+        if target.base.is_none_or(|base| base == target.tip) {
+            return Ok(self.repo.snapshot(parked)?);
+        }
+        let draft = self.parked(name, target, parked)?;
+        Ok(draft.adopted.state().clone())
+    }
+
+    /// The parked draft of a branch: what it did, and what adopting it would do.
+    pub fn parked_draft(&self, name: &str) -> Result<Option<ParkedDraft>, VersionError> {
+        let unknown = || VersionError::UnknownBranch { name: name.to_owned() };
+        let branch = self.refs().branch(name)?.ok_or_else(unknown)?;
+        let parked = branch.parked.filter(|_| name != self.branch);
+        parked.map(|parked| self.parked(name, &branch, parked)).transpose()
+    }
+
+    /// Opened as it was, a draft would take back what its branch has gained, so it is merged.
+    fn parked(
+        &self,
+        name: &str,
+        branch: &Branch,
+        parked: Hash,
+    ) -> Result<ParkedDraft, VersionError> {
+        let (tip, base) = (branch.tip, branch.base.unwrap_or(branch.tip));
+        let tip_view = self.view_of_root(self.known_commit(tip)?.root)?;
+        let begun = self.view_of_root(self.known_commit(base)?.root)?;
+        let draft = self.view_of_root(parked)?;
+        let (adopted, conflicts) = match base == tip {
+            true => (draft.clone(), Vec::new()),
+            false => self.brought(name, &tip_view, &begun, &draft)?,
+        };
+        Ok(ParkedDraft { base, tip, begun, draft, tip_view, adopted, conflicts })
+    }
+
+    fn brought(
+        &self,
+        name: &str,
+        tip: &View,
+        begun: &View,
+        draft: &View,
+    ) -> Result<(View, Vec<Conflict>), VersionError> {
         let rules = MergeRules {
             ours_label: name.to_owned(),
             theirs_label: format!("draft of {name}"),
             deleted: Deleted::Keep,
             cause: None,
         };
-        let mut staging = Staging::new(self.view_of_root(tip)?);
+        let mut staging = Staging::new(tip.clone());
         // The switch itself makes no ids.
         let (actor, seq, mut ordinal) = (self.actor(), self.next_seq(), 0);
         let mut new_id = || {
             ordinal += 1;
             EntityId::derive(actor, seq, ordinal - 1)
         };
-        let draft = self.view_of_root(parked)?;
-        merge::merge(&mut staging, &[base], &draft, &rules, &mut new_id)?;
-        Ok(staging.finish()?.view.state().clone())
+        let conflicts =
+            merge::merge(&mut staging, std::slice::from_ref(begun), draft, &rules, &mut new_id)?;
+        Ok((staging.finish()?.view, conflicts))
     }
 
     /// Has the next checkpoint store the working copy as a tree, because a branch will name it.

@@ -204,7 +204,9 @@ fn a_clip_that_leaves_a_variant_takes_its_notes_along() {
     tx.commit().unwrap();
     agrees(&project);
     assert_eq!((starts(&project.view(), clip), starts(&project.stored(), clip)), (vec![7], vec![]));
-    // One that the original has too would vanish from it.
+    // One that the original has too would vanish from it: a copy has to go.
+    assert!(project.begin(by("a")).is_shared(song.clip).unwrap());
+    assert!(!project.begin(by("a")).is_shared(clip).unwrap());
     let mut tx = project.begin(by("a"));
     tx.update::<Clip>(song.clip, |clip| clip.lane = lane).unwrap();
     let error = tx.commit().unwrap_err();
@@ -267,6 +269,9 @@ fn two_edits_of_one_variant_merge_by_field_and_settle() {
     let [conflict] = &outcome.conflicts[..] else { panic!("{:?}", outcome.conflicts) };
     let field = format!("overlay.{}.gainDb", song.channel.any());
     assert_eq!((conflict.subject, &conflict.field), (Some(b.any()), &field));
+    let words = diff::conflict_words(conflict, &project.stored()).unwrap();
+    assert_eq!(words.title, "variant B: Bass ▸ channel: gain");
+    assert_eq!([words.base, words.ours, words.theirs], ["0.0 dB", "−6.0 dB", "−9.0 dB"]);
     assert_eq!(starts(&project.view(), song.clip), [0, 100, 222, 301]);
     assert_eq!(gain(&project, &song), -6.0);
     project.resolve(conflict.id, &Resolution::Theirs, by("a")).unwrap();

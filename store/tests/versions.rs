@@ -73,6 +73,17 @@ fn a_draft_whose_branch_was_moved_is_brought_onto_where_it_stands() {
     assert_eq!(project.moved_under_draft("side").unwrap(), None);
     project.move_branch("side", &Rev::name("main"), by("a")).unwrap();
     assert!(project.moved_under_draft("side").unwrap().is_some());
+    let side = project.branches().unwrap().into_iter().find(|it| it.name == "side").unwrap();
+    let draft = project.parked_draft("side").unwrap().unwrap();
+    assert_eq!(
+        (side.draft_base, draft.tip, draft.base_moved()),
+        (Some(draft.base), side.tip, true)
+    );
+    let did = diff::diff(&draft.begun, &draft.draft).unwrap();
+    assert_eq!(did.entities.len(), 2, "{did:?}");
+    assert_eq!(draft.conflicts.len(), 1);
+    let adopted = draft.adopted.get::<Clip>(song.clip).unwrap().unwrap();
+    assert_eq!(adopted.start.0, 77);
     project.switch("side", by("a")).unwrap();
     let start = project.view().get::<Clip>(song.clip).unwrap().unwrap().start.0;
     // What the branch gained stays, what the draft did is there, and where both meet both are.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Wire, new_project};
+use crate::harness::{Server, Wire, new_project, pulse};
 
 /// A project whose server was killed with one edit that nobody had saved: what the
 /// project was when it was saved last, and what it was at the end.
@@ -57,4 +57,66 @@ fn a_draft_is_adopted_when_somebody_says_so() {
 #[test]
 fn a_draft_is_discarded_when_somebody_says_so() {
     check("discard", |(saved, _)| saved);
+}
+
+/// Branch `mix` was left with edits and moved since: asked about, looked at, adopted.
+#[test]
+fn a_parked_draft_whose_branch_was_moved_is_asked_about_shown_and_adopted() {
+    let dir = new_project();
+    let song = dir.path().join("song");
+    let run = |words: &[&str]| {
+        let output = pulse().current_dir(&song).args(words).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let ok = |words: &[&str]| {
+        let (code, text) = run(words);
+        assert_eq!(code, Some(0), "{words:?}: {text}");
+        text
+    };
+    ok(&["do", "project.rename", r#"{"name": "Morning"}"#]);
+    ok(&["commit", "-m", "Base"]);
+    ok(&["branch", "mix"]);
+    ok(&["switch", "mix"]);
+    ok(&["do", "project.rename", r#"{"name": "Evening"}"#]);
+    ok(&["do", "track.create", r#"{"name": "Keys"}"#]);
+    ok(&["switch", "main"]);
+    ok(&["do", "project.rename", r#"{"name": "Noon"}"#]);
+    ok(&["commit", "-m", "Noon"]);
+    ok(&["do", "version.branch", r#"{"name": "mix", "at": "main", "force": true}"#]);
+    for page in [ok(&["status"]), ok(&["branch"])] {
+        assert!(page.contains("moved since"), "{page}");
+    }
+    let (code, asked) = run(&["switch", "mix"]);
+    assert!(code != Some(0) && asked.contains("adopt|discard|inspect"), "{asked}");
+    let look = ok(&["switch", "mix", "--draft", "inspect"]);
+    let told = ["+ Keys", "“Evening”", "conflict", "“Noon”"];
+    assert!(told.iter().all(|word| look.contains(word)), "{look}");
+    assert!(ok(&["status"]).contains("on branch main"));
+    let (code, adopted) = run(&["switch", "mix", "--draft", "adopt"]);
+    assert!(code == Some(3) && adopted.contains("unsaved edits are back"), "{adopted}");
+    let listed = ok(&["resolve"]);
+    assert!(listed.contains("name (both changed it)"), "{listed}");
+    ok(&["resolve", "--theirs"]);
+    assert!(ok(&["status"]).contains("Evening"));
+}
+
+#[test]
+fn where_no_branch_is_open_every_page_says_so_and_how_to_get_back() {
+    let dir = new_project();
+    let song = dir.path().join("song");
+    let run = |words: &[&str]| pulse().current_dir(&song).args(words).output().unwrap();
+    let said = |words: &[&str]| String::from_utf8(run(words).stdout).unwrap();
+    run(&["switch", "@~1"]);
+    for page in [said(&["status"]), said(&["log"])] {
+        let line = page.lines().find(|line| line.contains("on no branch")).unwrap_or(&page);
+        assert!(line.contains("pulse branch NAME") && line.contains("pulse switch"), "{page}");
+    }
+    run(&["do", "project.rename", r#"{"name": "Keys"}"#]);
+    let refused = run(&["--json", "commit", "-m", "Keys"]);
+    let reply: Value = serde_json::from_slice(&refused.stderr).unwrap();
+    assert_eq!(reply["error"]["code"], "version.detached", "{reply}");
+    run(&["branch", "keys"]);
+    assert!(run(&["commit", "-m", "Keys"]).status.success());
+    assert!(said(&["status"]).contains("on branch keys"));
 }

@@ -123,7 +123,9 @@ commands! {
     check |payload, checker| check_list("clips", &payload.clips, checker);
     example r#"{"clips": ["clp_1"]}"#;
 
-    /// Moves clips in time or to other lanes.
+    /// Moves clips in time or to other lanes. A clip that leaves a variant and is in
+    /// the original too stays there as it is; what arrives on the other lane is
+    /// another clip, which `copies` names.
     edit Move [timeline] {
         moves: Vec<ClipMove>,
         #[serde(default)]
@@ -131,6 +133,8 @@ commands! {
     } -> Trimmed {
         /// Clips that were cut or removed to make room.
         trimmed: Vec<ClipId>,
+        /// What has a new id because it left a variant.
+        copies: Vec<CopyOf>,
     }
     check |payload, checker| check_list("moves", &payload.moves, checker);
     example r#"{"moves": [{"clip": "clp_1", "start": 180633600}]}"#;

@@ -48,7 +48,7 @@ commands! {
         count: Option<u32>,
     } -> Undone {
         undone: Vec<NextStep>,
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<super::version::ConflictInfo>,
         revision: u64,
         root: Hash,
     }
@@ -63,7 +63,7 @@ commands! {
         count: Option<u32>,
     } -> Redone {
         redone: Vec<NextStep>,
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<super::version::ConflictInfo>,
         revision: u64,
         root: Hash,
     }

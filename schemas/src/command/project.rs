@@ -38,7 +38,10 @@ wire! {
         project: ProjectId,
         path: String,
         name: String,
+        /// What is open; the short form of a commit behind an `@` where no branch is.
         branch: String,
+        /// The commit that is open without a branch.
+        detached: Option<Hash>,
         head: Option<Hash>,
         revision: u64,
         root: Hash,

@@ -27,6 +27,9 @@ wire! {
         current: bool,
         /// It has edits that were not committed.
         draft: bool,
+        /// The commit that its draft stands on, where the branch was moved away from there.
+        /// Switching to it asks what is to become of the draft.
+        draft_base: Option<Hash>,
         /// Commits that the current branch lacks, and the other way round.
         ahead: Option<u64>,
         behind: Option<u64>,
@@ -69,6 +72,20 @@ wire! {
         fields: Vec<FieldChange>,
         /// In words: `moved 2 bars later`.
         summary: String,
+        /// In words for all that changed alike in one owner, the same text for each of them:
+        /// `Bass ▸ clip 3: 12 notes moved by 1/16 later`.
+        group: Option<String>,
+    }
+}
+
+wire! {
+    /// How much differs below one track; none is what lies outside of tracks.
+    struct TrackCounts {
+        track: Option<AnyId>,
+        name: String,
+        added: u64,
+        removed: u64,
+        modified: u64,
     }
 }
 
@@ -92,6 +109,64 @@ wire! {
 }
 
 wire! {
+    /// A stored conflict, with the words of `version.diff`.
+    struct ConflictInfo {
+        id: ConflictId,
+        subject: Option<AnyId>,
+        subject_owner: Option<AnyId>,
+        /// Path of the field; empty where the whole entity is in question.
+        field: String,
+        cause: ConflictCause,
+        /// JSON of the value both sides began with; none where there was nothing.
+        base: Option<String>,
+        ours: Option<String>,
+        theirs: Option<String>,
+        /// What the two sides are called: branch names or clients.
+        ours_label: String,
+        theirs_label: String,
+        /// What the subject is called: `Bass ▸ clip 3`, in a variant `variant B: Bass ▸ clip 3`.
+        subject_name: Option<String>,
+        /// Subject and field: `Bass ▸ clip 3: gain`.
+        title: String,
+        /// The sides in words: `−3.0 dB`.
+        base_text: String,
+        ours_text: String,
+        theirs_text: String,
+    }
+}
+
+wire! {
+    /// What becomes of a draft whose branch was moved meanwhile.
+    #[derive(Copy, Eq)]
+    enum ParkedChoice {
+        /// Bring it onto where the branch stands now, like a merge: what both changed in different
+        /// ways becomes a stored conflict.
+        Adopt,
+        /// Go on from where the branch stands. `history.undo` brings the draft back.
+        Discard,
+    }
+}
+
+wire! {
+    /// The edits that were parked when a branch was left.
+    struct ParkedDraft {
+        branch: String,
+        /// The commit that the draft stands on.
+        base: Hash,
+        /// Where the branch stands.
+        head: Hash,
+        /// The branch was moved away from `base`.
+        base_moved: bool,
+        /// What the draft did.
+        changes: Vec<EntityDiff>,
+        counts: DiffCounts,
+        /// What adopting it does to where the branch stands, and what stays undecided.
+        adopted: Vec<EntityDiff>,
+        conflicts: Vec<ConflictInfo>,
+    }
+}
+
+wire! {
     struct Preview {
         base: Vec<Hash>,
         /// Nothing to do: theirs is part of ours.
@@ -100,7 +175,7 @@ wire! {
         fast_forward: bool,
         changes: Vec<EntityDiff>,
         counts: DiffCounts,
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<ConflictInfo>,
     }
 }
 
@@ -162,9 +237,12 @@ commands! {
     example r#"{"name": "mix/dark"}"#;
 
     /// Switches to a branch or an older revision. The draft of the branch that
-    /// is left is parked there and is back when one returns.
-    act Switch emits ["version.switched"] {
+    /// is left is parked there and is back when one returns. Where the branch was
+    /// moved away from under its draft, nothing happens without `draft`:
+    /// `project.draftPending` asks, and `version.draft` shows what it is about.
+    act Switch emits ["version.switched" "version.conflictsChanged"] {
         to: Rev,
+        draft: Option<ParkedChoice>,
     } -> Switched {
         /// None when `to` is no branch: edits there belong to no branch yet.
         branch: Option<String>,
@@ -172,9 +250,21 @@ commands! {
         root: Hash,
         /// Edits of an earlier visit were found and are there again.
         draft_restored: bool,
+        /// What the draft and the branch, which was moved, changed in different ways.
+        conflicts: Vec<ConflictInfo>,
     }
     check |payload, checker| payload.to.check("to", checker);
     example r#"{"to": "main"}"#;
+
+    /// Tells what the parked draft of a branch did, and what adopting it would do
+    /// where the branch was moved meanwhile. Does nothing.
+    ask Draft {
+        branch: String,
+    } -> DraftReply {
+        /// None where nothing is parked.
+        draft: Option<ParkedDraft>,
+    }
+    example r#"{"branch": "mix/dark"}"#;
 
     /// Names a revision for good.
     act Tag emits ["version.moved"] {
@@ -241,6 +331,8 @@ commands! {
         to: Hash,
         changes: Vec<EntityDiff>,
         counts: DiffCounts,
+        /// The same by track, where there is more than the page holds.
+        tracks: Vec<TrackCounts>,
         more: bool,
     }
     example r#"{"from": "main", "to": "@"}"#;
@@ -261,7 +353,7 @@ commands! {
         /// None while conflicts remain or with `noCommit`.
         commit: Option<Hash>,
         counts: DiffCounts,
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<ConflictInfo>,
     }
     check |payload, checker| payload.from.check("from", checker);
     example r#"{"from": "mix/dark"}"#;
@@ -286,7 +378,7 @@ commands! {
         #[serde(default)]
         scope: Scope,
     } -> ConflictList {
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<ConflictInfo>,
     }
     example r#"{}"#;
 
@@ -310,7 +402,7 @@ commands! {
     } -> Applied {
         changes: Vec<EntityDiff>,
         /// What could not be decided.
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<ConflictInfo>,
     }
     check |payload, checker| payload.rev.check("rev", checker);
     example r#"{"rev": "@~1", "scope": {"contexts": ["mixer"]}}"#;
@@ -333,7 +425,7 @@ commands! {
         scope: Scope,
     } -> Picked {
         changes: Vec<EntityDiff>,
-        conflicts: Vec<Conflict>,
+        conflicts: Vec<ConflictInfo>,
     }
     check |payload, checker| payload.rev.check("rev", checker);
     example r#"{"rev": "mix/dark"}"#;

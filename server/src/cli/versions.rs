@@ -44,7 +44,8 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     let conflicts = access.ask("version.conflicts")?;
     let missing = access.ask("media.refresh")?;
     let missing = list(&missing, "missing").len() as u64;
-    let standing = standing(&access.ask("version.branches")?, text(&info, "branch"));
+    let branches = access.ask("version.branches")?;
+    let standing = standing(&branches, text(&info, "branch")) + &waiting(output, &branches);
     let served = matches!(access, Access::Remote(_));
     access.finish()?;
     let counts = diff["counts"].clone();
@@ -54,11 +55,8 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         "conflicts": conflicts, "missing": missing, "served": served,
     });
     let code = output.result(&value, |output| {
-        let mut page = format!(
-            "{} {}\n",
-            output.bold(text(&info, "name")),
-            place_of(output, text(&info, "branch"))
-        );
+        let mut page =
+            format!("{} {}\n", output.bold(text(&info, "name")), place_of(output, &info));
         page += &standing;
         let head = info["head"].as_str().map(short).unwrap_or_else(|| "no commit".into());
         page += &format!("at {head}, revision {}\n", number(&info, "revision"));
@@ -88,14 +86,32 @@ pub fn status(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
 }
 
 /// "on branch main"; a bare commit says what to do about it.
-fn place_of(output: &Output, branch: &str) -> String {
-    match branch.strip_prefix('@') {
-        Some(commit) => format!(
-            "at commit {}, on no branch (`pulse branch NAME` makes one of it)",
-            output.paint("33", &short(commit))
-        ),
-        None => format!("on branch {}", output.paint("36", branch)),
+fn place_of(output: &Output, info: &Value) -> String {
+    match info["detached"].as_str() {
+        Some(commit) => detached(output, commit),
+        None => format!("on branch {}", output.paint("36", text(info, "branch"))),
     }
+}
+
+fn detached(output: &Output, commit: &str) -> String {
+    format!(
+        "at commit {}, on no branch: `pulse branch NAME` makes one here, `pulse switch BRANCH` \
+         goes back to one",
+        output.paint("33", &short(commit))
+    )
+}
+
+/// Drafts that wait for somebody's choice, because their branch was moved.
+fn waiting(output: &Output, reply: &Value) -> String {
+    let line = |branch: &Value| {
+        let (name, base) = (text(branch, "name"), short(branch["draftBase"].as_str()?));
+        let line = format!(
+            "{name} has unsaved edits from commit {base} and was moved since: `pulse switch {name} \
+             --draft inspect` shows them, `adopt` or `discard` decides\n"
+        );
+        Some(output.paint("33", &line))
+    };
+    list(reply, "branches").iter().filter_map(line).collect()
 }
 
 /// How far the other branches are from the one that is open.
@@ -125,9 +141,16 @@ pub fn log(
     count: u32,
 ) -> Result<ExitCode, Failure> {
     let payload = json!({"from": rev, "page": {"limit": count}});
-    once(place, output, "version.log", payload, |output, reply| {
-        list(reply, "commits").iter().map(|commit| log_entry(output, commit)).collect()
-    })
+    let mut access = place.access()?;
+    let reply = access.call("version.log", payload)?;
+    let info = access.ask("project.info")?["info"].take();
+    access.finish()?;
+    Ok(output.long(&reply, |output| {
+        let here = info["detached"].as_str().filter(|_| rev.is_none());
+        let front = here.map(|commit| detached(output, commit) + "\n").unwrap_or_default();
+        let entries = list(&reply, "commits").iter().map(|commit| log_entry(output, commit));
+        front + &entries.collect::<String>()
+    }))
 }
 
 fn log_entry(output: &Output, commit: &Value) -> String {
@@ -164,36 +187,42 @@ pub fn diff(
     once(place, output, "version.diff", payload, changes)
 }
 
-/// A list of differences, one line an entity.
+/// A list of differences, one line an entity; what changed alike in one owner shares one. What
+/// is too long to read is told by track.
 pub fn changes(output: &Output, reply: &Value) -> String {
     let all = list(reply, "changes");
     if all.is_empty() {
         return "no differences\n".to_owned();
     }
+    let tracks = list(reply, "tracks");
     let mut page = String::new();
-    for change in all {
+    let mut told = std::collections::BTreeSet::new();
+    for change in all.iter().filter(|_| tracks.is_empty()) {
         let (sign, colour) = match text(change, "change") {
             "added" => ("+", "32"),
             "removed" => ("-", "31"),
             _ => ("~", "33"),
         };
-        // The sign says it already.
-        let summary = text(change, "summary");
-        let summary = summary.strip_prefix(text(change, "change")).unwrap_or(summary).trim_start();
-        page += &format!("{} {summary}\n", output.paint(colour, sign));
+        let line = match change["group"].as_str() {
+            Some(group) if !told.insert(group) => continue,
+            Some(group) => group,
+            // The sign says it already.
+            None => {
+                let summary = text(change, "summary");
+                summary.strip_prefix(text(change, "change")).unwrap_or(summary).trim_start()
+            }
+        };
+        page += &format!("{} {line}\n", output.paint(colour, sign));
     }
-    let of = |kind: &str| all.iter().filter(|change| text(change, "change") == kind).count() as u64;
-    let (shown_added, shown_removed) = (of("added"), of("removed"));
-    let counts = &reply["counts"];
-    let (added, removed, modified) = match counts.is_object() {
-        true => (number(counts, "added"), number(counts, "removed"), number(counts, "modified")),
-        false => (shown_added, shown_removed, all.len() as u64 - shown_added - shown_removed),
+    let counted = |of: &Value| {
+        let (added, removed) = (number(of, "added"), number(of, "removed"));
+        format!("{added} added, {removed} removed, {} changed\n", number(of, "modified"))
     };
-    let rest = (added + removed + modified).saturating_sub(all.len() as u64);
-    if rest > 0 {
-        page += &format!("… and {rest} more\n");
-    }
-    page += &output.dim(&format!("{added} added, {removed} removed, {modified} changed\n"));
+    page.extend(tracks.iter().map(|track| format!("{}: {}", text(track, "name"), counted(track))));
+    let of = |kind: &str| all.iter().filter(|change| text(change, "change") == kind).count() as u64;
+    let shown = json!({"added": of("added"), "removed": of("removed"), "modified": of("modified")});
+    let counts = if reply["counts"].is_object() { &reply["counts"] } else { &shown };
+    page += &output.dim(&counted(counts));
     page
 }
 
@@ -222,10 +251,14 @@ pub fn branch(
             let line = |branch: &Value| {
                 let current = branch["current"].as_bool().unwrap_or_default();
                 let mark = if current { "*" } else { " " };
-                let draft = if branch["draft"].as_bool().unwrap_or_default() {
-                    output.dim(" (unsaved edits)")
-                } else {
-                    String::new()
+                let has_draft = branch["draft"].as_bool().unwrap_or_default();
+                let draft = match branch["draftBase"].as_str() {
+                    Some(base) => {
+                        let text = format!(" (unsaved edits from {}, moved since)", short(base));
+                        output.paint("33", &text)
+                    }
+                    None if has_draft => output.dim(" (unsaved edits)"),
+                    None => String::new(),
                 };
                 let name = match text(branch, "name").strip_prefix('@') {
                     Some(commit) => format!("commit {} (no branch)", short(commit)),
@@ -244,16 +277,63 @@ pub fn branch(
     })
 }
 
-pub fn switch(place: &Place, output: &Output, name: String) -> Result<ExitCode, Failure> {
-    once(place, output, "version.switch", json!({"to": name}), |output, reply| {
+/// What becomes of the draft of a branch that was moved.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DraftWord {
+    Adopt,
+    Discard,
+    Inspect,
+}
+
+pub fn switch(
+    place: &Place,
+    output: &Output,
+    name: String,
+    draft: Option<DraftWord>,
+) -> Result<ExitCode, Failure> {
+    let draft = match draft {
+        Some(DraftWord::Inspect) => {
+            let payload = json!({"branch": name});
+            return once(place, output, "version.draft", payload, parked);
+        }
+        Some(DraftWord::Adopt) => Some("adopt"),
+        Some(DraftWord::Discard) => Some("discard"),
+        None => None,
+    };
+    let mut access = place.access()?;
+    let reply = access.call("version.switch", json!({"to": name, "draft": draft}))?;
+    access.finish()?;
+    output.result(&reply, |output| {
         let restored = reply["draftRestored"].as_bool().unwrap_or_default();
         let note = if restored { output.dim(" (unsaved edits are back)") } else { String::new() };
         let place = match reply["branch"].as_str() {
             Some(branch) => format!("on {branch}"),
-            None => place_of(output, &format!("@{}", short(text(reply, "head")))),
+            None => detached(output, text(&reply, "head")),
         };
-        format!("{place}{note}\n")
-    })
+        let conflicts = list(&reply, "conflicts").iter().map(|it| conflict(output, it));
+        format!("{place}{note}\n") + &conflicts.collect::<String>()
+    });
+    conflicts_of(&reply)
+}
+
+/// A parked draft: what it did, and what adopting it would do.
+fn parked(output: &Output, reply: &Value) -> String {
+    let draft = &reply["draft"];
+    if draft.is_null() {
+        return "no unsaved edits are parked there\n".to_owned();
+    }
+    let (name, base, head) = (text(draft, "branch"), text(draft, "base"), text(draft, "head"));
+    let mut page =
+        format!("unsaved edits of {name}, from commit {}:\n", output.paint("33", &short(base)));
+    page += &changes(output, draft);
+    if draft["baseMoved"].as_bool().unwrap_or_default() {
+        let head = output.paint("33", &short(head));
+        page += &format!("{name} was moved to commit {head} since; adopted there they are:\n");
+        page += &changes(output, &json!({"changes": draft["adopted"]}));
+        page += &list(draft, "conflicts").iter().map(|it| conflict(output, it)).collect::<String>();
+        page += &format!("`pulse switch {name} --draft adopt` or `--draft discard` decides\n");
+    }
+    page
 }
 
 pub fn tag(
@@ -316,27 +396,38 @@ pub fn merge(
 }
 
 fn conflict(output: &Output, conflict: &Value) -> String {
-    let side = |name: &str| conflict[name].as_str().unwrap_or("nothing").to_owned();
     let label = |name: &str, fallback: &str| match text(conflict, name) {
         "" => fallback.to_owned(),
         label => label.to_owned(),
     };
-    let subject = conflict["subject"].as_str().unwrap_or_default();
-    let field = match text(conflict, "field") {
-        "" => String::new(),
-        field => format!(".{field}"),
-    };
     format!(
-        "{} {subject}{field} ({})\n    {}\n    base: {}, {}: {}, {}: {}\n",
+        "{} {} ({})\n    base: {}, {}: {}, {}: {}\n    {}\n",
         output.paint("33", "conflict"),
-        text(conflict, "cause"),
-        output.dim(text(conflict, "id")),
-        side("base"),
+        text(conflict, "title"),
+        cause(text(conflict, "cause")),
+        text(conflict, "baseText"),
         label("oursLabel", "ours"),
-        side("ours"),
+        text(conflict, "oursText"),
         label("theirsLabel", "theirs"),
-        side("theirs"),
+        text(conflict, "theirsText"),
+        output.dim(text(conflict, "id")),
     )
+}
+
+/// Why something could not be decided.
+fn cause(name: &str) -> &str {
+    match name {
+        "bothChanged" => "both changed it",
+        "deletedByUs" => "we deleted what they changed",
+        "deletedByThem" => "they deleted what we changed",
+        "bothAdded" => "both added it",
+        "ownerDeleted" => "what it belongs to was deleted",
+        "routingCycle" => "together they make a loop",
+        "invalid" => "together they break a rule",
+        "basesDisagree" => "the common ancestors disagree",
+        "changedSince" => "it was changed since",
+        other => other,
+    }
 }
 
 /// How conflicts are decided on the command line.

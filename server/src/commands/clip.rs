@@ -106,8 +106,8 @@ fn create(edit: &mut Edit<'_, '_>, payload: &Create) -> Reply {
         ..Clip::default()
     };
     edit.label(match &payload.name {
-        Some(name) => format!("Create clip {name}"),
-        None => "Create a clip".to_owned(),
+        Some(name) if !name.is_empty() => format!("Create clip {name}"),
+        _ => "Create a clip".to_owned(),
     });
     let id = clip.id;
     edit.put(clip)?;

@@ -24,7 +24,11 @@ use pulse_store::{
 };
 use serde_json::json;
 
-use super::{edit::reply, page::window, version::describe::describe};
+use super::{
+    edit::reply,
+    page::window,
+    version::describe::{describe, told_conflicts},
+};
 use crate::{
     refusal::{Refusal, Reply},
     session::{Caller, Session},
@@ -48,8 +52,9 @@ fn undo(session: &mut Session, payload: &Undo, meta: &TxMeta) -> Reply {
         let (next, _) = project.undoable(&meta.client, payload.context)?;
         Ok((next, project.undo_with(meta, payload.context)?))
     })?;
-    let (undone, conflicts) = (steps.entries, steps.conflicts);
     let project = session.project()?;
+    let conflicts = told_conflicts(&project.stored(), steps.conflicts)?;
+    let undone = steps.entries;
     reply(Undone { undone, conflicts, revision: project.seq(), root: project.root() })
 }
 
@@ -58,8 +63,9 @@ fn redo(session: &mut Session, payload: &Redo, meta: &TxMeta) -> Reply {
         let (_, next) = project.undoable(&meta.client, payload.context)?;
         Ok((next, project.redo_with(meta, payload.context)?))
     })?;
-    let (redone, conflicts) = (steps.entries, steps.conflicts);
     let project = session.project()?;
+    let conflicts = told_conflicts(&project.stored(), steps.conflicts)?;
+    let redone = steps.entries;
     reply(Redone { redone, conflicts, revision: project.seq(), root: project.root() })
 }
 

@@ -13,14 +13,16 @@ use pulse_schemas::{
         Command as Any,
         types::Rev as RevText,
         version::{
-            Branch, Branched, Command, Commit, Committed as CommitReply, DeleteBranch, DeleteTag,
-            RenameBranch, Switch, Switched, Tag, TagInfo, Tagged,
+            Branch, Branched, Command, Commit, Committed as CommitReply, ConflictInfo,
+            DeleteBranch, DeleteTag, ParkedChoice, RenameBranch, Switch, Switched, Tag, TagInfo,
+            Tagged,
         },
     },
     error::ErrorCode,
     hash::Hash,
 };
 use pulse_store::{
+    project::Project,
     refs::is_detached,
     rev::{Rev, RevBase},
     tx::{Committed, TxMeta},
@@ -64,6 +66,7 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
     match command {
         Command::Branches(_) => list::branches(session),
         Command::Tags(_) => list::tags(session),
+        Command::Draft(payload) => list::draft(session, payload),
         Command::Log(payload) => list::log(session, payload),
         Command::Show(payload) => list::show(session, payload),
         Command::Diff(payload) => list::diff(session, payload),
@@ -121,6 +124,15 @@ fn branch(session: &mut Session, payload: &Branch, meta: TxMeta) -> Reply {
     let at = payload.at.as_ref().map(rev).transpose()?.unwrap_or_else(Rev::working);
     let project = session.project_mut()?;
     let known = project.refs().branch(&payload.name)?.is_some();
+    if payload.switch && known && payload.force && project.parked_draft(&payload.name)?.is_some() {
+        let text = format!(
+            "{} has unsaved edits; move it without `switch`, then switch and say what becomes of \
+             them",
+            payload.name
+        );
+        let refusal = Refusal::new(ErrorCode::ProjectDraftPending, text);
+        return Err(refusal.with("branch", payload.name.clone()));
+    }
     let committed = match known && payload.force {
         true => project.move_branch(&payload.name, &at, meta.clone())?,
         false => project.branch(&payload.name, &at, meta.clone())?,
@@ -129,7 +141,7 @@ fn branch(session: &mut Session, payload: &Branch, meta: TxMeta) -> Reply {
     let tip = session.project()?.resolve_commit(&Rev::name(payload.name.as_str()))?;
     moved(session, &payload.name, false, Some(tip));
     if payload.switch {
-        go(session, &payload.name, meta)?;
+        go(session, &payload.name, None, meta)?;
     }
     let branch = list::branch_info(session.project()?, &payload.name)?;
     reply(Branched { branch })
@@ -166,25 +178,81 @@ fn switch(session: &mut Session, payload: &Switch, meta: TxMeta) -> Reply {
         Rev { base: RevBase::Name(name), back: 0 } => project.refs().branch(name)?,
         _ => None,
     };
-    let draft_restored = branch.as_ref().is_some_and(|branch| branch.parked.is_some());
-    let committed = match &to.base {
+    let has_draft = branch.as_ref().is_some_and(|branch| branch.parked.is_some());
+    let mut conflicts = Vec::new();
+    match &to.base {
         RevBase::Name(name) if branch.is_some() => {
-            let name = name.clone();
-            session.project_mut()?.switch(&name, meta)?
+            conflicts = go(session, name, payload.draft, meta)?;
         }
         // A tag or a commit: open without a branch.
-        _ => session.project_mut()?.switch_to_commit(&to, meta)?,
-    };
-    switched(session, committed)?;
+        _ => {
+            let committed = session.project_mut()?.switch_to_commit(&to, meta)?;
+            switched(session, committed)?;
+        }
+    }
     let project = session.project()?;
     let branch = Some(project.branch_name().to_owned()).filter(|name| !is_detached(name));
     let (head, root) = (Some(project.tip()?), project.root());
-    reply(Switched { branch, head, root, draft_restored })
+    let draft_restored = has_draft && payload.draft != Some(ParkedChoice::Discard);
+    reply(Switched { branch, head, root, draft_restored, conflicts })
 }
 
-fn go(session: &mut Session, name: &str, meta: TxMeta) -> Result<(), Refusal> {
-    let committed = session.project_mut()?.switch(name, meta)?;
-    switched(session, committed)
+/// Opens a branch. A draft whose branch was moved waits for somebody's choice.
+fn go(
+    session: &mut Session,
+    name: &str,
+    choice: Option<ParkedChoice>,
+    meta: TxMeta,
+) -> Result<Vec<ConflictInfo>, Refusal> {
+    let project = session.project()?;
+    let was_moved = name != project.branch_name() && project.moved_under_draft(name)?.is_some();
+    if was_moved && choice.is_none() {
+        return Err(draft_pending(project, name)?);
+    }
+    let has_draft = project.parked_draft(name)?.is_some();
+    let committed = session.project_mut()?.switch(name, meta.clone())?;
+    switched(session, committed)?;
+    if has_draft && choice == Some(ParkedChoice::Discard) {
+        let label = format!("Discard the draft of {name}");
+        let committed = session.project_mut()?.discard_draft(TxMeta { label, ..meta })?;
+        session.committed(committed);
+        session.settled()?;
+        return Ok(Vec::new());
+    }
+    let project = session.project()?;
+    let known = project.view_of_root(project.known_commit(project.tip()?)?.root)?;
+    let mut conflicts = Vec::new();
+    for conflict in project.conflicts()? {
+        if was_moved && !known.contains(conflict.id)? {
+            conflicts.push(conflict);
+        }
+    }
+    describe::told_conflicts(&project.stored(), conflicts)
+}
+
+/// What a branch and its draft stand on, and how to decide.
+fn draft_pending(project: &Project, name: &str) -> Result<Refusal, Refusal> {
+    let parked = project.parked_draft(name)?;
+    let short = |id: Hash| id.hex().chars().take(10).collect::<String>();
+    let (base, tip) = parked.as_ref().map_or_else(Default::default, |it| (it.base, it.tip));
+    let undecided = parked.map_or(0, |it| it.conflicts.len());
+    let clash = match undecided {
+        0 => "no conflict".to_owned(),
+        1 => "1 conflict".to_owned(),
+        count => format!("{count} conflicts"),
+    };
+    let text = format!(
+        "{name} has unsaved edits from commit {}, and was moved to {} since: adopt them there \
+         ({clash}), discard them, or look first (`pulse switch {name} --draft \
+         adopt|discard|inspect`)",
+        short(base),
+        short(tip)
+    );
+    Ok(Refusal::new(ErrorCode::ProjectDraftPending, text)
+        .with("branch", name)
+        .with("base", base.to_string())
+        .with("head", tip.to_string())
+        .with("conflicts", undecided))
 }
 
 /// Tells what is open now.

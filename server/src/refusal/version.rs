@@ -46,8 +46,10 @@ impl From<VersionError> for Refusal {
                 ErrorCode::VersionExists
             }
             VersionError::BadName { .. } => ErrorCode::VersionName,
-            VersionError::BranchOpen { .. } | VersionError::Detached { .. } => {
-                ErrorCode::VersionCurrent
+            VersionError::BranchOpen { .. } => ErrorCode::VersionCurrent,
+            VersionError::Detached { id } => {
+                return Refusal::new(ErrorCode::VersionDetached, text)
+                    .with("commit", id.to_string());
             }
             VersionError::NothingToCommit => ErrorCode::VersionNothing,
             VersionError::CommitMissing { .. } => ErrorCode::ProjectCorrupt,

@@ -56,6 +56,11 @@ impl<'v> Namer<'v> {
         Namer { view, numbers: BTreeMap::new(), meters: BTreeMap::new() }
     }
 
+    /// Another of the same view.
+    pub(super) fn again(&self) -> Namer<'v> {
+        Namer::new(self.view)
+    }
+
     /// "Bass ▸ clip 3".
     pub fn name(&mut self, entity: &AnyEntity) -> Result<String, ReadError> {
         let mut parts = vec![self.own_name(entity)?];

@@ -39,7 +39,7 @@ pub fn field(
 }
 
 /// `loopLength` is "loop length", `gainDb` is "gain".
-fn label(path: &str) -> String {
+pub(super) fn label(path: &str) -> String {
     let path = path.strip_prefix("params.").unwrap_or(path);
     let path = path.strip_suffix("Db").unwrap_or(path);
     let mut label = String::new();
@@ -87,7 +87,7 @@ fn signed(text: String) -> String {
     }
 }
 
-fn value(
+pub(super) fn value(
     kind: EntityKind,
     path: &str,
     value: Option<&Value>,
@@ -174,32 +174,39 @@ fn distance(before: i64, after: i64, absolute: bool) -> Option<String> {
     Some(format!("{size} {}", if by < 0 { "earlier" } else { "later" }))
 }
 
-/// One line per entity; members of one owner that changed alike share one.
+/// One line per entity; members of one owner that changed alike share one, which each gets.
 pub fn lines(
-    entities: &[EntityDiff],
+    entities: &mut [EntityDiff],
     old: &mut Namer<'_>,
     new: &mut Namer<'_>,
 ) -> Result<Vec<String>, ReadError> {
     let mut lines = Vec::new();
-    let mut groups: BTreeMap<(Siblings, String), Vec<&EntityDiff>> = BTreeMap::new();
-    for entity in entities {
+    let mut groups: BTreeMap<(Siblings, String), Vec<usize>> = BTreeMap::new();
+    for (at, entity) in entities.iter().enumerate() {
         match (entity.key.owner, owner_kind(entity.key.kind)) {
             (Some(owner), Some(kind)) => {
                 let owner = AnyId { kind, id: owner };
                 let what = what_happened(entity);
-                groups.entry(((owner, entity.key.kind), what)).or_default().push(entity);
+                groups.entry(((owner, entity.key.kind), what)).or_default().push(at);
             }
             _ => lines.push(line(entity)),
         }
     }
     for (((owner, kind), what), members) in groups {
-        if let [only] = members[..] {
-            lines.push(line(only));
+        let of = |at: &usize| entities.get(*at);
+        if members.len() == 1 {
+            lines.extend(members.iter().filter_map(of).map(line));
             continue;
         }
-        let is_gone = members.iter().all(|it| it.kind == DiffKind::Removed);
+        let is_gone = members.iter().filter_map(of).all(|it| it.kind == DiffKind::Removed);
         let name = if is_gone { old.any_name(owner)? } else { new.any_name(owner)? };
-        lines.push(format!("{name}: {} {kind}s {what}", members.len()));
+        let line = format!("{name}: {} {kind}s {what}", members.len());
+        for at in members {
+            if let Some(entity) = entities.get_mut(at) {
+                entity.group = Some(line.clone());
+            }
+        }
+        lines.push(line);
     }
     Ok(lines)
 }

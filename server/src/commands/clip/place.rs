@@ -3,9 +3,10 @@
 use pulse_schemas::{
     command::{
         clip::{Duplicate, Move, Nudge, Nudged, Quantise, Trimmed},
-        types::Copied,
+        types::{Copied, CopyOf},
     },
-    entity::Clip,
+    entity::{Clip, Lane, Take},
+    id::{ClipId, LaneId},
     time::{Moment, Ticks, Timebase},
 };
 
@@ -22,18 +23,54 @@ use crate::{
 
 pub fn relocate(edit: &mut Edit<'_, '_>, payload: &Move) -> Reply {
     edit.label(format!("Move {}", counted(payload.moves.len(), "clip")));
-    let mut placed = Vec::with_capacity(payload.moves.len());
+    let (mut placed, mut copies) = (Vec::with_capacity(payload.moves.len()), Vec::new());
     for step in &payload.moves {
         let mut clip: Clip = edit.get(step.clip)?;
+        let from = clip.lane;
         if let Some(lane) = step.lane {
             clip.lane = lane_for(edit, lane, clip.content)?.id;
         }
         clip.start = step.start.unwrap_or(clip.start);
-        placed.push(clip.id);
-        edit.put(clip)?;
+        if leaves_others_behind(edit, &clip, from)? {
+            placed.push(put_anew(edit, clip, &mut copies)?);
+        } else {
+            placed.push(clip.id);
+            edit.put(clip)?;
+        }
     }
     let trimmed = make_room(edit, &mut Tempos::default(), &placed, payload.overlap)?;
-    reply(Trimmed { trimmed })
+    reply(Trimmed { trimmed, copies })
+}
+
+/// Whether a clip goes to another track while variants of its track, or their original, have it
+/// too. They keep it, so what arrives has to be another one.
+fn leaves_others_behind(
+    edit: &mut Edit<'_, '_>,
+    clip: &Clip,
+    from: LaneId,
+) -> Result<bool, Refusal> {
+    if clip.lane == from {
+        return Ok(false);
+    }
+    let (from, to): (Lane, Lane) = (edit.get(from)?, edit.get(clip.lane)?);
+    Ok(from.track != to.track && edit.tx.is_shared(clip.id)?)
+}
+
+/// Takes a clip away and writes it where it goes under a new id, as it plays.
+fn put_anew(
+    edit: &mut Edit<'_, '_>,
+    clip: Clip,
+    copies: &mut Vec<CopyOf>,
+) -> Result<ClipId, Refusal> {
+    let old: Clip = edit.get(clip.id)?;
+    let takes = edit.referring::<Take>(old.id)?;
+    let contents = Contents::read(&edit.view()?, old.clone())?;
+    let new = contents.write(edit, Clip { active_variant: None, ..clip }, copies)?;
+    for take in takes.into_iter().filter(|take| take.clip == old.id) {
+        edit.update::<Take>(take.id, |take| take.clip = new)?;
+    }
+    edit.delete([old.id])?;
+    Ok(new)
 }
 
 pub fn nudge(edit: &mut Edit<'_, '_>, payload: &Nudge) -> Reply {

@@ -149,3 +149,36 @@ fn neighbours_cross_fade_around_where_they_meet() {
     let swapped = json!({"left": right, "right": left, "length": BEAT});
     desk.fail("clip.crossfade", swapped, "range.invalid");
 }
+
+#[test]
+fn a_clip_that_the_original_has_too_leaves_a_variant_as_another_one() {
+    let mut desk = Desk::new();
+    let (bass, lane) = desk.midi_track();
+    let (_, other) = desk.midi_track();
+    let clip = desk.clip(&lane, 0, BAR, &[0, 1]);
+    desk.edit("variant.create", json!({"subject": bass, "name": "B", "activate": true}));
+    let within = json!({"moves": [{"clip": clip, "start": BAR}]});
+    assert_eq!(desk.edit("clip.move", within)["copies"], json!([]));
+    let out = json!({"moves": [{"clip": clip, "lane": other, "start": 2 * BAR}]});
+    let moved = desk.edit("clip.move", out);
+    assert_eq!(moved["copies"].as_array().unwrap().len(), 3, "the clip and its notes: {moved}");
+    let copy = moved["copies"][0]["copy"].clone();
+    assert_eq!((desk.clips(&lane), desk.clips(&other)), (vec![], vec![(8.0, 4.0)]));
+    let notes = desk.run("note.list", json!({"clip": copy}))["notes"].clone();
+    assert_eq!(notes.as_array().unwrap().len(), 2);
+    // The original has what it had; the other track is shared.
+    desk.edit("variant.activate", json!({"subject": bass, "variant": null}));
+    assert_eq!((desk.clips(&lane), desk.clips(&other)), (vec![(0.0, 4.0)], vec![(8.0, 4.0)]));
+    // And the other way: B has it again and keeps it when the original's goes elsewhere.
+    desk.edit("variant.create", json!({"subject": bass, "name": "C"}));
+    let out = json!({"moves": [{"clip": clip, "lane": other, "start": 0}]});
+    assert!(!desk.edit("clip.move", out)["copies"].as_array().unwrap().is_empty());
+    assert_eq!((desk.clips(&lane), desk.clips(&other)), (vec![], vec![(0.0, 4.0), (8.0, 4.0)]));
+    // Back to where B plays.
+    desk.run("history.undo", json!({"count": 3}));
+    assert_eq!((desk.clips(&lane), desk.clips(&other)), (vec![], vec![(8.0, 4.0)]));
+    // What only B has keeps its id.
+    let own = desk.clip(&lane, 0, BAR, &[]);
+    let out = json!({"moves": [{"clip": own, "lane": other}]});
+    assert_eq!(desk.edit("clip.move", out)["copies"], json!([]));
+}

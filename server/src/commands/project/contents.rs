@@ -40,6 +40,7 @@ pub fn project_info(open: &Open) -> Result<ProjectInfo, Refusal> {
         path: open.shown_path(),
         name: entity.name,
         branch: project.branch_name().to_owned(),
+        detached: project.detached()?,
         head: project.tip().ok(),
         revision: project.seq(),
         root: project.root(),

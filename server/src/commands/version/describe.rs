@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use pulse_schemas::{
     command::{
         types::Scope,
-        version::{ChangeKind, DiffCounts, EntityDiff, FieldChange},
+        version::{ChangeKind, ConflictInfo, DiffCounts, EntityDiff, FieldChange, TrackCounts},
     },
-    entity::{AnyEntity, HistoryContext, OnDelete, field_context},
+    entity::{AnyEntity, Conflict, HistoryContext, OnDelete, field_context},
     id::AnyId,
 };
 use pulse_store::{
-    diff::{self, DiffKind},
+    diff::{self, DiffKind, TrackSummary},
     view::View,
 };
 use serde_json::Value;
@@ -60,12 +60,54 @@ pub fn describe(before: &View, after: &View, scope: &Scope) -> Result<Vec<Entity
             contexts: Vec::new(),
             fields,
             summary,
+            group: difference.group,
         };
         if narrow(&mut shown, &scope.contexts) {
             found.push(shown);
         }
     }
     Ok(found)
+}
+
+/// The same by track, of the whole difference.
+pub fn by_track(before: &View, after: &View) -> Result<Vec<TrackCounts>, Refusal> {
+    let counts = |it: TrackSummary| TrackCounts {
+        track: it.track,
+        name: it.name,
+        added: it.added as u64,
+        removed: it.removed as u64,
+        modified: it.changed as u64,
+    };
+    Ok(diff::diff(before, after)?.summary().into_iter().map(counts).collect())
+}
+
+/// Conflicts of a state, as it is stored, in words.
+pub fn told_conflicts(
+    stored: &View,
+    conflicts: Vec<Conflict>,
+) -> Result<Vec<ConflictInfo>, Refusal> {
+    conflicts.into_iter().map(|conflict| told_conflict(stored, conflict)).collect()
+}
+
+fn told_conflict(stored: &View, conflict: Conflict) -> Result<ConflictInfo, Refusal> {
+    let words = diff::conflict_words(&conflict, stored)?;
+    Ok(ConflictInfo {
+        id: conflict.id,
+        subject: conflict.subject,
+        subject_owner: conflict.subject_owner,
+        field: conflict.field,
+        cause: conflict.cause,
+        base: conflict.base,
+        ours: conflict.ours,
+        theirs: conflict.theirs,
+        ours_label: conflict.ours_label,
+        theirs_label: conflict.theirs_label,
+        subject_name: words.subject,
+        title: words.title,
+        base_text: words.base,
+        ours_text: words.ours,
+        theirs_text: words.theirs,
+    })
 }
 
 fn present(value: &Value) -> Option<Value> {

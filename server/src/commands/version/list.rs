@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use pulse_schemas::{
     command::version::{
-        BranchInfo, BranchList, CommitInfo, Diff, DiffReply, Log, LogReply, Show, Shown, TagInfo,
-        TagList,
+        BranchInfo, BranchList, CommitInfo, Diff, DiffReply, Draft, DraftReply, Log, LogReply,
+        ParkedDraft, Show, Shown, TagInfo, TagList,
     },
     envelope::Timestamp,
     hash::Hash,
+    id::EntityKind,
 };
-use pulse_store::{project::Project, rev::Rev, view::View};
+use pulse_store::{project::Project, refs::is_detached, rev::Rev, view::View};
 
 use super::{
-    describe::{counts, describe},
+    describe::{by_track, counts, describe, told_conflicts},
     rev,
 };
 use crate::{
@@ -30,7 +31,9 @@ pub fn commit_info(project: &Project, id: Hash) -> Result<CommitInfo, Refusal> {
     let (label, rest) = commit.message.split_once('\n').unwrap_or((&commit.message, ""));
     let notes = [rest.trim(), commit.notes.trim()];
     let notes: Vec<&str> = notes.into_iter().filter(|text| !text.is_empty()).collect();
-    let branches = project.branches()?.into_iter().filter(|branch| branch.tip == id);
+    // What stands for a branch where only a commit is open is no name of it.
+    let named = |branch: &pulse_store::version::BranchInfo| !is_detached(&branch.name);
+    let branches = project.branches()?.into_iter().filter(named).filter(|it| it.tip == id);
     let tags = project.tags()?.into_iter().filter(|(_, tag)| tag.commit == id);
     Ok(CommitInfo {
         id,
@@ -89,6 +92,7 @@ fn branch_infos(project: &Project) -> Result<Vec<BranchInfo>, Refusal> {
             head: Some(branch.tip),
             current: branch.is_open,
             draft: branch.is_dirty,
+            draft_base: branch.draft_base,
             ahead: Some(there.difference(&here).count() as u64),
             behind: Some(here.difference(&there).count() as u64),
         });
@@ -98,6 +102,30 @@ fn branch_infos(project: &Project) -> Result<Vec<BranchInfo>, Refusal> {
 
 pub fn branches(session: &Session) -> Reply {
     reply(BranchList { branches: branch_infos(session.project()?)? })
+}
+
+/// What the parked draft of a branch did, and what adopting it would do.
+pub fn draft(session: &Session, payload: &Draft) -> Reply {
+    let project = session.project()?;
+    let Some(parked) = project.parked_draft(&payload.branch)? else {
+        return reply(DraftReply { draft: None });
+    };
+    let changes = describe(&parked.begun, &parked.draft, &Default::default())?;
+    // Conflicts are told beside it.
+    let mut adopted = describe(&parked.tip_view, &parked.adopted, &Default::default())?;
+    adopted.retain(|change| change.id.kind != EntityKind::Conflict);
+    reply(DraftReply {
+        draft: Some(ParkedDraft {
+            branch: payload.branch.clone(),
+            base: parked.base,
+            head: parked.tip,
+            base_moved: parked.base_moved(),
+            counts: counts(&changes),
+            changes,
+            adopted,
+            conflicts: told_conflicts(&parked.adopted, parked.conflicts)?,
+        }),
+    })
 }
 
 pub fn tags(session: &Session) -> Reply {
@@ -165,5 +193,6 @@ pub fn diff(session: &Session, payload: &Diff) -> Reply {
     let changes = describe(&before, &after, &payload.scope)?;
     let counts = counts(&changes);
     let (changes, more) = cut(changes, &payload.page);
-    reply(DiffReply { from: before.root(), to: after.root(), changes, counts, more })
+    let tracks = if more { by_track(&before, &after)? } else { Vec::new() };
+    reply(DiffReply { from: before.root(), to: after.root(), changes, counts, tracks, more })
 }

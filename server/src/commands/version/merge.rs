@@ -4,12 +4,14 @@ use pulse_schemas::{
     command::{
         types::Scope as Part,
         version::{
-            Applied, ConflictList, Conflicts, Merge, MergePreview, Merged, Pick, Picked, Preview,
-            PreviewReply, Resolution as Choice, Resolve, Resolved, Restore, Restored, Revert,
+            Applied, ConflictList, Conflicts, EntityDiff, Merge, MergePreview, Merged, Pick,
+            Picked, Preview, PreviewReply, Resolution as Choice, Resolve, Resolved, Restore,
+            Restored, Revert,
         },
     },
     entity::Conflict,
     error::ErrorCode,
+    id::EntityKind,
 };
 use pulse_store::{
     project::{MergeKind, MergeOptions, Resolution, Scope, Taken},
@@ -21,7 +23,7 @@ use serde_json::Value;
 
 use super::{
     branch_moved,
-    describe::{counts, describe, within},
+    describe::{counts, describe, told_conflicts, within},
     rev,
 };
 use crate::{
@@ -39,14 +41,21 @@ pub fn merge(session: &mut Session, payload: &Merge, meta: TxMeta) -> Reply {
     if outcome.commit.is_some() && outcome.kind != MergeKind::UpToDate {
         branch_moved(session)?;
     }
-    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
+    let changes = merged(&before, &session.project()?.stored())?;
     reply(Merged {
         up_to_date: outcome.kind == MergeKind::UpToDate,
         fast_forward: outcome.kind == MergeKind::FastForward,
         commit: outcome.commit,
         counts: counts(&changes),
-        conflicts: outcome.conflicts,
+        conflicts: told_conflicts(&session.project()?.stored(), outcome.conflicts)?,
     })
+}
+
+/// What a merge changes. Its conflicts are told beside it.
+fn merged(before: &View, after: &View) -> Result<Vec<EntityDiff>, Refusal> {
+    let mut changes = describe(before, after, &Part::default())?;
+    changes.retain(|change| change.id.kind != EntityKind::Conflict);
+    Ok(changes)
 }
 
 pub fn preview(session: &Session, payload: &MergePreview) -> Reply {
@@ -60,7 +69,7 @@ pub fn preview(session: &Session, payload: &MergePreview) -> Reply {
     let from = rev(&payload.from)?;
     let preview = project.merge_preview(&from)?;
     let base = project.merge_bases(project.tip()?, project.resolve_commit(&from)?)?;
-    let changes = describe(&project.stored(), &preview.view, &Part::default())?;
+    let changes = merged(&project.stored(), &preview.view)?;
     reply(PreviewReply {
         preview: Preview {
             base,
@@ -68,7 +77,7 @@ pub fn preview(session: &Session, payload: &MergePreview) -> Reply {
             fast_forward: preview.kind == MergeKind::FastForward,
             counts: counts(&changes),
             changes,
-            conflicts: preview.conflicts,
+            conflicts: told_conflicts(&preview.view, preview.conflicts)?,
         },
     })
 }
@@ -88,6 +97,7 @@ pub fn conflicts(session: &Session, payload: &Conflicts) -> Reply {
             conflicts.push(conflict);
         }
     }
+    let conflicts = told_conflicts(&session.project()?.stored(), conflicts)?;
     reply(ConflictList { conflicts })
 }
 
@@ -135,7 +145,9 @@ pub fn revert(
     let before = session.project()?.stored();
     let meta = TxMeta { label: told(session, "Revert", &rev, &payload.scope)?, ..meta };
     let Taken { conflicts, committed } = session.project_mut()?.revert(&rev, &scope, meta)?;
-    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
+    let after = session.project()?.stored();
+    let changes = describe(&before, &after, &Part::default())?;
+    let conflicts = told_conflicts(&after, conflicts)?;
     Ok((reply(Applied { changes, conflicts })?, committed))
 }
 
@@ -148,7 +160,9 @@ pub fn pick(
     let before = session.project()?.stored();
     let meta = TxMeta { label: told(session, "Pick", &rev, &payload.scope)?, ..meta };
     let Taken { conflicts, committed } = session.project_mut()?.pick(&rev, &scope, meta)?;
-    let changes = describe(&before, &session.project()?.stored(), &Part::default())?;
+    let after = session.project()?.stored();
+    let changes = describe(&before, &after, &Part::default())?;
+    let conflicts = told_conflicts(&after, conflicts)?;
     Ok((reply(Picked { changes, conflicts })?, committed))
 }
 
