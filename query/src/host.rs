@@ -66,14 +66,14 @@ const GARBAGE: usize = 4_096;
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(#[from] Arc<ReadError>),
     #[error(transparent)]
     View(#[from] ViewError),
 }
 
 impl From<TreeError> for HostError {
     fn from(error: TreeError) -> HostError {
-        HostError::Read(error.into())
+        HostError::Read(Arc::new(error.into()))
     }
 }
 
@@ -143,6 +143,7 @@ impl Host {
 
     /// Goes to any revision of the project, at the cost of what differs.
     pub fn move_to(&mut self, view: View) -> Result<(), HostError> {
+        self.mend();
         if view.root() != self.root() {
             let changes = diff::changes(&self.db.world.view, &view)?;
             self.take(&changes, view);
@@ -151,6 +152,7 @@ impl Host {
     }
 
     fn take(&mut self, changes: &[Change], view: View) {
+        self.mend();
         let (from, to) = (self.root(), view.root());
         if from == to {
             return;
@@ -163,8 +165,7 @@ impl Host {
             touched.add(touch::of_change(&before, &after, &registry, change));
             self.note_death(change);
         }
-        // What cannot be told apart because a record cannot be read is read
-        // again by whoever derives from it, and refused there.
+        let unread = before.check().is_err() || after.check().is_err();
         self.db.world.view = view;
         self.soil(&touched);
         if let Some(stage) = &mut self.stage {
@@ -176,7 +177,11 @@ impl Host {
             }
         }
         self.gestures(changes);
-        if self.dead.len() > self.garbage {
+        if unread {
+            // Nobody knows what else the edit concerns.
+            self.stage = None;
+        }
+        if unread || self.dead.len() > self.garbage {
             self.rebuild();
         }
     }
@@ -301,6 +306,7 @@ impl Host {
 
     /// Takes in what stands in no project. What did not change costs nothing.
     pub fn set_ambient(&mut self, ambient: Ambient) {
+        self.mend();
         let old = std::mem::replace(&mut self.db.world.ambient, ambient);
         let new = self.db.world.ambient.clone();
         if old.seeds != new.seeds {
@@ -439,10 +445,18 @@ impl Host {
         self.checked(automation)
     }
 
-    /// A result, unless something of the project could not be read for it.
+    /// A result, unless something of the project could not be read, for it or
+    /// since the last time that the host could begin anew.
     fn checked<T>(&self, value: T) -> Result<T, HostError> {
-        let failure = self.db.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
-        failure.map_or(Ok(value), |error| Err(error.into()))
+        self.db.failure().map_or(Ok(value), |error| Err(error.into()))
+    }
+
+    /// Begins anew after something could not be read: what was derived since then
+    /// may be less than there is. Perhaps it can be read now.
+    fn mend(&mut self) {
+        if self.db.failure().is_some() {
+            self.rebuild();
+        }
     }
 }
 

@@ -93,7 +93,8 @@ pub struct Load {
     pub latency_frames: u32,
 }
 
-/// Plays what is open, from now on and until told otherwise.
+/// Plays what is open, from now on and until told otherwise. What is left out is
+/// done as where nothing sounds.
 pub trait Playback: Send {
     fn state(&self) -> EngineState;
 
@@ -155,22 +156,24 @@ pub trait Playback: Send {
     /// Repeats a stretch whose end is reached, or none.
     fn set_loop(&mut self, range: Option<(Flicks, Flicks)>);
 
-    fn set_metronome(&mut self, enabled: bool, gain_db: f64);
+    fn set_metronome(&mut self, _enabled: bool, _gain_db: f64) {}
 
     /// Notes off, tails cut.
-    fn panic(&mut self);
+    fn panic(&mut self) {}
 
     /// Holds a parameter at a value that is no edit yet; none lets go of it.
-    fn hold(&mut self, parameter: &EngineParam, value: Option<f64>);
+    fn hold(&mut self, _parameter: &EngineParam, _value: Option<f64>) {}
 
     /// A note played by hand; velocity 0 ends it.
-    fn note(&mut self, track: TrackId, channel: u8, pitch: u8, velocity: u16);
+    fn note(&mut self, _track: TrackId, _channel: u8, _pitch: u8, _velocity: u16) {}
 
     /// Levels of the channels that are metered.
-    fn levels(&self, channels: &[ChannelId]) -> Vec<ChannelLevel>;
+    fn levels(&self, _channels: &[ChannelId]) -> Vec<ChannelLevel> {
+        Vec::new()
+    }
 
     /// Takes held peaks back; all when none is named.
-    fn reset_levels(&mut self, channels: &[ChannelId]);
+    fn reset_levels(&mut self, _channels: &[ChannelId]) {}
 
     /// Begins to measure for a stream, or to measure other channels for it. The
     /// reason comes back where it can't.
@@ -199,7 +202,9 @@ pub trait Playback: Send {
         channels.iter().for_each(|channel| meters::silence(kind, channel, bands, out));
     }
 
-    fn load(&self) -> Load;
+    fn load(&self) -> Load {
+        Load::default()
+    }
 
     /// Measures the cost of each node, from now on or no longer.
     fn set_profiling(&mut self, _on: bool) {}
@@ -209,7 +214,7 @@ pub trait Playback: Send {
         None
     }
 
-    fn reset_counters(&mut self);
+    fn reset_counters(&mut self) {}
 
     fn config(&self) -> AudioConfig;
 
@@ -340,27 +345,6 @@ impl Playback for Headless {
         self.repeat = range;
         self.rebase(at);
     }
-
-    fn set_metronome(&mut self, _enabled: bool, _gain_db: f64) {}
-
-    fn panic(&mut self) {}
-
-    fn hold(&mut self, _parameter: &EngineParam, _value: Option<f64>) {}
-
-    fn note(&mut self, _track: TrackId, _channel: u8, _pitch: u8, _velocity: u16) {}
-
-    /// Nothing is metered where nothing sounds.
-    fn levels(&self, _channels: &[ChannelId]) -> Vec<ChannelLevel> {
-        Vec::new()
-    }
-
-    fn reset_levels(&mut self, _channels: &[ChannelId]) {}
-
-    fn load(&self) -> Load {
-        Load::default()
-    }
-
-    fn reset_counters(&mut self) {}
 
     fn config(&self) -> AudioConfig {
         AudioConfig {

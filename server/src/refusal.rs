@@ -63,6 +63,12 @@ impl From<serde_json::Error> for Refusal {
 
 impl From<ReadError> for Refusal {
     fn from(error: ReadError) -> Refusal {
+        Refusal::from(&error)
+    }
+}
+
+impl From<&ReadError> for Refusal {
+    fn from(error: &ReadError) -> Refusal {
         let text = error.to_string();
         match error {
             ReadError::WrongKind { id, expected } => Refusal::new(ErrorCode::EntityWrongKind, text)

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use pulse_engine::{anticipate::Anticipation, device::DeviceConfig};
+use pulse_engine::device::DeviceConfig;
 use pulse_schemas::entity;
 use pulse_store::project::{OpenError, OpenOptions, Project};
 use tokio::{
@@ -28,7 +28,7 @@ use crate::{
     model::{Message, Model},
     playback::{
         Wanted,
-        player::{Player, device_of},
+        player::{Player, ahead_of, device_of},
     },
     session::Session,
 };
@@ -167,8 +167,7 @@ fn attach_engine(session: &mut Session, config: &Config) {
     let asked = device_of(&wanted, &null);
     let start = |device| {
         let registry = (*session.registry).clone();
-        Player::start_ahead(device, registry, anticipation(config))
-            .map_err(|error| error.to_string())
+        Player::start_ahead(device, registry, ahead_of(config)).map_err(|error| error.to_string())
     };
     let opened = asked.and_then(start);
     let player = opened.or_else(|reason| {
@@ -179,17 +178,6 @@ fn attach_engine(session: &mut Session, config: &Config) {
         Ok(player) => session.attach(Box::new(player)),
         Err(reason) => tracing::error!(reason, "there is no audio engine"),
     }
-}
-
-/// How far ahead settings want sound to be rendered; none for not at all.
-fn anticipation(config: &Config) -> Option<Anticipation> {
-    let defaults = Anticipation::default();
-    let workers = usize::try_from(config.audio_workers).ok().filter(|workers| *workers > 0);
-    (config.audio_look_ahead_ms > 0).then(|| Anticipation {
-        look_ahead_ms: config.audio_look_ahead_ms as f64,
-        lead_ms: config.audio_lead_ms as f64,
-        workers: workers.unwrap_or(defaults.workers),
-    })
 }
 
 /// The token of the settings, or one that nobody can guess.

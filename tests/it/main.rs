@@ -1,5 +1,6 @@
 //! One file per journey of a user, and one per rule of the workspace.
 
+mod ahead;
 mod bad_input;
 mod cli;
 mod docs;

@@ -133,6 +133,7 @@ pub trait Db: salsa::Database {
     fn inputs(&self) -> MutexGuard<'_, Inputs>;
     /// Notes that something could not be read.
     fn fail(&self, error: ReadError);
+    fn has_failed(&self) -> bool;
 }
 
 #[salsa::db]
@@ -142,7 +143,8 @@ pub struct Database {
     pub memo: Arc<Memo>,
     pub parts: Parts,
     pub inputs: Mutex<Inputs>,
-    pub failure: Mutex<Option<ReadError>>,
+    /// What could not be read, from then on until the database is made anew.
+    failure: Mutex<Option<Arc<ReadError>>>,
 }
 
 pub type OnEvent = Box<dyn Fn(salsa::Event) + Send + Sync>;
@@ -158,6 +160,11 @@ impl Database {
         let _singleton =
             ProjectIn::builder(label, links, rate).durability(Durability::MEDIUM).new(&db);
         db
+    }
+
+    /// Why nothing that was derived since can be trusted.
+    pub fn failure(&self) -> Option<Arc<ReadError>> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -184,7 +191,11 @@ impl Db for Database {
 
     fn fail(&self, error: ReadError) {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.get_or_insert(error);
+        failure.get_or_insert_with(|| Arc::new(error));
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failure().is_some()
     }
 }
 
@@ -200,7 +211,8 @@ pub fn read<T>(db: &dyn Db, derive: impl FnOnce(&Ctx<'_>) -> T) -> T {
     value
 }
 
-/// Like [`read`], by way of the memo: content that was seen before is known.
+/// Like [`read`], by way of the memo: content that was seen before is known. What
+/// was derived from less than there is, here or in a query below, is not kept.
 fn recall<T: Send + Sync + 'static>(
     db: &dyn Db,
     query: &'static str,
@@ -209,11 +221,11 @@ fn recall<T: Send + Sync + 'static>(
     derive: impl FnOnce(&Ctx<'_>) -> (T, usize),
 ) -> Arc<T> {
     let key = MemoKey { query, revision: 1, subject: subject.into(), labels: labels.to_vec() };
-    let derived = db.memo().get(key, || Ok::<_, std::convert::Infallible>(read(db, derive)));
-    match derived {
-        Ok(value) => value,
-        Err(never) => match never {},
-    }
+    let derived = db.memo().get(key, || {
+        let (value, cost) = read(db, derive);
+        if db.has_failed() { Err(value) } else { Ok((value, cost)) }
+    });
+    derived.unwrap_or_else(Arc::new)
 }
 
 pub fn arrangement_in(db: &dyn Db, id: ArrangementId) -> ArrangementIn {

@@ -130,6 +130,7 @@ impl Host {
     /// What plays of an arrangement now, as a step from what was asked for last.
     /// After a refusal the next step is whole again.
     pub fn play(&mut self, id: ArrangementId) -> Result<Step, PlayError> {
+        self.mend();
         let known = self.stage.take().filter(|stage| stage.arrangement == id);
         let whole = known.is_none();
         let mut stage = known.unwrap_or_else(|| Stage::new(id));

@@ -23,6 +23,7 @@ use pulse_store::{
 
 mod random;
 mod session;
+mod unreadable;
 
 use super::{Counts, Host, PlayError};
 use crate::{

@@ -2,6 +2,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    path::Path,
     process::ExitCode,
     sync::{
         Arc,
@@ -28,7 +29,11 @@ use super::{
     render::{Reading, position},
 };
 use crate::{
-    playback::{Playback, Roll, player::Player},
+    config::Config,
+    playback::{
+        Playback, Roll,
+        player::{Player, ahead_of},
+    },
     transport::SongTime,
 };
 
@@ -76,10 +81,13 @@ pub fn play(place: &Place, output: &Output, arguments: &Arguments) -> Result<Exi
         .ok_or_else(|| refused("the project has no arrangement to play"))?;
     let time = SongTime::of(&view, arrangement);
     let project_rate = stored.project().map(|project| project.sample_rate);
-    let mut player = Player::start(device(arguments, project_rate)?, Registry::standard())
+    let (device, ahead) = (device(arguments, project_rate)?, ahead_of(&settings()?));
+    let mut player = Player::start_ahead(device, Registry::standard(), ahead)
         .map_err(|error| refused(error.to_string()))?;
     player.follow(Some((&view, Some(&reading.dir))));
     player.settle(LOADING).map_err(refused)?;
+    // What is rendered ahead begins there and not with a gap.
+    player.settle_ahead(u64::from(player.engine().sample_rate()) / 10, LOADING);
     player.play(&Roll::from(time.tempo.flicks_at(from)));
     let heard = listen(&player, output, &time, arguments.seconds);
     player.halt(false);
@@ -96,6 +104,13 @@ pub fn play(place: &Place, output: &Output, arguments: &Arguments) -> Result<Exi
             heard.faults,
         )
     }))
+}
+
+/// The settings of a server that began here.
+fn settings() -> Result<Config, Failure> {
+    let file = Path::new("pulse.toml");
+    Config::load(Some(file).filter(|file| file.exists()), std::env::vars(), &[])
+        .map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn device(arguments: &Arguments, project: Option<u32>) -> Result<DeviceConfig, Failure> {
@@ -144,6 +159,11 @@ impl Heard {
             "xruns": self.xruns,
             "faults": self.faults,
             "latency_frames": player.engine().latency(),
+            "ahead": player.ahead().map(|ahead| json!({
+                "units": ahead.units,
+                "missing_frames": ahead.underrun_frames,
+                "fallen_behind": ahead.fallen_behind,
+            })),
             "host": device.as_ref().map(|device| device.playing.name()),
             "device": device.as_ref().map(|device| device.name.clone()),
             "lost": device.and_then(|device| device.lost),

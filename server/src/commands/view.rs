@@ -167,7 +167,7 @@ fn diff_sheet(session: &Session, query: &ViewQuery, window: &Window) -> Result<S
 impl From<HostError> for Refusal {
     fn from(error: HostError) -> Refusal {
         match error {
-            HostError::Read(error) => error.into(),
+            HostError::Read(error) => (&*error).into(),
             HostError::View(error) => error.into(),
         }
     }

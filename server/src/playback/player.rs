@@ -37,6 +37,7 @@ use super::{
     inputs::Hardware,
     meters::Streams,
 };
+use crate::config::Config as Settings;
 
 const DEFAULT_RATE: u32 = 48_000;
 const DEFAULT_BLOCK: u32 = 256;
@@ -104,6 +105,17 @@ pub fn device_of(wanted: &Wanted, before: &DeviceConfig) -> Result<DeviceConfig,
         buffer_frames: wanted.block.or(before.buffer_frames),
         channels: before.channels,
         inputs: before.inputs,
+    })
+}
+
+/// How far ahead settings want sound to be rendered; none for not at all.
+pub fn ahead_of(config: &Settings) -> Option<Anticipation> {
+    let defaults = Anticipation::default();
+    let workers = usize::try_from(config.audio_workers).ok().filter(|workers| *workers > 0);
+    (config.audio_look_ahead_ms > 0).then(|| Anticipation {
+        look_ahead_ms: config.audio_look_ahead_ms as f64,
+        lead_ms: config.audio_lead_ms as f64,
+        workers: workers.unwrap_or(defaults.workers),
     })
 }
 

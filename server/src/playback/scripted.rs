@@ -37,26 +37,6 @@ impl Playback for Scripted {
         self.inner.set_loop(range);
     }
 
-    fn set_metronome(&mut self, _enabled: bool, _gain_db: f64) {}
-
-    fn panic(&mut self) {}
-
-    fn hold(&mut self, _parameter: &EngineParam, _value: Option<f64>) {}
-
-    fn note(&mut self, _track: TrackId, _channel: u8, _pitch: u8, _velocity: u16) {}
-
-    fn levels(&self, _channels: &[ChannelId]) -> Vec<ChannelLevel> {
-        Vec::new()
-    }
-
-    fn reset_levels(&mut self, _channels: &[ChannelId]) {}
-
-    fn load(&self) -> Load {
-        Load::default()
-    }
-
-    fn reset_counters(&mut self) {}
-
     fn config(&self) -> AudioConfig {
         self.inner.config()
     }
