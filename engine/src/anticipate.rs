@@ -29,7 +29,7 @@ pub struct Anticipation {
     /// How soon an act on what is rendered ahead is heard: the time that units
     /// have to come by again.
     pub lead_ms: f64,
-    /// Threads that render.
+    /// Threads that render; with none, everything falls behind.
     pub workers: usize,
 }
 

@@ -378,6 +378,6 @@ impl Executor {
 }
 
 #[cfg(test)]
-mod random;
+pub(crate) mod random;
 #[cfg(test)]
 mod tests;

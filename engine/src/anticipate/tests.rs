@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, reason = "patience is time; it never reaches audio")]
 
+mod random;
+
 use std::time::{Duration, Instant};
 
 use pulse_schemas::graph::Cohort;
@@ -20,6 +22,8 @@ use crate::{
 };
 
 const RATE: u32 = 48_000;
+/// The latency of everything that the executor does.
+const LATE: usize = 333;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn engine(workers: Option<usize>, threads: usize) -> (Engine, ManualClock) {
@@ -38,6 +42,8 @@ enum Deed {
     Param(u32, &'static str, f64),
     /// Waits until what was live is rendered ahead.
     Demote,
+    /// Looks after what has changed sides, if it can be done already.
+    Tend,
 }
 
 fn play(from: i64) -> Deed {
@@ -73,6 +79,7 @@ fn doing(engine: &Engine, deed: &Deed, at: u64) {
         Deed::Load(sketch, slices) => engine.load(&sketch.spec, slices.clone(), &NoMedia).unwrap(),
         Deed::Act(act) => engine.act_at(at, *act).unwrap(),
         Deed::Param(node, name, value) => engine.set_param(key(*node), name, *value).unwrap(),
+        Deed::Tend => engine.tend().unwrap(),
         Deed::Demote => {}
     }
 }
@@ -137,12 +144,24 @@ fn tell_plain(story: &Story, stamps: &[u64], frames: usize) -> Vec<f32> {
 }
 
 fn check(story: &Story, frames: usize, cuts: &[usize], workers: usize, what: &str) {
+    let heard = check_quiet(story, frames, cuts, workers, what);
+    assert!(heard.iter().any(|sample| *sample != 0.0), "{what}: nothing is heard");
+}
+
+/// The same for what may be silent.
+fn check_quiet(
+    story: &Story,
+    frames: usize,
+    cuts: &[usize],
+    workers: usize,
+    what: &str,
+) -> Vec<f32> {
     let (heard, stamps, _) = tell_ahead(story, frames, cuts, workers);
     let expect = tell_plain(story, &stamps, heard.len() / 2);
     let differ = heard.iter().zip(&expect).position(|(a, b)| a.to_bits() != b.to_bits());
-    assert!(heard.iter().any(|sample| *sample != 0.0), "{what}: nothing is heard");
     let differ = differ.map(|at| (at / 2, heard[at], expect[at]));
     assert_eq!(differ, None, "{what}: stamps {stamps:?}");
+    heard
 }
 
 /// Everything the executor does, without latency.
@@ -264,7 +283,7 @@ fn latency_lies_behind_what_is_rendered_ahead() {
     let (sketch, slices) = everything();
     let story = vec![(0, Deed::Load(sketch.clone(), slices.clone())), (0, play(0))];
     let (heard, stamps, _) = tell_ahead(&story, 16_000, &[512], 2);
-    let late = 333;
+    let late = LATE;
     let plain = tell_plain(&story, &stamps, heard.len() / 2);
     let from = stamps[1] as usize;
     for at in from * 2..heard.len() - late * 2 {
@@ -326,4 +345,90 @@ fn held_notes_begin_ahead_where_the_song_is_gone_to() {
         (10, Deed::Act(Act::Seek(4_500))),
     ];
     check(&story, 20_000, &[256], 2, "held notes");
+}
+
+#[test]
+fn a_loop_takes_back_what_lies_behind_its_end_and_nothing_before() {
+    let (sketch, slices) = prompt();
+    let (engine, mut clock) = engine(Some(2), 1);
+    engine.load(&sketch.spec, slices, &NoMedia).unwrap();
+    engine.act(Act::Play(Start { from: Some(0), ..Start::default() })).unwrap();
+    let mut heard = vec![];
+    run(&mut clock, 8_192, &[512], &engine, &mut heard);
+    let far = 9_000;
+    let again = |act: Act| {
+        // Nobody has anything to do before.
+        let rest = || {
+            let mut before = 0;
+            loop {
+                let now = engine.ahead_stats().unwrap().rendered_frames;
+                if now == before && engine.settle_ahead(far, PATIENCE) {
+                    return now;
+                }
+                before = now;
+                std::thread::sleep(Duration::from_millis(30));
+            }
+        };
+        let before = rest();
+        engine.act(act).unwrap();
+        rest() - before
+    };
+    let whole = again(Act::Seek(4_000));
+    let distant = again(Act::Loop(Range::new(0, 400_000)));
+    let none = again(Act::Loop(None));
+    assert!(whole > 0, "a seek concerns everybody");
+    assert_eq!((distant, none), (0, 0), "of {whole}");
+}
+
+#[test]
+fn seeks_and_loops_of_late_nodes_are_heard_as_on_the_audio_thread_and_earlier() {
+    let (sketch, slices) = everything();
+    let story = vec![
+        (0, Deed::Load(sketch, slices)),
+        (0, play(0)),
+        (3_000, Deed::Act(Act::Seek(5_000))),
+        (2_600, Deed::Act(Act::Loop(Range::new(4_000, 9_000)))),
+        (2_600, knob(2, "gain", 0.9)),
+        (2_600, Deed::Act(Act::Seek(8_000))),
+        (9_000, Deed::Act(Act::Loop(None))),
+    ];
+    let (heard, stamps, _) = tell_ahead(&story, 9_000, &[256, 31], 2);
+    let plain = tell_plain(&story, &stamps, heard.len() / 2 + LATE);
+    for at in stamps[1] as usize..heard.len() / 2 - LATE {
+        let (found, expect) = (heard[at * 2].to_bits(), plain[(at + LATE) * 2].to_bits());
+        assert_eq!(found, expect, "frame {at}: {stamps:?}");
+    }
+}
+
+#[test]
+fn who_falls_behind_is_given_to_the_audio_thread_without_a_step() {
+    // One unit: who hears others that are late hears silence until they come too.
+    let (mut sketch, slices) = (Sketch::default(), Slices::default());
+    sketch.node(1, "test.noise").node(2, "test.filter").node(3, "test.gain");
+    sketch.edge(1, 2).edge(2, 3).output(3);
+    // Nobody renders ahead at all.
+    let (engine, mut clock) = engine(Some(0), 1);
+    engine.load(&sketch.spec, slices.clone(), &NoMedia).unwrap();
+    engine.act(Act::Play(Start { from: Some(0), ..Start::default() })).unwrap();
+    let began = engine.last_stamp();
+    let mut heard: Vec<f32> = clock.run(6_000).to_vec();
+    engine.tend().unwrap();
+    let (stamp, stats) = (engine.last_stamp() as usize, engine.ahead_stats().unwrap());
+    assert!(stats.fallen_behind > 0 && stats.units == 0, "{stats:?}");
+    assert!(stats.promotions > 0 && stats.underrun_frames > 0, "{stats:?}");
+    for _ in 0..40 {
+        heard.extend_from_slice(clock.run(500));
+    }
+    let story = vec![(0, Deed::Load(sketch, slices)), (0, play(0))];
+    let plain = tell_plain(&story, &[0, began], heard.len() / 2);
+    // Silence, a fade, and then the sound that would have been there all along.
+    let faded = (stamp + RATE as usize / 50) * 2;
+    assert!(heard[..stamp * 2].iter().all(|sample| *sample == 0.0));
+    let differ = (faded..heard.len()).find(|&at| heard[at].to_bits() != plain[at].to_bits());
+    assert_eq!(differ, None, "stamp {stamp}");
+    let step = |sound: &[f32]| {
+        let pairs = sound.windows(4).map(|it| (it[2] - it[0]).abs().max((it[3] - it[1]).abs()));
+        pairs.fold(0.0, f32::max)
+    };
+    assert!(step(&heard[..faded]) <= step(&plain[faded..]), "the fade has a step");
 }

@@ -59,7 +59,7 @@ impl Yard {
             frames: AtomicU64::new(0),
         });
         let mut yard = Yard { shared, threads: vec![], seen: Mutex::new((Instant::now(), 0)) };
-        for worker in 0..workers.max(1) {
+        for worker in 0..workers {
             let shared = yard.shared.clone();
             let named = std::thread::Builder::new().name(format!("pulse-ahead-{worker}"));
             yard.threads.push(named.spawn(move || run(&shared))?);

@@ -12,7 +12,7 @@ const FRAMES: usize = 2_600;
 
 /// A node to come: its kind, a number to choose parameters with, its sources.
 #[derive(Clone, Debug)]
-struct Seedling {
+pub(crate) struct Seedling {
     kind: usize,
     value: u32,
     sources: Vec<u32>,
@@ -35,7 +35,7 @@ const KINDS: &[&str] = &[
     "other.wonder",
 ];
 
-fn seedling() -> impl Strategy<Value = Seedling> {
+pub(crate) fn seedling() -> impl Strategy<Value = Seedling> {
     let sources = prop::collection::vec(any::<u32>(), 0..4);
     let feedback = prop::option::weighted(0.15, (any::<u32>(), 1u32..300));
     (0..KINDS.len(), any::<u32>(), sources, prop::option::of(any::<u32>()), feedback).prop_map(
@@ -44,7 +44,7 @@ fn seedling() -> impl Strategy<Value = Seedling> {
 }
 
 /// Ids in no order of the signal flow, as in a project.
-fn number(index: usize) -> u32 {
+pub(crate) fn number(index: usize) -> u32 {
     (index as u32 + 1).wrapping_mul(2_654_435_761) % 1_000_003
 }
 
@@ -56,7 +56,7 @@ fn has_audio_input(kind: usize) -> bool {
     has_audio_output(kind) && !matches!(KINDS[kind], "test.noise" | "test.pluck")
 }
 
-fn grow(seedlings: &[Seedling]) -> (Sketch, Slices) {
+pub(crate) fn grow(seedlings: &[Seedling]) -> (Sketch, Slices) {
     let (mut sketch, mut slices) = (Sketch::default(), Slices::default());
     for (index, seedling) in seedlings.iter().enumerate() {
         let own = number(index);
@@ -128,7 +128,7 @@ fn connect(sketch: &mut Sketch, seedlings: &[Seedling], index: usize) {
     }
 }
 
-fn cuts() -> impl Strategy<Value = Vec<usize>> {
+pub(crate) fn cuts() -> impl Strategy<Value = Vec<usize>> {
     prop_oneof![
         prop::collection::vec(1usize..600, 1..6),
         Just(vec![1]),
@@ -137,12 +137,12 @@ fn cuts() -> impl Strategy<Value = Vec<usize>> {
     ]
 }
 
-fn is_sane(sound: &Sound) -> bool {
+pub(crate) fn is_sane(sound: &Sound) -> bool {
     sound.iter().flatten().flatten().all(|sample| sample.abs() < 1e9)
 }
 
 /// Seeds of failures are kept beside the sources and run first from then on.
-fn cases(short: u32) -> ProptestConfig {
+pub(crate) fn cases(short: u32) -> ProptestConfig {
     let factor = if std::env::var_os("PULSE_SOAK").is_some() { 50 } else { 1 };
     ProptestConfig::with_cases(short * factor)
 }

@@ -14,6 +14,9 @@ use super::{
 /// How long pause and panic take to fall silent.
 const FADE_SECONDS: f64 = 0.005;
 
+/// Turns of a loop that are looked ahead.
+const WRAPS: usize = 4_096;
+
 /// What happens once a fade has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum AfterFade {
@@ -148,6 +151,28 @@ impl Course {
         effect
     }
 
+    /// The position from which on this course gives something else than another
+    /// that stands where it stands, if nobody acts; none when that lies further
+    /// than `most` frames.
+    pub fn parts_from(&self, other: &Course, most: u64) -> Option<u64> {
+        let (mut a, mut b) = (self.clone(), other.clone());
+        let end = self.clock.saturating_add(most);
+        for _ in 0..WRAPS {
+            let frames = a.span().min(b.span()).min(end.saturating_sub(a.clock));
+            if frames == 0 {
+                return None;
+            }
+            let (left, right) = (a.advance(frames), b.advance(frames));
+            let place = |course: &Course| {
+                (course.ran, course.level, course.transport.mode(), course.transport.frame())
+            };
+            if left != right || place(&a) != place(&b) {
+                return Some(a.ran.min(b.ran));
+            }
+        }
+        Some(a.ran)
+    }
+
     /// The same course at a later frame of the clock, if nobody acts.
     pub fn run_to(&mut self, clock: u64) {
         while self.clock < clock {
@@ -191,6 +216,30 @@ mod tests {
         for cuts in [&[1][..], &[64], &[7, 300, 1]] {
             assert_eq!(format!("{:?}", walk(cuts)), expect, "{cuts:?}");
         }
+    }
+
+    #[test]
+    fn a_loop_is_another_course_from_where_it_ends() {
+        let song = Song::plain(48_000);
+        let playing = |range| {
+            let mut course = Course::new(48_000);
+            course.act(Act::Play(Start { from: Some(300), ..Start::default() }), &song);
+            course.act(Act::Loop(range), &song);
+            course
+        };
+        let check = |a: Option<Range>, b: Option<Range>, expect: Option<u64>| {
+            assert_eq!(playing(a).parts_from(&playing(b), 10_000), expect, "{a:?} {b:?}");
+        };
+        check(None, Range::new(0, 900), Some(600));
+        check(None, Range::new(0, 90_000), None);
+        check(None, Range::new(0, 200), None);
+        check(Range::new(100, 900), Range::new(100, 900), None);
+        check(Range::new(100, 900), Range::new(200, 900), Some(600));
+        check(Range::new(500, 900), Range::new(500, 1_400), Some(600));
+        let stopped = Course::new(48_000);
+        let mut looped = stopped.clone();
+        looped.act(Act::Loop(Range::new(0, 10)), &song);
+        assert_eq!(stopped.parts_from(&looped, 10_000), None);
     }
 
     #[test]

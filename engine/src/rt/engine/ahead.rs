@@ -43,6 +43,7 @@ pub(super) struct Ahead {
     /// Where the audio thread will be at the frame of the last act.
     pilot: Course,
     song: Arc<Song>,
+    look_ahead: u64,
     lead: u64,
     last: u64,
     pub field: Option<Arc<Field>>,
@@ -87,6 +88,7 @@ pub(super) fn assemble(
     let ahead = Ahead {
         pilot: Course::new(rate),
         song,
+        look_ahead,
         lead,
         last: 0,
         field: None,
@@ -170,6 +172,21 @@ impl Ahead {
                 let Some(field) = &self.field else { return };
                 let Some(unit) = field.unit_of(node) else { return };
                 field.spread(from, |at| (at == unit).then(|| Some(stamped.clone())));
+            }
+            Act::Loop(_) => {
+                let before = self.pilot.clone();
+                self.pilot.act(act, &self.song);
+                let Some(field) = &self.field else { return };
+                // A loop is heard where it ends, which may be far away: what lies
+                // before that is right as it is, and nobody has come further.
+                let most = self.look_ahead + self.lead + 2 * self.latency() + SLACK;
+                match before.parts_from(&self.pilot, most) {
+                    Some(from) => field.spread(from, |_| Some(Some(stamped.clone()))),
+                    None => {
+                        field.units.iter().for_each(|unit| unit.tell(stamped.clone()));
+                        return self.yard.call();
+                    }
+                }
             }
             _ => {
                 self.pilot.act(act, &self.song);
@@ -461,6 +478,8 @@ impl AheadLoader {
     }
 }
 
+/// Frames that units may be further than they were asked to be.
+const SLACK: u64 = 16_384;
 /// Acts that are kept for units that begin in the past.
 const LOG: usize = 8_192;
 /// How long the audio thread keeps what fell behind.
