@@ -47,7 +47,7 @@ pub use key::SILENCE;
 pub use work::Progress;
 
 /// Version of keys and of what is stored under them.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {

@@ -15,7 +15,7 @@ use pulse_engine::{
     transport::Timeline as _,
 };
 use pulse_schemas::{
-    graph::{AutomationSegment, GraphSpec, NodeKey, PlacedClip, SpecEvent, ZoneSpec},
+    graph::{AutomationSegment, EdgeSpec, NodeKey, PlacedClip, SpecEvent, SpecEventBody, ZoneSpec},
     hash::Hash,
 };
 use serde::Serialize;
@@ -77,9 +77,10 @@ impl Hasher {
     }
 }
 
-/// What of a unit's key does not change from segment to segment.
+/// What of a unit's key does not change from segment to segment; `edges` are those
+/// within it, in the order of the graph.
 pub fn unit_hash(
-    spec: &GraphSpec,
+    edges: &[&EdgeSpec],
     plan: &Plan,
     unit: &PlanUnit,
     slices: &Slices,
@@ -89,15 +90,10 @@ pub fn unit_hash(
     hasher.number(u64::from(FORMAT));
     hasher.number(u64::from(plan.sample_rate));
     hasher.number(u64::from(segment_frames));
-    let keys: Vec<NodeKey> = unit.nodes.iter().map(|node| plan.nodes[*node as usize].key).collect();
     for node in &unit.nodes {
         node_hash(&mut hasher, plan, *node, slices);
     }
-    for edge in &spec.edges {
-        if keys.contains(&edge.from) && keys.contains(&edge.to) {
-            hasher.value(edge);
-        }
-    }
+    edges.iter().for_each(|edge| hasher.value(edge));
     for input in &unit.inputs {
         hasher.bytes(&plan.nodes[input.to as usize].key.to_bytes());
         hasher.number(u64::from(input.to_port));
@@ -244,7 +240,42 @@ fn events(hasher: &mut Hasher, slices: &Slices, key: NodeKey, start: i64, frames
     let from = events.partition_point(|event: &SpecEvent| event.frame < start);
     let to = events.partition_point(|event| event.frame < start + frames);
     hasher.number((to - from) as u64);
-    events[from..to].iter().for_each(|event| hasher.value(event));
+    let mut bytes = Vec::with_capacity((to - from) * EVENT_BYTES);
+    events[from..to].iter().for_each(|event| event_bytes(event, &mut bytes));
+    hasher.bytes(&bytes);
+}
+
+/// What an event takes at most.
+const EVENT_BYTES: usize = 48;
+
+/// All of an event, of each kind in a length of its own. Songs hold them by the
+/// hundred thousand, which is why they are not written as other values are.
+fn event_bytes(event: &SpecEvent, bytes: &mut Vec<u8>) {
+    let SpecEvent { frame, id, body } = event;
+    bytes.extend(frame.to_le_bytes());
+    bytes.push(id.kind as u8);
+    bytes.extend(id.id.0.to_le_bytes());
+    let mut put = |kind: u8, small: &[u8], value: f64, other: f32| {
+        bytes.push(kind);
+        bytes.extend(small);
+        bytes.extend(value.to_bits().to_le_bytes());
+        bytes.extend(other.to_bits().to_le_bytes());
+    };
+    match *body {
+        SpecEventBody::NoteOff { channel, key, velocity } => put(0, &[channel, key], 0.0, velocity),
+        SpecEventBody::PitchBend { channel, value } => put(1, &[channel], 0.0, value),
+        SpecEventBody::Controller { channel, controller, value } => {
+            put(2, &[channel, controller], 0.0, value);
+        }
+        SpecEventBody::Pressure { channel, value } => put(3, &[channel], 0.0, value),
+        SpecEventBody::Program { channel, program } => put(4, &[channel, program], 0.0, 0.0),
+        SpecEventBody::NoteTuning { semitones } => put(5, &[], semitones, 0.0),
+        SpecEventBody::NotePressure { value } => put(6, &[], 0.0, value),
+        SpecEventBody::NoteTimbre { value } => put(7, &[], 0.0, value),
+        SpecEventBody::NoteOn { channel, key, pitch, velocity } => {
+            put(8, &[channel, key], pitch, velocity);
+        }
+    }
 }
 
 fn clips(

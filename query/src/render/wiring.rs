@@ -7,6 +7,7 @@ use pulse_engine::{
     plan::{Plan, PlanUnit},
     render::SegmentPort,
 };
+use pulse_schemas::graph::{EdgeSpec, GraphSpec};
 
 /// An output of the plan's graph as its unit gives it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +43,20 @@ impl Wiring {
         }
         let heard = plan.units.iter().map(|unit| heard(plan, unit)).collect();
         Wiring { units, ports, kept, heard }
+    }
+
+    /// By unit: the edges within it, in the order of the graph.
+    pub fn edges_within<'a>(&self, spec: &'a GraphSpec, plan: &Plan) -> Vec<Vec<&'a EdgeSpec>> {
+        let mut within = vec![Vec::new(); plan.units.len()];
+        let unit_of = |key| plan.find(key).and_then(|node| self.unit_of(node));
+        for edge in &spec.edges {
+            if let Some(unit) = unit_of(edge.from)
+                && unit_of(edge.to) == Some(unit)
+            {
+                within[unit].push(edge);
+            }
+        }
+        within
     }
 
     pub fn unit_of(&self, node: u32) -> Option<usize> {

@@ -6,20 +6,20 @@
 //! key's ingredients.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Range,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use pulse_engine::{
     material::MediaResolver,
-    plan::{PlanUnit, UnitInput},
+    plan::{Plan, PlanUnit, UnitInput},
     render::{Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
 };
-use pulse_schemas::hash::Hash;
+use pulse_schemas::{graph::EdgeSpec, hash::Hash};
 use pulse_store::cache::CacheStore;
 
 use super::{
@@ -35,6 +35,10 @@ const RECENT_BYTES: usize = 192 * 1024 * 1024;
 
 /// Segments that workers may be ahead of the output.
 const AHEAD: i64 = 6;
+
+/// The same for units of which all was known so far: to look up is cheap, and long
+/// rows of it cheaper still.
+const AHEAD_OF_KNOWN: i64 = 96;
 
 /// How far a render is: segments done of segments needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,18 +57,39 @@ struct Known {
 }
 
 /// One unit on its way through the song.
+#[derive(Default)]
 struct UnitWork {
-    /// Part of the key that all segments share.
-    base: Hash,
-    found: Found,
     done: Vec<Known>,
     /// Segments that somebody needs.
     target: usize,
     busy: bool,
+    /// Its last segment had to be rendered.
+    missed: bool,
+}
+
+/// What of one unit stays as it is during a render.
+struct Fixed<'a> {
+    found: Found,
+    edges: Vec<&'a EdgeSpec>,
+    /// Part of the key that all segments share, worked out by whoever needs it first.
+    base: OnceLock<Hash>,
+    /// Its sound is made from what it hears faster than it is read: only its hash
+    /// is kept.
+    light: bool,
+}
+
+/// What a worker does next.
+enum Job {
+    Segment(usize, usize),
+    /// Sound that will be handed out, to be read and checked.
+    Load(Hash),
 }
 
 struct Table {
     units: Vec<UnitWork>,
+    /// Sound to read for the output, by its segment, and what is being read.
+    loads: VecDeque<(i64, Hash)>,
+    loading: BTreeSet<Hash>,
     report: Report,
     failed: Option<RenderError>,
     /// The first segment that the output still waits for.
@@ -86,6 +111,8 @@ pub struct Render<'a> {
     range: Range<i64>,
     options: &'a Options,
     wiring: Wiring,
+    /// By unit.
+    fixed: Vec<Fixed<'a>>,
     /// A segment of nothing.
     silence: Vec<f32>,
     /// By unit: ports that leave the plan, read ahead of whoever takes them.
@@ -115,23 +142,23 @@ impl<'a> Render<'a> {
         options: &'a Options,
     ) -> Result<Render<'a>, RenderError> {
         let plan = &song.plan;
-        let mut units = Vec::with_capacity(plan.units.len());
-        for unit in &plan.units {
-            units.push(UnitWork {
-                base: unit_hash(&song.spec, plan, unit, &song.slices, options.segment_frames),
-                found: found(plan, unit, &song.pins),
-                done: Vec::new(),
-                target: 0,
-                busy: false,
-            });
-        }
         let wiring = Wiring::of(plan);
+        let units = plan.units.iter().map(|_| UnitWork::default()).collect();
         let mut leaving = vec![Vec::new(); plan.units.len()];
         for output in &plan.outputs {
             if let Some(outlet) = wiring.outlet(output.node, output.port) {
                 leaving[outlet.unit].push(outlet.port);
             }
         }
+        let edges = wiring.edges_within(&song.spec, plan);
+        let fixed = plan.units.iter().zip(edges).zip(&leaving);
+        let fixed = fixed.map(|((unit, edges), leaving)| Fixed {
+            found: found(plan, unit, &song.pins),
+            edges,
+            base: OnceLock::new(),
+            light: leaving.is_empty() && is_light(plan, unit),
+        });
+        let fixed = fixed.collect();
         let mut render = Render {
             song,
             media,
@@ -139,10 +166,13 @@ impl<'a> Render<'a> {
             range,
             options,
             wiring,
+            fixed,
             silence: vec![0.0; options.segment_frames.max(1) as usize],
             leaving,
             table: Mutex::new(Table {
                 units,
+                loads: VecDeque::new(),
+                loading: BTreeSet::new(),
                 report: Report::default(),
                 failed: None,
                 wanted: 0,
@@ -266,7 +296,10 @@ impl<'a> Render<'a> {
             let inside = (at + late - own * segment) as usize;
             let part = inside..inside + (until - at) as usize;
             let sound = match usize::try_from(own) {
-                Ok(own) => self.sound(outlet, own)?,
+                Ok(own) => {
+                    self.await_load(outlet, own)?;
+                    self.sound(outlet, own)?
+                }
                 Err(_) => None,
             };
             let [left, right] = match &sound {
@@ -277,6 +310,21 @@ impl<'a> Render<'a> {
                 return Err(RenderError::Cancelled);
             }
             at = until;
+        }
+        Ok(())
+    }
+
+    /// Waits for a worker that is reading just this; what none has begun to read is
+    /// left to the caller.
+    fn await_load(&self, outlet: Outlet, segment: usize) -> Result<(), RenderError> {
+        let mut table = lock(&self.table);
+        let known = table.units[outlet.unit].done.get(segment);
+        let hash = known.and_then(|known| known.ports.get(outlet.port)).copied();
+        let Some(hash) = hash.filter(|hash| *hash != SILENCE) else { return Ok(()) };
+        table.loads.retain(|(_, load)| *load != hash);
+        while table.loading.contains(&hash) && !self.cancelled() && table.failed.is_none() {
+            let wait = std::time::Duration::from_millis(100);
+            table = self.out.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(())
     }
@@ -304,55 +352,101 @@ impl<'a> Render<'a> {
     // Workers
 
     fn work(&self) {
-        let mut next = self.take();
-        while let Some((unit, segment)) = next {
-            let result = self.one(unit, segment);
-            let mut table = lock(&self.table);
-            table.units[unit].busy = false;
-            let tell = result.is_err() || !self.leaving[unit].is_empty();
-            let was_known = match result {
-                Ok((known, was_known)) => {
-                    table.units[unit].done.push(known);
-                    was_known
+        while let Some(job) = self.take() {
+            match job {
+                Job::Segment(unit, segment) => self.row(unit, segment),
+                Job::Load(hash) => {
+                    let loaded = self.load(&hash);
+                    let mut table = lock(&self.table);
+                    table.loading.remove(&hash);
+                    if let Err(error) = loaded {
+                        table.failed.get_or_insert(error);
+                        table.finished = true;
+                    }
+                    drop(table);
+                    self.out.notify_all();
                 }
-                Err(error) => {
-                    table.failed.get_or_insert(error);
-                    table.finished = true;
-                    false
-                }
-            };
-            // What is known is looked up in a row: to choose costs more than to look.
-            let on = was_known && !table.finished && !self.cancelled();
-            let on = on && self.is_ready(&table, unit);
-            table.units[unit].busy = on;
-            next = on.then(|| (unit, table.units[unit].done.len()));
-            drop(table);
-            self.wake.notify_all();
-            if tell {
-                self.out.notify_all();
-            }
-            if next.is_none() {
-                next = self.take();
             }
         }
     }
 
-    /// The next segment that can be done: the earliest in time, then the first
-    /// in the plan's order.
-    fn take(&self) -> Option<(usize, usize)> {
+    /// Segments of one unit, as long as they are known and ready: to choose anew and
+    /// to tell the others costs more than to look one up.
+    fn row(&self, unit: usize, from: usize) {
+        let mut next = Some(from);
+        while let Some(segment) = next {
+            let result = self.one(unit, segment);
+            let mut table = lock(&self.table);
+            let mut on = false;
+            match result {
+                Ok((known, was_known)) => {
+                    if was_known {
+                        self.plan_loads(&mut table, unit, segment, &known);
+                    }
+                    table.report.hit += u64::from(was_known);
+                    let work = &mut table.units[unit];
+                    work.done.push(known);
+                    work.missed = !was_known;
+                    work.busy = false;
+                    on = was_known && !table.finished && !self.cancelled();
+                    on = on && self.is_ready(&table, unit);
+                    table.units[unit].busy = on;
+                }
+                Err(error) => {
+                    table.units[unit].busy = false;
+                    table.failed.get_or_insert(error);
+                    table.finished = true;
+                }
+            }
+            next = on.then(|| table.units[unit].done.len());
+            let loads = !table.loads.is_empty();
+            drop(table);
+            if !on || loads {
+                self.wake.notify_all();
+            }
+            if !on || !self.leaving[unit].is_empty() {
+                self.out.notify_all();
+            }
+        }
+    }
+
+    /// Has read and checked, by whichever worker is free, what will be handed out.
+    fn plan_loads(&self, table: &mut Table, unit: usize, segment: usize, known: &Known) {
+        if (segment as i64 + 1) * self.segment() <= self.range.start {
+            return;
+        }
+        for port in &self.leaving[unit] {
+            let hash = known.ports.get(*port).copied().unwrap_or(SILENCE);
+            if hash != SILENCE && lock(&self.recent).get(&hash).is_none() {
+                table.loads.push_back((segment as i64, hash));
+            }
+        }
+    }
+
+    /// The next job that can be done: sound that is soon handed out, or the segment
+    /// that is the earliest in time, then the first in the plan's order.
+    fn take(&self) -> Option<Job> {
         let mut table = lock(&self.table);
         loop {
             if table.finished || self.cancelled() {
                 return None;
             }
-            let ready = (0..table.units.len())
-                .filter(|unit| self.is_ready(&table, *unit))
-                .min_by_key(|unit| (table.units[*unit].done.len(), *unit));
-            if let Some(unit) = ready {
-                table.units[unit].busy = true;
-                return Some((unit, table.units[unit].done.len()));
+            if let Some(hash) = next_load(&mut table) {
+                return Some(Job::Load(hash));
             }
-            if table.units.iter().all(|unit| unit.done.len() >= unit.target) {
+            let mut best: Option<(usize, usize)> = None;
+            for (unit, work) in table.units.iter().enumerate() {
+                let earlier = best.is_none_or(|best| (work.done.len(), unit) < best);
+                if earlier && self.is_ready(&table, unit) {
+                    best = Some((work.done.len(), unit));
+                }
+            }
+            if let Some((segment, unit)) = best {
+                table.units[unit].busy = true;
+                return Some(Job::Segment(unit, segment));
+            }
+            let over = table.units.iter().all(|unit| unit.done.len() >= unit.target);
+            if over && table.loads.is_empty() {
                 return None;
             }
             let wait = std::time::Duration::from_millis(100);
@@ -363,7 +457,8 @@ impl<'a> Render<'a> {
     fn is_ready(&self, table: &Table, unit: usize) -> bool {
         let work = &table.units[unit];
         let next = work.done.len();
-        if work.busy || next >= work.target || next as i64 > table.wanted + AHEAD {
+        let ahead = if work.missed { AHEAD } else { AHEAD_OF_KNOWN };
+        if work.busy || next >= work.target || next as i64 > table.wanted + ahead {
             return false;
         }
         let until = (next as i64 + 1) * self.segment();
@@ -379,7 +474,7 @@ impl<'a> Render<'a> {
     fn one(&self, unit: usize, segment: usize) -> Result<(Known, bool), RenderError> {
         let key = self.key(unit, segment);
         let ports = self.wiring.kept(unit).len();
-        let found = lock(&self.table).units[unit].found;
+        let found = self.fixed[unit].found;
         let known = match found {
             Found::Never => None,
             Found::ByInput | Found::ByArtefact(_) => self.look_up(&key, ports)?,
@@ -387,14 +482,11 @@ impl<'a> Render<'a> {
         if let Some(known) = known {
             // What is pinned would be made otherwise: there is nothing to compare.
             if found != Found::ByInput || !self.picked(&key) {
-                self.read_ahead(unit, segment, &known)?;
-                lock(&self.table).report.hit += 1;
                 return Ok((known, true));
             }
             let fresh = self.render(unit, segment, key)?;
             self.verified.fetch_add(1, Ordering::Relaxed);
             if fresh == known {
-                lock(&self.table).report.hit += 1;
                 return Ok((known, true));
             }
             for (old, new) in known.ports.iter().zip(&fresh.ports) {
@@ -411,21 +503,6 @@ impl<'a> Render<'a> {
         let known = self.render(unit, segment, key)?;
         lock(&self.table).count_rendered(unit);
         Ok((known, false))
-    }
-
-    /// Reads and checks what will be handed out, here on a worker: whoever takes
-    /// the sound then finds it in memory.
-    fn read_ahead(&self, unit: usize, segment: usize, known: &Known) -> Result<(), RenderError> {
-        if (segment as i64 + 1) * self.segment() <= self.range.start {
-            return Ok(());
-        }
-        for port in &self.leaving[unit] {
-            let hash = known.ports.get(*port).copied().unwrap_or(SILENCE);
-            if hash != SILENCE && lock(&self.recent).get(&hash).is_none() {
-                self.load(&hash)?;
-            }
-        }
-        Ok(())
     }
 
     /// Sound of the cache, checked; none where it is gone.
@@ -446,7 +523,7 @@ impl<'a> Render<'a> {
     }
 
     fn key(&self, unit: usize, segment: usize) -> Hash {
-        if let Found::ByArtefact(artefact) = lock(&self.table).units[unit].found {
+        if let Found::ByArtefact(artefact) = self.fixed[unit].found {
             let mut hasher = Hasher::new();
             hasher.hash(&artefact);
             hasher.signed(self.segment());
@@ -466,10 +543,11 @@ impl<'a> Render<'a> {
             start,
             self.segment(),
         );
-        let table = lock(&self.table);
+        let base = self.base(unit);
         let mut hasher = Hasher::new();
-        hasher.hash(&table.units[unit].base);
+        hasher.hash(&base);
         hasher.hash(&slice);
+        let table = lock(&self.table);
         let before = segment.checked_sub(1).and_then(|at| table.units[unit].done.get(at));
         hasher.hash(&before.map_or(INITIAL, |known| known.state));
         for input in &plan.units[unit].inputs {
@@ -478,6 +556,13 @@ impl<'a> Render<'a> {
             }
         }
         hasher.finish()
+    }
+
+    fn base(&self, unit: usize) -> Hash {
+        let Song { plan, slices, .. } = self.song;
+        let Fixed { base, edges, .. } = &self.fixed[unit];
+        let frames = self.options.segment_frames;
+        *base.get_or_init(|| unit_hash(edges, plan, &plan.units[unit], slices, frames))
     }
 
     /// Hash of what an input hears in a segment; before the start there is silence.
@@ -533,22 +618,30 @@ impl<'a> Render<'a> {
         let cost = nodes * self.segment() as u64 / 100;
         let mut ports = Vec::with_capacity(made.outputs.len());
         for sound in made.outputs {
-            ports.push(self.keep(sound, cost)?);
+            ports.push(self.keep(unit, sound, cost)?);
         }
         let state = self.cache.put_content(&made.state, cost)?;
         let known = Known { key, ports, state };
-        let kept = lock(&self.table).units[unit].found != Found::Never;
+        let kept = self.fixed[unit].found != Found::Never;
         if kept && !self.has_failed(unit) {
             self.note(&known, cost)?;
         }
         Ok(known)
     }
 
-    fn keep(&self, sound: [Vec<f32>; 2], cost: u64) -> Result<Hash, RenderError> {
+    fn keep(
+        &self,
+        unit: usize,
+        sound: [Vec<f32>; 2],
+        cost: u64,
+    ) -> Result<Hash, RenderError> {
         if is_silent(&sound) {
             return Ok(SILENCE);
         }
-        let hash = self.cache.put_content(&encode(&sound), cost)?;
+        let form = encode(&sound);
+        let light = self.fixed[unit].light;
+        let hash =
+            if light { Hash::of(&form) } else { self.cache.put_content(&form, cost)? };
         lock(&self.recent).put(hash, Arc::new(sound));
         Ok(hash)
     }
@@ -691,7 +784,9 @@ impl<'a> Render<'a> {
         let known = lock(&self.table).units[unit].done.get(segment).cloned();
         let Some(known) = known else { return Err(RenderError::State) };
         let fresh = self.render(unit, segment, known.key)?;
-        lock(&self.table).report.remade += 1;
+        if !self.fixed[unit].light {
+            lock(&self.table).report.remade += 1;
+        }
         if fresh.ports == known.ports && fresh.state == known.state {
             return Ok(());
         }
@@ -700,6 +795,25 @@ impl<'a> Render<'a> {
         lock(&self.table).report.mismatched.push(known.key);
         Err(RenderError::State)
     }
+}
+
+/// Sound that is handed out soon; what comes later waits, for memory's sake.
+fn next_load(table: &mut Table) -> Option<Hash> {
+    let (segment, _) = *table.loads.front()?;
+    if segment > table.wanted + AHEAD {
+        return None;
+    }
+    let (_, hash) = table.loads.pop_front()?;
+    table.loading.insert(hash);
+    Some(hash)
+}
+
+/// Gain, pan and sums: a frame of them costs a nanosecond, less than to read one.
+fn is_light(plan: &Plan, unit: &PlanUnit) -> bool {
+    let light = ["pulse.strip", "pulse.sum"];
+    unit.nodes.iter().all(|node| {
+        plan.class(*node).kind.is_some_and(|kind| light.contains(&kind.descriptor.kind))
+    })
 }
 
 /// Sound and how many channels it has.

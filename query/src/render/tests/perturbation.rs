@@ -6,14 +6,17 @@
 use pulse_engine::{material::BYPASS, param::ParamDesc};
 use pulse_schemas::{
     entity::{Marker, ViewMeta},
-    graph::{NodeKey, PlacedClip, SpecEvent, SpecEventBody, ZoneSpec},
+    graph::{EdgeSpec, NodeKey, PlacedClip, SpecEvent, SpecEventBody, ZoneSpec},
     id::{MarkerId, ViewMetaId},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::render::key::{slice_hash, unit_hash};
+use crate::render::{
+    key::{slice_hash, unit_hash},
+    wiring::Wiring,
+};
 
 /// What of a unit's keys is known without rendering, by each of its nodes: the
 /// sound that it hears and its state are hashed beside this.
@@ -25,8 +28,9 @@ fn keys(song: &Song) -> Keys {
 
 fn keys_with(song: &Song, segment: u32, present: &dyn Fn(&Hash) -> bool) -> Keys {
     let mut keys = Keys::new();
-    for unit in &song.plan.units {
-        let mut parts = vec![unit_hash(&song.spec, &song.plan, unit, &song.slices, segment)];
+    let edges = Wiring::of(&song.plan).edges_within(&song.spec, &song.plan);
+    for (unit, edges) in song.plan.units.iter().zip(&edges) {
+        let mut parts = vec![unit_hash(edges, &song.plan, unit, &song.slices, segment)];
         let length = i64::from(segment);
         parts.extend((0..6).map(|at| {
             let start = at * length;
@@ -236,7 +240,11 @@ fn the_rate_the_segment_and_what_enters_are_in_the_key() {
 
     let plan = &before.plan;
     let hash = |unit: &pulse_engine::plan::PlanUnit| {
-        unit_hash(&before.spec, plan, unit, &before.slices, SEGMENT)
+        let keys: Vec<NodeKey> =
+            unit.nodes.iter().map(|node| plan.nodes[*node as usize].key).collect();
+        let within = |edge: &&EdgeSpec| keys.contains(&edge.from) && keys.contains(&edge.to);
+        let edges: Vec<&EdgeSpec> = before.spec.edges.iter().filter(within).collect();
+        unit_hash(&edges, plan, unit, &before.slices, SEGMENT)
     };
     for unit in plan.units.iter().filter(|unit| !unit.inputs.is_empty()) {
         let changes: [fn(&mut pulse_engine::plan::UnitInput); 3] =
