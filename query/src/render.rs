@@ -13,6 +13,7 @@
 
 mod derived;
 mod key;
+mod length;
 mod pcm;
 mod wiring;
 mod work;
@@ -77,6 +78,8 @@ pub struct Song {
     /// by these ids and by nothing else. A volatile node without one is made anew
     /// in every render.
     pub pins: BTreeMap<NodeKey, Hash>,
+    /// By unit: how many of the render's segments are one of it.
+    multiples: Vec<u32>,
     registry: Registry,
 }
 
@@ -109,7 +112,15 @@ impl Song {
         if plan.outputs.is_empty() {
             return Err(RenderError::NoOutput);
         }
-        Ok(Song { spec, plan, slices, time, pins: BTreeMap::new(), registry })
+        let multiple = |unit| length::multiple(&plan, unit, &slices);
+        let multiples = plan.units.iter().map(multiple).collect();
+        Ok(Song { spec, plan, slices, time, pins: BTreeMap::new(), multiples, registry })
+    }
+
+    /// How many of the render's segments are one of this unit of the plan: more where
+    /// sound circulates for long.
+    pub fn multiple(&self, unit: usize) -> u32 {
+        self.multiples.get(unit).copied().unwrap_or(1)
     }
 
     pub fn rate(&self) -> u32 {

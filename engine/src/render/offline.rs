@@ -29,6 +29,8 @@ pub struct OfflineRenderer {
     executor: Executor,
     crew: Option<Crew>,
     profile: Profile,
+    /// By unit: how many segments of the profile are one of it; the others have one.
+    multiples: Vec<u32>,
     timeline: Arc<dyn Timeline + Send + Sync>,
 }
 
@@ -43,7 +45,19 @@ impl OfflineRenderer {
         threads: usize,
     ) -> OfflineRenderer {
         let crew = (threads > 1 && plan.tasks.len() > 1).then(|| Crew::new(&plan, threads));
-        OfflineRenderer { executor: Executor::new(plan, material), crew, profile, timeline }
+        let executor = Executor::new(plan, material);
+        OfflineRenderer { executor, crew, profile, multiples: vec![], timeline }
+    }
+
+    /// Units with longer segments than the profile's, as so many of those.
+    pub fn lengthen(mut self, multiples: Vec<u32>) -> OfflineRenderer {
+        self.multiples = multiples;
+        self
+    }
+
+    fn segment(&self, unit: usize, segment_frames: u32) -> i64 {
+        let multiple = self.multiples.get(unit).copied().unwrap_or(1);
+        i64::from(segment_frames.max(1)) * i64::from(multiple.max(1))
     }
 
     /// Renders frames of the song, from silence before the first, in blocks of the
@@ -89,13 +103,13 @@ impl OfflineRenderer {
     /// rounded whenever it passes a multiple of the segment length.
     fn pass_boundaries(&mut self, frame: i64, start: i64) {
         let plan = self.executor.plan().clone();
-        for unit in &plan.units {
+        for (index, unit) in plan.units.iter().enumerate() {
             let own = frame - i64::from(unit.arrival);
             if own == start && unit.arrival > 0 {
                 unit.nodes.iter().for_each(|&node| self.executor.reset_node(node));
             }
             let Profile::Render { segment_frames } = self.profile else { continue };
-            if own > start && own.rem_euclid(i64::from(segment_frames.max(1))) == 0 {
+            if own > start && own.rem_euclid(self.segment(index, segment_frames)) == 0 {
                 unit.nodes.iter().for_each(|&node| self.executor.round_node(node));
             }
         }
@@ -104,7 +118,7 @@ impl OfflineRenderer {
     /// Frames to the next instant at which some unit needs attention.
     fn until_boundary(&self, frame: i64, start: i64) -> i64 {
         let plan = self.executor.plan();
-        let next = plan.units.iter().map(|unit| {
+        let next = plan.units.iter().enumerate().map(|(index, unit)| {
             let own = frame - i64::from(unit.arrival);
             if own < start {
                 return start - own;
@@ -112,7 +126,7 @@ impl OfflineRenderer {
             match self.profile {
                 Profile::Live => i64::MAX,
                 Profile::Render { segment_frames } => {
-                    let segment = i64::from(segment_frames.max(1));
+                    let segment = self.segment(index, segment_frames);
                     segment - own.rem_euclid(segment)
                 }
             }

@@ -84,12 +84,12 @@ pub fn unit_hash(
     plan: &Plan,
     unit: &PlanUnit,
     slices: &Slices,
-    segment_frames: u32,
+    segment_frames: i64,
 ) -> Hash {
     let mut hasher = Hasher::new();
     hasher.number(u64::from(FORMAT));
     hasher.number(u64::from(plan.sample_rate));
-    hasher.number(u64::from(segment_frames));
+    hasher.signed(segment_frames);
     for node in &unit.nodes {
         node_hash(&mut hasher, plan, *node, slices);
     }

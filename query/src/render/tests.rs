@@ -1,4 +1,5 @@
 mod kept;
+mod long;
 mod perturbation;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -191,18 +192,21 @@ fn with_options(
 
 /// The whole render without any cache.
 fn whole(song: &Song) -> Stereo {
+    whole_until(song, FRAMES)
+}
+
+fn whole_until(song: &Song, end: i64) -> Stereo {
     let material = Arc::new(Material::bind(&song.plan, &song.slices, &NoMedia));
     let profile = Profile::Render { segment_frames: SEGMENT };
     let time = Arc::new(song.time.clone());
     let mut sound = Stereo::default();
-    OfflineRenderer::new(Arc::clone(&song.plan), material, profile, time, 1).render(
-        0..FRAMES,
-        &mut |block| {
-            sound[0].extend_from_slice(block.left);
-            sound[1].extend_from_slice(block.right);
-            true
-        },
-    );
+    let multiples = (0..song.plan.units.len()).map(|unit| song.multiple(unit)).collect();
+    let renderer = OfflineRenderer::new(Arc::clone(&song.plan), material, profile, time, 1);
+    renderer.lengthen(multiples).render(0..end, &mut |block| {
+        sound[0].extend_from_slice(block.left);
+        sound[1].extend_from_slice(block.right);
+        true
+    });
     sound
 }
 

@@ -81,14 +81,22 @@ struct Fixed<'a> {
 /// What a worker does next.
 enum Job {
     Segment(usize, usize),
-    /// Sound that will be handed out, to be read and checked.
-    Load(Hash),
+    Read(Load),
+}
+
+/// Sound that will be handed out, to be read and checked.
+#[derive(Clone, Copy)]
+struct Load {
+    /// In segments of the render.
+    segment: i64,
+    unit: usize,
+    hash: Hash,
 }
 
 struct Table {
     units: Vec<UnitWork>,
     /// Sound to read for the output, by its segment, and what is being read.
-    loads: VecDeque<(i64, Hash)>,
+    loads: VecDeque<Load>,
     loading: BTreeSet<Hash>,
     report: Report,
     failed: Option<RenderError>,
@@ -150,6 +158,7 @@ impl<'a> Render<'a> {
                 leaving[outlet.unit].push(outlet.port);
             }
         }
+        let longest = (0..plan.units.len()).map(|unit| song.multiple(unit)).max().unwrap_or(1);
         let edges = wiring.edges_within(&song.spec, plan);
         let fixed = plan.units.iter().zip(edges).zip(&leaving);
         let fixed = fixed.map(|((unit, edges), leaving)| Fixed {
@@ -167,7 +176,7 @@ impl<'a> Render<'a> {
             options,
             wiring,
             fixed,
-            silence: vec![0.0; options.segment_frames.max(1) as usize],
+            silence: vec![0.0; (options.segment_frames.max(1) * longest) as usize],
             leaving,
             table: Mutex::new(Table {
                 units,
@@ -193,25 +202,30 @@ impl<'a> Render<'a> {
         i64::from(self.options.segment_frames.max(1))
     }
 
+    /// Frames of a segment of this unit.
+    fn length(&self, unit: usize) -> i64 {
+        self.segment() * i64::from(self.song.multiple(unit))
+    }
+
     /// How many segments of each unit are needed: what the outputs need, and
     /// what those need in turn. Units come before their readers.
     fn aim(&mut self) {
-        let segment = self.segment();
+        let lengths: Vec<i64> = (0..self.fixed.len()).map(|unit| self.length(unit)).collect();
         let plan = &self.song.plan;
         let end = self.range.end;
         let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
         for output in &plan.outputs {
             if let Some(unit) = self.wiring.unit_of(output.node) {
                 let late = i64::from(output.latency) - i64::from(plan.units[unit].arrival);
-                let need = segments(end + late, segment);
+                let need = segments(end + late, lengths[unit]);
                 table.units[unit].target = table.units[unit].target.max(need);
             }
         }
         for reader in (0..plan.units.len()).rev() {
-            let until = table.units[reader].target as i64 * segment;
+            let until = table.units[reader].target as i64 * lengths[reader];
             for input in &plan.units[reader].inputs {
                 if let Some(unit) = self.wiring.unit_of(input.node) {
-                    let need = segments(until + input.shift, segment);
+                    let need = segments(until + input.shift, lengths[unit]);
                     table.units[unit].target = table.units[unit].target.max(need);
                 }
             }
@@ -283,12 +297,13 @@ impl<'a> Render<'a> {
         range: Range<i64>,
         sink: &mut dyn FnMut(Piece<'_>) -> bool,
     ) -> Result<(), RenderError> {
-        let (segment, plan) = (self.segment(), &self.song.plan);
+        let plan = &self.song.plan;
         let output = &plan.outputs[index];
         let Some(outlet) = self.wiring.outlet(output.node, output.port) else { return Ok(()) };
+        let segment = self.length(outlet.unit);
         let late = i64::from(output.latency) - i64::from(plan.units[outlet.unit].arrival);
         let need = segments(range.end + late, segment);
-        self.wait_for(outlet.unit, need, range.start.div_euclid(segment))?;
+        self.wait_for(outlet.unit, need, range.start.div_euclid(self.segment()))?;
         let mut at = range.start;
         while at < range.end {
             let own = (at + late).div_euclid(segment);
@@ -321,7 +336,7 @@ impl<'a> Render<'a> {
         let known = table.units[outlet.unit].done.get(segment);
         let hash = known.and_then(|known| known.ports.get(outlet.port)).copied();
         let Some(hash) = hash.filter(|hash| *hash != SILENCE) else { return Ok(()) };
-        table.loads.retain(|(_, load)| *load != hash);
+        table.loads.retain(|load| load.hash != hash);
         while table.loading.contains(&hash) && !self.cancelled() && table.failed.is_none() {
             let wait = std::time::Duration::from_millis(100);
             table = self.out.wait_timeout(table, wait).unwrap_or_else(PoisonError::into_inner).0;
@@ -355,10 +370,10 @@ impl<'a> Render<'a> {
         while let Some(job) = self.take() {
             match job {
                 Job::Segment(unit, segment) => self.row(unit, segment),
-                Job::Load(hash) => {
-                    let loaded = self.load(&hash);
+                Job::Read(load) => {
+                    let loaded = self.load(&load.hash, self.length(load.unit));
                     let mut table = lock(&self.table);
-                    table.loading.remove(&hash);
+                    table.loading.remove(&load.hash);
                     if let Err(error) = loaded {
                         table.failed.get_or_insert(error);
                         table.finished = true;
@@ -412,13 +427,17 @@ impl<'a> Render<'a> {
 
     /// Has read and checked, by whichever worker is free, what will be handed out.
     fn plan_loads(&self, table: &mut Table, unit: usize, segment: usize, known: &Known) {
-        if (segment as i64 + 1) * self.segment() <= self.range.start {
+        if (segment as i64 + 1) * self.length(unit) <= self.range.start {
             return;
         }
         for port in &self.leaving[unit] {
             let hash = known.ports.get(*port).copied().unwrap_or(SILENCE);
             if hash != SILENCE && lock(&self.recent).get(&hash).is_none() {
-                table.loads.push_back((segment as i64, hash));
+                table.loads.push_back(Load {
+                    segment: segment as i64 * i64::from(self.song.multiple(unit)),
+                    unit,
+                    hash,
+                });
             }
         }
     }
@@ -431,19 +450,18 @@ impl<'a> Render<'a> {
             if table.finished || self.cancelled() {
                 return None;
             }
-            if let Some(hash) = next_load(&mut table) {
-                return Some(Job::Load(hash));
+            if let Some(load) = next_load(&mut table) {
+                return Some(Job::Read(load));
             }
-            let mut best: Option<(usize, usize)> = None;
-            for (unit, work) in table.units.iter().enumerate() {
-                let earlier = best.is_none_or(|best| (work.done.len(), unit) < best);
-                if earlier && self.is_ready(&table, unit) {
-                    best = Some((work.done.len(), unit));
-                }
+            // Long segments may need more than lies within reach: when nobody works,
+            // whatever comes first is done.
+            let mut best = self.first(&table, &|unit| self.is_ready(&table, unit));
+            if best.is_none() && table.units.iter().all(|unit| !unit.busy) {
+                best = self.first(&table, &|unit| self.could(&table, unit));
             }
-            if let Some((segment, unit)) = best {
+            if let Some(unit) = best {
                 table.units[unit].busy = true;
-                return Some(Job::Segment(unit, segment));
+                return Some(Job::Segment(unit, table.units[unit].done.len()));
             }
             let over = table.units.iter().all(|unit| unit.done.len() >= unit.target);
             if over && table.loads.is_empty() {
@@ -454,19 +472,41 @@ impl<'a> Render<'a> {
         }
     }
 
+    /// The first that may: by the time where it goes on, then in the plan's order.
+    fn first(&self, table: &Table, may: &dyn Fn(usize) -> bool) -> Option<usize> {
+        let mut best: Option<(i64, usize)> = None;
+        for unit in 0..table.units.len() {
+            let place = (self.next_at(table, unit), unit);
+            if best.is_none_or(|best| place < best) && may(unit) {
+                best = Some(place);
+            }
+        }
+        best.map(|(_, unit)| unit)
+    }
+
+    /// Where a unit goes on, in segments of the render.
+    fn next_at(&self, table: &Table, unit: usize) -> i64 {
+        table.units[unit].done.len() as i64 * i64::from(self.song.multiple(unit))
+    }
+
+    /// Whether its next segment can be done and is not too early.
     fn is_ready(&self, table: &Table, unit: usize) -> bool {
+        let ahead = if table.units[unit].missed { AHEAD } else { AHEAD_OF_KNOWN };
+        self.next_at(table, unit) <= table.wanted + ahead && self.could(table, unit)
+    }
+
+    fn could(&self, table: &Table, unit: usize) -> bool {
         let work = &table.units[unit];
         let next = work.done.len();
-        let ahead = if work.missed { AHEAD } else { AHEAD_OF_KNOWN };
-        if work.busy || next >= work.target || next as i64 > table.wanted + ahead {
+        if work.busy || next >= work.target {
             return false;
         }
-        let until = (next as i64 + 1) * self.segment();
+        let until = (next as i64 + 1) * self.length(unit);
         self.song.plan.units[unit].inputs.iter().all(|input| {
-            let need = segments(until + input.shift, self.segment());
-            self.wiring
-                .unit_of(input.node)
-                .is_none_or(|source| table.units[source].done.len() >= need)
+            self.wiring.unit_of(input.node).is_none_or(|source| {
+                let need = segments(until + input.shift, self.length(source));
+                table.units[source].done.len() >= need
+            })
         })
     }
 
@@ -506,9 +546,9 @@ impl<'a> Render<'a> {
     }
 
     /// Sound of the cache, checked; none where it is gone.
-    fn load(&self, hash: &Hash) -> Result<Option<Sound>, RenderError> {
+    fn load(&self, hash: &Hash, frames: i64) -> Result<Option<Sound>, RenderError> {
         let stored = self.cache.get_content(hash)?;
-        let sound = stored.and_then(|bytes| decode(&bytes, self.segment() as usize));
+        let sound = stored.and_then(|bytes| decode(&bytes, frames as usize));
         let Some(sound) = sound else { return Ok(None) };
         let sound: Sound = Arc::new(sound);
         lock(&self.recent).put(*hash, Arc::clone(&sound));
@@ -526,13 +566,13 @@ impl<'a> Render<'a> {
         if let Found::ByArtefact(artefact) = self.fixed[unit].found {
             let mut hasher = Hasher::new();
             hasher.hash(&artefact);
-            hasher.signed(self.segment());
+            hasher.signed(self.length(unit));
             hasher.number(u64::from(self.song.rate()));
             hasher.number(segment as u64);
             return hasher.finish();
         }
         let plan = &self.song.plan;
-        let start = segment as i64 * self.segment();
+        let start = segment as i64 * self.length(unit);
         let present = |media: &Hash| self.media.open(*media).is_some();
         let slice = slice_hash(
             plan,
@@ -541,7 +581,7 @@ impl<'a> Render<'a> {
             &self.song.time,
             &present,
             start,
-            self.segment(),
+            self.length(unit),
         );
         let base = self.base(unit);
         let mut hasher = Hasher::new();
@@ -551,7 +591,7 @@ impl<'a> Render<'a> {
         let before = segment.checked_sub(1).and_then(|at| table.units[unit].done.get(at));
         hasher.hash(&before.map_or(INITIAL, |known| known.state));
         for input in &plan.units[unit].inputs {
-            for at in self.heard(input, start) {
+            for at in self.heard(unit, input, start) {
                 hasher.hash(&self.sound_hash(&table, input, at));
             }
         }
@@ -561,7 +601,7 @@ impl<'a> Render<'a> {
     fn base(&self, unit: usize) -> Hash {
         let Song { plan, slices, .. } = self.song;
         let Fixed { base, edges, .. } = &self.fixed[unit];
-        let frames = self.options.segment_frames;
+        let frames = self.length(unit);
         *base.get_or_init(|| unit_hash(edges, plan, &plan.units[unit], slices, frames))
     }
 
@@ -575,11 +615,12 @@ impl<'a> Render<'a> {
         find().unwrap_or(SILENCE)
     }
 
-    /// The segments of an input's source that `start..start + segment` hears.
-    fn heard(&self, input: &UnitInput, start: i64) -> Range<i64> {
-        let segment = self.segment();
+    /// The segments of an input's source that a segment of `unit` hears.
+    fn heard(&self, unit: usize, input: &UnitInput, start: i64) -> Range<i64> {
+        let source = self.wiring.unit_of(input.node).unwrap_or(unit);
+        let (own, segment) = (self.length(unit), self.length(source));
         let from = start + input.shift;
-        from.div_euclid(segment)..(from + segment - 1).div_euclid(segment) + 1
+        from.div_euclid(segment)..(from + own - 1).div_euclid(segment) + 1
     }
 
     fn look_up(&self, key: &Hash, ports: usize) -> Result<Option<Known>, RenderError> {
@@ -615,7 +656,7 @@ impl<'a> Render<'a> {
         let made = self.run_segment(unit, segment, state.as_deref())?;
         // Only ratios of costs matter, and work grows with frames and nodes.
         let nodes = self.song.plan.units[unit].nodes.len() as u64;
-        let cost = nodes * self.segment() as u64 / 100;
+        let cost = nodes * self.length(unit) as u64 / 100;
         let mut ports = Vec::with_capacity(made.outputs.len());
         for sound in made.outputs {
             ports.push(self.keep(unit, sound, cost)?);
@@ -629,19 +670,13 @@ impl<'a> Render<'a> {
         Ok(known)
     }
 
-    fn keep(
-        &self,
-        unit: usize,
-        sound: [Vec<f32>; 2],
-        cost: u64,
-    ) -> Result<Hash, RenderError> {
+    fn keep(&self, unit: usize, sound: [Vec<f32>; 2], cost: u64) -> Result<Hash, RenderError> {
         if is_silent(&sound) {
             return Ok(SILENCE);
         }
         let form = encode(&sound);
         let light = self.fixed[unit].light;
-        let hash =
-            if light { Hash::of(&form) } else { self.cache.put_content(&form, cost)? };
+        let hash = if light { Hash::of(&form) } else { self.cache.put_content(&form, cost)? };
         lock(&self.recent).put(hash, Arc::new(sound));
         Ok(hash)
     }
@@ -652,7 +687,7 @@ impl<'a> Render<'a> {
         segment: usize,
         state: Option<&[u8]>,
     ) -> Result<SegmentSound, RenderError> {
-        let start = segment as i64 * self.segment();
+        let start = segment as i64 * self.length(unit);
         let wanted = self.wiring.heard(unit);
         let mut sums = Vec::with_capacity(wanted.len());
         for port in wanted {
@@ -665,8 +700,8 @@ impl<'a> Render<'a> {
             Some(runner) => runner,
             empty => empty.insert(self.runner(unit)?),
         };
-        let profile = Profile::Render { segment_frames: self.options.segment_frames };
-        let frames = self.segment() as usize;
+        let profile = Profile::Render { segment_frames: self.length(unit) as u32 };
+        let frames = self.length(unit) as usize;
         let ran = runner.run(state, &inputs, start, frames, profile, &self.song.time);
         ran.map_err(|_| RenderError::State)
     }
@@ -711,7 +746,7 @@ impl<'a> Render<'a> {
             let outlet = self.wiring.outlet(input.node, input.port);
             let outputs = plan.outputs_of(input.node);
             let channels = outputs.get(usize::from(input.port)).map_or(2, |port| port.channels);
-            let sound = self.stretch(outlet, start + input.shift, self.segment())?;
+            let sound = self.stretch(outlet, start + input.shift, self.length(unit))?;
             groups.entry(input.group).or_default().push((sound, channels));
         }
         let sums: Vec<[Vec<f32>; 2]> =
@@ -729,10 +764,10 @@ impl<'a> Render<'a> {
         from: i64,
         frames: i64,
     ) -> Result<[Vec<f32>; 2], RenderError> {
-        let segment = self.segment();
         let length = usize::try_from(frames).unwrap_or(0);
         let mut out = [vec![0.0; length], vec![0.0; length]];
         let Some(outlet) = outlet else { return Ok(out) };
+        let segment = self.length(outlet.unit);
         for at in from.div_euclid(segment)..(from + frames - 1).div_euclid(segment) + 1 {
             let Ok(number) = usize::try_from(at) else { continue };
             let Some(sound) = self.sound(outlet, number)? else { continue };
@@ -761,7 +796,7 @@ impl<'a> Render<'a> {
         if let Some(sound) = lock(&self.recent).get(&hash) {
             return Ok(Some(sound));
         }
-        if let Some(sound) = self.load(&hash)? {
+        if let Some(sound) = self.load(&hash, self.length(outlet.unit))? {
             return Ok(Some(sound));
         }
         self.remake(outlet.unit, segment)?;
@@ -798,14 +833,13 @@ impl<'a> Render<'a> {
 }
 
 /// Sound that is handed out soon; what comes later waits, for memory's sake.
-fn next_load(table: &mut Table) -> Option<Hash> {
-    let (segment, _) = *table.loads.front()?;
-    if segment > table.wanted + AHEAD {
+fn next_load(table: &mut Table) -> Option<Load> {
+    if table.loads.front()?.segment > table.wanted + AHEAD {
         return None;
     }
-    let (_, hash) = table.loads.pop_front()?;
-    table.loading.insert(hash);
-    Some(hash)
+    let load = table.loads.pop_front()?;
+    table.loading.insert(load.hash);
+    Some(load)
 }
 
 /// Gain, pan and sums: a frame of them costs a nanosecond, less than to read one.
