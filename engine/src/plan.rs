@@ -9,6 +9,8 @@
 pub mod buffers;
 pub mod compile;
 pub mod dump;
+mod flow;
+mod index;
 pub mod latency;
 pub mod order;
 pub mod units;
@@ -16,6 +18,8 @@ pub mod verify;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use pulse_schemas::{
     graph::{Cohort, EdgeSpec, NodeKey, OutputKind},
@@ -283,7 +287,7 @@ pub struct Plan {
     pub spec: Hash,
     pub sample_rate: u32,
     pub max_block: usize,
-    pub classes: Vec<Class>,
+    pub classes: Arc<Vec<Class>>,
     /// Sorted by key.
     pub nodes: Vec<PlanNode>,
     /// Sorted by edge.

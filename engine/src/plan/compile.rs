@@ -5,20 +5,21 @@
 // An error here names nodes and edges in full and is made once, off the audio thread.
 #![allow(clippy::result_large_err)]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
-use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 use pulse_schemas::{
     graph::{EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec},
     hash::Hash,
 };
 
 use super::{
-    Class, EventSource, Modulation, Plan, PlanNode, PlanOutput, Slot, buffers, latency, order,
-    verify,
+    Class, EventSource, Modulation, Plan, PlanNode, PlanOutput, Slot, buffers,
+    flow::{self, Components},
+    index::KeyIndex,
+    latency, order, verify,
 };
 use crate::{
-    node::{MAX_CHANNELS, MAX_PORTS, Setup},
+    node::{MAX_CHANNELS, MAX_PORTS, Port, Setup},
     param::GRID,
     registry::Registry,
 };
@@ -67,13 +68,44 @@ fn path_text(path: &[NodeKey]) -> String {
     path.iter().map(NodeKey::to_string).collect::<Vec<_>>().join(" → ")
 }
 
+/// The channels of a node's audio inputs or outputs.
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) struct Ports {
+    channels: [u8; MAX_PORTS],
+    count: u8,
+}
+
+impl Ports {
+    fn of(ports: &[Port], channels: usize) -> Ports {
+        let mut own = Ports::default();
+        ports.iter().for_each(|port| own.push(port.count(channels) as u8));
+        own
+    }
+
+    /// No node has more ports than there is room for.
+    fn push(&mut self, channels: u8) {
+        if let Some(place) = self.channels.get_mut(usize::from(self.count)) {
+            *place = channels;
+            self.count += 1;
+        }
+    }
+}
+
+impl Deref for Ports {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.channels[..usize::from(self.count)]
+    }
+}
+
 /// A node while compiling.
 pub(crate) struct GraphNode<'a> {
     pub spec: &'a NodeSpec,
     pub class: u32,
     /// Audio ports, with their channels.
-    pub inputs: Vec<u8>,
-    pub outputs: Vec<u8>,
+    pub inputs: Ports,
+    pub outputs: Ports,
 }
 
 /// An edge with its ends resolved.
@@ -105,7 +137,7 @@ pub(crate) struct Graph<'a> {
     /// Edge indices sorted by source, and where each source's begin.
     pub out_edges: Vec<u32>,
     out_of: Vec<u32>,
-    pub classes: Vec<Class>,
+    pub classes: Arc<Vec<Class>>,
     /// Of each node, its rank in the graph that this one is a part of.
     pub whole: Option<Vec<u32>>,
 }
@@ -133,8 +165,6 @@ impl<'a> Graph<'a> {
     }
 }
 
-type ClassId = (String, u32, u8, Vec<(String, u64)>);
-
 /// Compiles graphs. Remembers what it learned about kinds and layouts, so that
 /// each is probed once.
 pub struct Compiler {
@@ -143,8 +173,9 @@ pub struct Compiler {
     max_block: usize,
     parallel: bool,
     lanes: bool,
-    known: BTreeMap<ClassId, u32>,
-    classes: Vec<Class>,
+    /// Classes by the fingerprint of what they are made of.
+    known: BTreeMap<u64, Vec<u32>>,
+    classes: Arc<Vec<Class>>,
 }
 
 impl Compiler {
@@ -161,7 +192,7 @@ impl Compiler {
         }
         let registry = registry.with(&crate::render::feed::KIND);
         let registry = registry.with(&crate::anticipate::source::KIND);
-        let (known, classes) = (BTreeMap::new(), Vec::new());
+        let (known, classes) = (BTreeMap::new(), Arc::default());
         let (parallel, lanes) = (false, true);
         Ok(Compiler { registry, sample_rate, max_block, parallel, lanes, known, classes })
     }
@@ -209,7 +240,7 @@ impl Compiler {
             graph.nodes.iter().map(|node| rank(node.spec.key)).collect()
         });
         let components = components(&graph)?;
-        let component_of = component_of(&components, graph.nodes.len());
+        let component_of = components.of(graph.nodes.len());
         let arrivals = latency::arrivals(&graph, &components, &component_of);
         let mut plan = self.skeleton(spec, &graph, &arrivals)?;
         let draft =
@@ -243,10 +274,11 @@ impl Compiler {
             }
             nodes.push(self.resolve_node(node)?);
         }
+        let index = KeyIndex::new(spec.nodes.iter().map(|node| node.key));
         let find = |key: NodeKey, edge: &EdgeSpec| {
-            spec.nodes.binary_search_by_key(&key, |node| node.key).map(|at| at as u32).map_err(
-                |_| CompileError::MissingNode { from: edge.from, to: edge.to, missing: key },
-            )
+            let found = index.find(key, |at| spec.nodes[at as usize].key);
+            let (from, to) = (edge.from, edge.to);
+            found.ok_or(CompileError::MissingNode { from, to, missing: key })
         };
         let mut edges = Vec::with_capacity(spec.edges.len());
         // Edges are sorted by source, so its index is looked up once per source.
@@ -269,28 +301,30 @@ impl Compiler {
         }
         let class = self.class_of(spec)?;
         let channels = usize::from(spec.channels);
+        let mut unknown = Ports::default();
+        unknown.push(spec.channels);
         let (inputs, outputs) = match self.classes[class as usize].kind {
             Some(kind) => {
-                let counts = |ports: &[crate::node::Port]| {
-                    ports.iter().map(|port| port.count(channels) as u8).collect()
-                };
-                (counts(kind.descriptor.inputs), counts(kind.descriptor.outputs))
+                let descriptor = kind.descriptor;
+                (Ports::of(descriptor.inputs, channels), Ports::of(descriptor.outputs, channels))
             }
-            None => (vec![spec.channels], vec![spec.channels]),
+            None => (unknown, unknown),
         };
         Ok(GraphNode { spec, class, inputs, outputs })
     }
 
     fn class_of(&mut self, spec: &NodeSpec) -> Result<u32, CompileError> {
-        let layout = spec.layout.iter().map(|(id, value)| (id.clone(), value.to_bits())).collect();
-        let id: ClassId = (spec.kind.clone(), spec.dsp_version, spec.channels, layout);
-        if let Some(&class) = self.known.get(&id) {
+        let fingerprint = fingerprint(spec);
+        let alike = self.known.get(&fingerprint).map_or(&[][..], Vec::as_slice);
+        let known = alike.iter().find(|&&class| self.classes[class as usize].is_of(spec));
+        if let Some(&class) = known {
             return Ok(class);
         }
         let class = self.probe(spec)?;
-        self.classes.push(class);
-        let index = self.classes.len() as u32 - 1;
-        self.known.insert(id, index);
+        let classes = Arc::make_mut(&mut self.classes);
+        classes.push(class);
+        let index = classes.len() as u32 - 1;
+        self.known.entry(fingerprint).or_default().push(index);
         Ok(index)
     }
 
@@ -377,7 +411,7 @@ impl Compiler {
         match (spec.kind, &spec.to_port) {
             (EdgeKind::Audio, Inlet::Port(port)) => {
                 // A kind that nobody knows has whatever ports are asked of it.
-                let grow = |ports: &mut Vec<u8>, port: u16, channels: u8| {
+                let grow = |ports: &mut Ports, port: u16, channels: u8| {
                     while ports.len() <= usize::from(port) && ports.len() < MAX_PORTS {
                         ports.push(channels);
                     }
@@ -452,7 +486,7 @@ impl Compiler {
         };
         for (index, node) in graph.nodes.iter().enumerate() {
             let ports = plan.ports.len() as u32;
-            for &channels in node.inputs.iter().chain(&node.outputs) {
+            for &channels in node.inputs.iter().chain(node.outputs.iter()) {
                 plan.ports.push(super::PortSlot { slot: Slot::NONE, channels });
             }
             plan.nodes.push(plan_node(graph, index as u32, arrivals, ports, self.max_block));
@@ -464,7 +498,41 @@ impl Compiler {
     }
 }
 
+/// The same for nodes of one class; others may share it.
+fn fingerprint(spec: &NodeSpec) -> u64 {
+    let mut hash = u64::from(spec.dsp_version) << 8 | u64::from(spec.channels);
+    let mut put = |word: u64| hash = mix(hash ^ word);
+    let text = |text: &str, put: &mut dyn FnMut(u64)| {
+        put(text.len() as u64);
+        for part in text.as_bytes().chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            put(u64::from_le_bytes(word));
+        }
+    };
+    text(&spec.kind, &mut put);
+    for (id, value) in &spec.layout {
+        text(id, &mut put);
+        put(value.to_bits());
+    }
+    hash
+}
+
+fn mix(word: u64) -> u64 {
+    let word = word.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    word ^ word >> 29
+}
+
 impl Class {
+    /// Whether a node is of this class.
+    fn is_of(&self, spec: &NodeSpec) -> bool {
+        let layout = self.layout.iter().map(|(id, value)| (id.as_str(), value.to_bits()));
+        self.kind_name == spec.kind
+            && self.dsp_version == spec.dsp_version
+            && self.channels == usize::from(spec.channels)
+            && layout.eq(spec.layout.iter().map(|(id, value)| (id.as_str(), value.to_bits())))
+    }
+
     pub fn setup(&self, sample_rate: u32, max_block: usize, seed: u64) -> Setup {
         Setup { sample_rate, max_block, channels: self.channels, seed, params: self.params.clone() }
     }
@@ -536,76 +604,61 @@ fn plan_node(
     }
 }
 
-/// FNV-1a over what matters of an edge.
-fn wire(mut hash: u64, edge: &GraphEdge<'_>) -> u64 {
-    let mut put = |byte: u8| hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    edge.spec.from.to_bytes().into_iter().for_each(&mut put);
-    edge.spec.from_port.to_be_bytes().into_iter().for_each(&mut put);
-    edge.to_port.to_be_bytes().into_iter().for_each(&mut put);
-    hash
+/// Mixes in what matters of an edge.
+fn wire(hash: u64, edge: &GraphEdge<'_>) -> u64 {
+    let from = &edge.spec.from;
+    let id = from.entity.id.0;
+    let ports = u64::from(edge.spec.from_port) << 40 | u64::from(edge.to_port) << 8;
+    let role = u64::from_be_bytes(from.role.to_bytes());
+    [(id >> 64) as u64, id as u64, role, ports | from.entity.kind as u64]
+        .into_iter()
+        .fold(hash, |hash, word| mix(hash ^ word))
 }
 
 fn index_edges<'a>(
     nodes: Vec<GraphNode<'a>>,
-    mut edges: Vec<GraphEdge<'a>>,
-    classes: Vec<Class>,
+    mut given: Vec<GraphEdge<'a>>,
+    classes: Arc<Vec<Class>>,
 ) -> Graph<'a> {
-    edges.sort_by_key(|edge| (edge.to, edge.from, edge.spec.from_port, edge.to_port));
+    // Both sorts count, which keeps what is equal in its order.
+    let (into, mut next) = starts(nodes.len(), given.iter().map(|edge| edge.to));
+    let mut place = vec![0u32; given.len()];
+    for (edge, place) in given.iter().zip(&mut place) {
+        *place = next[edge.to as usize];
+        next[edge.to as usize] += 1;
+    }
+    let mut edges = given.clone();
+    given.drain(..).zip(place).for_each(|(edge, place)| edges[place as usize] = edge);
+    for node in 0..nodes.len() {
+        let own = &mut edges[into[node] as usize..into[node + 1] as usize];
+        own.sort_by_key(|edge| (edge.from, edge.spec.from_port, edge.to_port));
+    }
     edges.iter_mut().enumerate().for_each(|(index, edge)| edge.index = index as u32);
-    let mut out_edges: Vec<u32> = (0..edges.len() as u32).collect();
-    out_edges.sort_by_key(|&edge| (edges[edge as usize].from, edge));
-    let starts = |of: &dyn Fn(usize) -> u32| {
-        let mut starts = vec![0u32; nodes.len() + 1];
-        (0..edges.len()).for_each(|at| starts[of(at) as usize + 1] += 1);
-        for at in 1..starts.len() {
-            starts[at] += starts[at - 1];
-        }
-        starts
-    };
-    let into = starts(&|at| edges[at].to);
-    let out_of = starts(&|at| edges[at].from);
+    let (out_of, mut next) = starts(nodes.len(), edges.iter().map(|edge| edge.from));
+    let mut out_edges = vec![0u32; edges.len()];
+    for edge in &edges {
+        out_edges[next[edge.from as usize] as usize] = edge.index;
+        next[edge.from as usize] += 1;
+    }
     Graph { nodes, edges, into, out_edges, out_of, classes, whole: None }
+}
+
+/// Where the items of each of `count` lists begin if all lie one after the other;
+/// twice, the second to count in.
+pub(crate) fn starts(count: usize, lists: impl Iterator<Item = u32>) -> (Vec<u32>, Vec<u32>) {
+    let mut starts = vec![0u32; count + 1];
+    lists.for_each(|list| starts[list as usize + 1] += 1);
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    let next = starts.clone();
+    (starts, next)
 }
 
 /// The strongly connected components in topological order. Fails on a loop that
 /// no feedback edge breaks.
-fn components(graph: &Graph<'_>) -> Result<Vec<Vec<u32>>, CompileError> {
-    let open = digraph(graph, |edge| edge.spec.feedback_frames.is_none());
-    let looping = kosaraju_scc(&open)
-        .into_iter()
-        .find(|members| members.len() > 1 || open.find_edge(members[0], members[0]).is_some());
-    if let Some(members) = looping {
-        let members: Vec<u32> = members.iter().map(|node| node.index() as u32).collect();
-        return Err(cycle_error(graph, &members));
-    }
-    let full = digraph(graph, |_| true);
-    let mut components: Vec<Vec<u32>> = kosaraju_scc(&full)
-        .into_iter()
-        .map(|members| {
-            let mut members: Vec<u32> = members.iter().map(|node| node.index() as u32).collect();
-            members.sort_unstable();
-            members
-        })
-        .collect();
-    components.reverse();
-    Ok(components)
-}
-
-fn digraph(graph: &Graph<'_>, keep: impl Fn(&GraphEdge<'_>) -> bool) -> DiGraph<(), (), u32> {
-    let mut digraph = DiGraph::with_capacity(graph.nodes.len(), graph.edges.len());
-    graph.nodes.iter().for_each(|_| _ = digraph.add_node(()));
-    for edge in graph.edges.iter().filter(|edge| keep(edge)) {
-        digraph.add_edge(edge.from.into(), edge.to.into(), ());
-    }
-    digraph
-}
-
-pub(crate) fn component_of(components: &[Vec<u32>], nodes: usize) -> Vec<u32> {
-    let mut of = vec![0; nodes];
-    for (index, members) in components.iter().enumerate() {
-        members.iter().for_each(|&member| of[member as usize] = index as u32);
-    }
-    of
+fn components(graph: &Graph<'_>) -> Result<Components, CompileError> {
+    flow::components(graph).map_err(|members| cycle_error(graph, &members))
 }
 
 /// Walks from the first member along the first edge that stays inside, until a

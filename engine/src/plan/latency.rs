@@ -5,12 +5,12 @@
 //! A feedback loop is one node to the outside: its members share one arrival and
 //! nothing inside is compensated.
 
-use super::compile::Graph;
+use super::{compile::Graph, flow::Components};
 
 /// The arrival of each node, given the components in topological order.
 pub(crate) fn arrivals(
     graph: &Graph<'_>,
-    components: &[Vec<u32>],
+    components: &Components,
     component_of: &[u32],
 ) -> Vec<u32> {
     let mut arrivals = vec![0u32; graph.nodes.len()];

@@ -6,19 +6,22 @@
 //! without lanes would have, in groups of sixteen: it is a function of the graph
 //! and of nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use pulse_schemas::graph::EdgeKind;
 
 use super::{
     Op, Plan, PlanBatch, PlanLine, PlanUnit, SUM_GROUP, Slot, UnitInput,
-    compile::{Graph, GraphEdge},
+    compile::{Graph, GraphEdge, starts},
+    flow::Components,
     units,
 };
 use crate::simd::LANES;
 
-/// What chains in one batch have in common: classes, depth, arrival, live or not.
-type Alike = (Vec<u32>, u32, u32, bool);
+/// What chains in one batch have in common: classes, depth, arrival, live or not, and
+/// how much meets before them. A bus and a send of one track may be alike in all but
+/// that, and a bus among sends would wait for half the tracks of the next bus.
+type Alike = (u32, u32, u32, bool, u8);
 
 /// Fewer chains than this run one by one: eight lanes cost about two nodes.
 const MIN_BATCH: usize = 3;
@@ -36,10 +39,11 @@ pub(crate) struct Draft {
 }
 
 /// What runs together: the vertices of the depth-first walk.
+#[derive(Clone, Copy)]
 struct Item {
-    /// Chains, one per lane; or the members of a loop; or one node.
-    members: Vec<Vec<u32>>,
     kind: ItemKind,
+    /// Chains, one per lane; or the members of a loop as one; or one chain.
+    chains: (u32, u32),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -49,24 +53,70 @@ enum ItemKind {
     Loop { chunk: u32 },
 }
 
+/// All items, with the nodes of their chains in one list.
+#[derive(Default)]
+struct Items {
+    list: Vec<Item>,
+    /// Where each chain begins and ends in `nodes`.
+    chains: Vec<(u32, u32)>,
+    nodes: Vec<u32>,
+}
+
+impl Items {
+    fn chain(&self, chain: u32) -> &[u32] {
+        let (start, end) = self.chains[chain as usize];
+        &self.nodes[start as usize..end as usize]
+    }
+
+    fn chains(&self, item: u32) -> impl Iterator<Item = &[u32]> {
+        let (start, end) = self.list[item as usize].chains;
+        (start..end).map(|chain| self.chain(chain))
+    }
+
+    fn each_node(&self, item: u32, f: &mut dyn FnMut(u32)) {
+        self.chains(item).flatten().for_each(|&node| f(node));
+    }
+
+    /// The nodes of the first chain.
+    fn first(&self, item: u32) -> &[u32] {
+        self.chain(self.list[item as usize].chains.0)
+    }
+
+    fn push(&mut self, kind: ItemKind, nodes: &[u32]) {
+        let start = self.nodes.len() as u32;
+        self.nodes.extend_from_slice(nodes);
+        let chain = (start, self.nodes.len() as u32);
+        self.push_group(kind, std::iter::once(chain));
+    }
+
+    /// Of nodes that are in the list already.
+    fn push_group(&mut self, kind: ItemKind, chains: impl Iterator<Item = (u32, u32)>) {
+        let start = self.chains.len() as u32;
+        self.chains.extend(chains);
+        self.list.push(Item { kind, chains: (start, self.chains.len() as u32) });
+    }
+}
+
 pub(crate) fn emit(
     plan: &mut Plan,
     graph: &Graph<'_>,
-    components: &[Vec<u32>],
+    components: &Components,
     component_of: &[u32],
     arrivals: &[u32],
     lanes: bool,
 ) -> Draft {
     let width = widths(graph, components);
     let rank = ranks(plan, graph, &width, components, component_of);
-    let items = items(plan, graph, components, component_of, arrivals, lanes, &rank);
+    let chains = Chains::new(plan, graph, components, component_of, arrivals);
+    let next: Vec<Option<u32>> =
+        (0..graph.nodes.len() as u32).map(|node| chains.next(node)).collect();
+    let items = items(&chains, &next, lanes, &rank, &width);
     let mut item_of = vec![0u32; graph.nodes.len()];
-    for (index, item) in items.iter().enumerate() {
-        item.members.iter().flatten().for_each(|&node| item_of[node as usize] = index as u32);
+    for index in 0..items.list.len() as u32 {
+        items.each_node(index, &mut |node| item_of[node as usize] = index);
     }
-    let order = walk(plan, graph, &width, items.len(), &item_of, |item, each| {
-        items[item as usize].members.iter().flatten().for_each(|&node| each(node));
-    });
+    let members = |item, each: &mut dyn FnMut(u32)| items.each_node(item, each);
+    let order = walk(plan, graph, &width, items.list.len(), &item_of, members);
     let order = eager(graph, &order, &item_of);
     for (node, component) in component_of.iter().enumerate() {
         let own = rank[*component as usize];
@@ -74,9 +124,7 @@ pub(crate) fn emit(
     }
     let draft =
         Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank).run(&order);
-    let chains = Chains::new(plan, graph, components, component_of, arrivals);
-    let next = (0..graph.nodes.len() as u32).map(|node| chains.next(node)).collect();
-    units::fuse(plan, graph, next);
+    units::fuse(plan, graph, &next);
     draft
 }
 
@@ -86,22 +134,27 @@ struct Chains<'a, 'g> {
     plan: &'a Plan,
     graph: &'a Graph<'g>,
     component_of: &'a [u32],
-    components: &'a [Vec<u32>],
+    components: &'a Components,
     arrivals: &'a [u32],
     is_output: Vec<bool>,
+    in_loop: Vec<bool>,
 }
 
 impl<'a, 'g> Chains<'a, 'g> {
     fn new(
         plan: &'a Plan,
         graph: &'a Graph<'g>,
-        components: &'a [Vec<u32>],
+        components: &'a Components,
         component_of: &'a [u32],
         arrivals: &'a [u32],
     ) -> Chains<'a, 'g> {
         let mut is_output = vec![false; graph.nodes.len()];
         plan.outputs.iter().for_each(|output| is_output[output.node as usize] = true);
-        Chains { plan, graph, component_of, components, arrivals, is_output }
+        let mut in_loop = vec![false; graph.nodes.len()];
+        for members in components.iter().filter(|members| is_loop(graph, members)) {
+            members.iter().for_each(|&member| in_loop[member as usize] = true);
+        }
+        Chains { plan, graph, component_of, components, arrivals, is_output, in_loop }
     }
 
     /// The node that may be fused behind this one.
@@ -117,13 +170,9 @@ impl<'a, 'g> Chains<'a, 'g> {
             && self.graph.nodes[node as usize].spec.cohort
                 == self.graph.nodes[edge.to as usize].spec.cohort
             && delay(self.graph, self.arrivals, edge) == 0
-            && !self.in_loop(node)
-            && !self.in_loop(edge.to);
+            && !self.in_loop[node as usize]
+            && !self.in_loop[edge.to as usize];
         straight.then_some(edge.to)
-    }
-
-    fn in_loop(&self, node: u32) -> bool {
-        is_loop(self.graph, &self.components[self.component_of[node as usize] as usize])
     }
 
     /// Whether the node can be one of eight.
@@ -147,6 +196,10 @@ fn is_loop(graph: &Graph<'_>, members: &[u32]) -> bool {
     members.len() > 1 || graph.edges_into(members[0]).iter().any(|edge| edge.from == members[0])
 }
 
+fn closes_loop(component_of: &[u32], edge: &GraphEdge<'_>) -> bool {
+    edge.feedback > 0 && component_of[edge.from as usize] == component_of[edge.to as usize]
+}
+
 /// Compensation of an edge, without what a feedback edge adds.
 fn delay(graph: &Graph<'_>, arrivals: &[u32], edge: &GraphEdge<'_>) -> u32 {
     if !edge.spec.compensated {
@@ -156,23 +209,23 @@ fn delay(graph: &Graph<'_>, arrivals: &[u32], edge: &GraphEdge<'_>) -> u32 {
 }
 
 fn items(
-    plan: &mut Plan,
-    graph: &Graph<'_>,
-    components: &[Vec<u32>],
-    component_of: &[u32],
-    arrivals: &[u32],
+    chains: &Chains<'_, '_>,
+    next: &[Option<u32>],
     lanes: bool,
     rank: &[u32],
-) -> Vec<Item> {
-    let chains = Chains::new(plan, graph, components, component_of, arrivals);
-    let mut items = Vec::with_capacity(components.len());
-    // Chains that could share lanes: signature and depth → chains.
-    let mut batches: BTreeMap<Alike, Vec<Vec<u32>>> = BTreeMap::new();
+    width: &[u8],
+) -> Items {
+    let Chains { graph, component_of, components, arrivals, .. } = *chains;
+    let mut items = Items::default();
+    // Chains that could share lanes, with their place in the walk and their nodes.
+    let mut alike: Vec<(Alike, u32, (u32, u32))> = vec![];
+    let mut signatures = Signatures::default();
     let mut depth = vec![0u32; graph.nodes.len()];
     let mut taken = vec![false; graph.nodes.len()];
-    for members in components {
+    let mut chain = vec![];
+    for members in components.iter() {
         let first = members[0];
-        if is_loop(graph, members) {
+        if chains.in_loop[first as usize] {
             let level = level(graph, &depth, members, component_of);
             members.iter().for_each(|&member| depth[member as usize] = level);
             let inside = |edge: &&GraphEdge<'_>| {
@@ -181,18 +234,18 @@ fn items(
             };
             let edges = members.iter().flat_map(|&member| graph.edges_into(member));
             let chunk = edges.filter(inside).map(|edge| edge.feedback).min().unwrap_or(1);
-            let kind = ItemKind::Loop { chunk };
-            items.push(Item { members: vec![members.clone()], kind });
+            items.push(ItemKind::Loop { chunk }, members);
             continue;
         }
         if taken[first as usize] {
             continue;
         }
         let level = level(graph, &depth, members, component_of);
-        let mut chain = vec![first];
+        chain.clear();
+        chain.push(first);
         let batchable = lanes && chains.has_lanes(first);
         let mut last = first;
-        while let Some(next) = chains.next(last) {
+        while let Some(next) = next[last as usize] {
             // A chain is all lanes or no lanes, so that a batch is a chain.
             if (lanes && chains.has_lanes(next)) != batchable {
                 break;
@@ -204,37 +257,57 @@ fn items(
             depth[node as usize] = level;
             taken[node as usize] = true;
         }
-        if batchable {
-            let signature = chain.iter().map(|&node| graph.nodes[node as usize].class).collect();
-            let live =
-                graph.nodes[first as usize].spec.cohort == pulse_schemas::graph::Cohort::Live;
-            let key = (signature, level, arrivals[first as usize], live);
-            batches.entry(key).or_default().push(chain);
-        } else {
-            items.push(Item { members: vec![chain], kind: ItemKind::Chain });
+        if !batchable {
+            items.push(ItemKind::Chain, &chain);
+            continue;
         }
+        let signature = signatures.of(chain.iter().map(|&node| graph.nodes[node as usize].class));
+        let first = first as usize;
+        let live = graph.nodes[first].spec.cohort == pulse_schemas::graph::Cohort::Live;
+        let key = (signature, level, arrivals[first], live, width[first]);
+        let start = items.nodes.len() as u32;
+        items.nodes.extend_from_slice(&chain);
+        let nodes = (start, items.nodes.len() as u32);
+        alike.push((key, rank[component_of[first] as usize], nodes));
     }
-    for mut chains in batches.into_values() {
-        // Neighbours in the order of the walk, so that few sums are open at once.
-        chains.sort_by_key(|chain| rank[component_of[chain[0] as usize] as usize]);
+    // Neighbours in the order of the walk, so that few sums are open at once.
+    alike.sort_unstable_by_key(|(key, rank, nodes)| (*key, *rank, nodes.0));
+    for chains in alike.chunk_by(|a, b| a.0 == b.0) {
         for group in chains.chunks(LANES) {
+            let nodes = group.iter().map(|(_, _, nodes)| *nodes);
             if group.len() < MIN_BATCH {
-                let single =
-                    |chain: &Vec<u32>| Item { members: vec![chain.clone()], kind: ItemKind::Chain };
-                items.extend(group.iter().map(single));
+                nodes.for_each(|chain| {
+                    items.push_group(ItemKind::Chain, std::iter::once(chain));
+                });
             } else {
-                items.push(Item { members: group.to_vec(), kind: ItemKind::Batch });
+                items.push_group(ItemKind::Batch, nodes);
             }
         }
     }
     items
 }
 
+/// Numbers for the sequences of classes that chains are made of.
+#[derive(Default)]
+struct Signatures {
+    /// What comes of a sequence with one class more; zero is the empty sequence.
+    longer: BTreeMap<(u32, u32), u32>,
+}
+
+impl Signatures {
+    fn of(&mut self, classes: impl Iterator<Item = u32>) -> u32 {
+        classes.fold(0, |sequence, class| {
+            let new = self.longer.len() as u32 + 1;
+            *self.longer.entry((sequence, class)).or_insert(new)
+        })
+    }
+}
+
 /// The most signals that meet anywhere before each node, coarsely (powers of
 /// four), so that few edits change the order of anything else.
-fn widths(graph: &Graph<'_>, components: &[Vec<u32>]) -> Vec<u8> {
+fn widths(graph: &Graph<'_>, components: &Components) -> Vec<u8> {
     let mut most = vec![1u32; graph.nodes.len()];
-    for members in components {
+    for members in components.iter() {
         let edges = members.iter().flat_map(|&node| graph.edges_into(node));
         let before = edges.map(|edge| most[edge.from as usize]).max().unwrap_or(1);
         let meeting = members.iter().map(|&node| graph.edges_into(node).len() as u32).max();
@@ -250,12 +323,12 @@ fn ranks(
     plan: &Plan,
     graph: &Graph<'_>,
     width: &[u8],
-    components: &[Vec<u32>],
+    components: &Components,
     component_of: &[u32],
 ) -> Vec<u32> {
     let mut rank = vec![0; components.len()];
     let order = walk(plan, graph, width, components.len(), component_of, |item, each| {
-        components[item as usize].iter().for_each(|&node| each(node));
+        components.get(item as usize).iter().for_each(|&node| each(node));
     });
     let order = eager(graph, &order, component_of);
     for (place, component) in order.into_iter().enumerate() {
@@ -331,17 +404,19 @@ fn walk(
 /// on before anything new is begun, or a send of every track would be held until
 /// its reverb comes up.
 fn eager(graph: &Graph<'_>, walk: &[u32], item_of: &[u32]) -> Vec<u32> {
+    let ends = |edge: &u32| {
+        let edge = &graph.edges[*edge as usize];
+        (item_of[edge.from as usize], item_of[edge.to as usize])
+    };
+    let crossing = || graph.out_edges.iter().map(ends).filter(|(from, to)| from != to);
+    let (begins, mut next) = starts(walk.len(), crossing().map(|(from, _)| from));
     let mut waits = vec![0u32; walk.len()];
-    let mut then: Vec<(u32, u32)> = Vec::with_capacity(graph.edges.len());
-    for &edge in &graph.out_edges {
-        let edge = &graph.edges[edge as usize];
-        let (from, to) = (item_of[edge.from as usize], item_of[edge.to as usize]);
-        if from != to {
-            waits[to as usize] += 1;
-            then.push((from, to));
-        }
+    let mut then = vec![0u32; begins[walk.len()] as usize];
+    for (from, to) in crossing() {
+        waits[to as usize] += 1;
+        then[next[from as usize] as usize] = to;
+        next[from as usize] += 1;
     }
-    then.sort_by_key(|(from, _)| *from);
     let mut order = Vec::with_capacity(walk.len());
     let mut done = vec![false; walk.len()];
     let mut ready = vec![];
@@ -352,8 +427,9 @@ fn eager(graph: &Graph<'_>, walk: &[u32], item_of: &[u32]) -> Vec<u32> {
                 continue;
             }
             order.push(item);
-            let (start, first) = (ready.len(), then.partition_point(|(from, _)| *from < item));
-            for &(_, target) in then[first..].iter().take_while(|(from, _)| *from == item) {
+            let start = ready.len();
+            let (first, end) = (begins[item as usize] as usize, begins[item as usize + 1] as usize);
+            for &target in &then[first..end] {
                 waits[target as usize] -= 1;
                 if waits[target as usize] == 0 {
                     ready.push(target);
@@ -369,20 +445,24 @@ fn eager(graph: &Graph<'_>, walk: &[u32], item_of: &[u32]) -> Vec<u32> {
 /// lanes, and what comes back through a loop last.
 fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32]) -> Vec<u32> {
     let mut place = vec![0; graph.edges.len()];
-    let mut edges: Vec<&GraphEdge<'_>> =
-        graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio).collect();
-    edges.sort_by_key(|edge| {
-        let component = component_of[edge.from as usize];
-        let returns = edge.feedback > 0 && component == component_of[edge.to as usize];
-        let own = rank[component as usize];
-        let rank = graph.whole.as_ref().map_or(own, |whole| whole[edge.from as usize]);
-        (edge.to, edge.to_port, returns, rank, edge.index)
-    });
-    let mut next = 0;
-    for (at, edge) in edges.iter().enumerate() {
-        let before = at.checked_sub(1).map(|at| (edges[at].to, edges[at].to_port));
-        next = if before == Some((edge.to, edge.to_port)) { next + 1 } else { 0 };
-        place[edge.index as usize] = next;
+    let mut edges: Vec<(u32, bool, u32, u32)> = vec![];
+    // Edges are sorted by where they end, so it is enough to sort those of each node.
+    for node in 0..graph.nodes.len() as u32 {
+        edges.clear();
+        let own = graph.edges_into(node).iter().filter(|edge| edge.spec.kind == EdgeKind::Audio);
+        edges.extend(own.map(|edge| {
+            let component = component_of[edge.from as usize];
+            let returns = edge.feedback > 0 && component == component_of[edge.to as usize];
+            let own = rank[component as usize];
+            let rank = graph.whole.as_ref().map_or(own, |whole| whole[edge.from as usize]);
+            (edge.to_port, returns, rank, edge.index)
+        }));
+        edges.sort_unstable();
+        for port in edges.chunk_by(|a, b| a.0 == b.0) {
+            for (at, &(_, _, _, index)) in port.iter().enumerate() {
+                place[index as usize] = at as u32;
+            }
+        }
     }
     place
 }
@@ -396,28 +476,37 @@ struct Sum {
     expected: u32,
     /// The task of the current group.
     task: u32,
+    /// Where its signals begin among those of all sums.
+    first: u32,
 }
 
 struct Emitter<'a, 'g> {
     plan: &'a mut Plan,
     graph: &'a Graph<'g>,
-    items: &'a [Item],
+    items: &'a Items,
     item_of: &'a [u32],
     component_of: &'a [u32],
     arrivals: &'a [u32],
     draft: Draft,
     /// Of each audio edge, its place in the sum.
     place: Vec<u32>,
-    /// Signals that came before their turn, with their channels: (sum, place).
-    held: BTreeMap<(usize, u32), (Slot, u8)>,
+    /// Signals that came before their turn, with their channels, by where the sum's
+    /// signals begin in this list plus the place.
+    held: Vec<Option<(Slot, u8)>>,
     /// Where each node's sums begin in `sums`.
     sum_start: Vec<u32>,
     sums: Vec<Sum>,
-    /// The batch, lane and block of each chain head that waits to be packed.
-    lane_of: BTreeMap<u32, (u32, u8)>,
-    /// Lanes that stay packed until their only reader runs: reader → tail.
-    packed: BTreeSet<(u32, u32)>,
+    /// The batch and lane of each head of a chain that waits to be packed.
+    lane_of: Vec<Option<(u32, u8)>>,
+    /// Of each tail of a chain that stays in its lane until its only reader runs: that
+    /// reader.
+    packed_for: Vec<u32>,
     lines: Vec<(PlanLine, u32)>,
+    /// Of each edge, its feedback line.
+    line_of: Vec<u32>,
+    /// The outputs by node, and where those of each node begin.
+    outputs: Vec<u32>,
+    first_output: Vec<u32>,
     unit_of: Vec<u32>,
     item_task: Vec<u32>,
 }
@@ -426,7 +515,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
     fn new(
         plan: &'a mut Plan,
         graph: &'a Graph<'g>,
-        items: &'a [Item],
+        items: &'a Items,
         item_of: &'a [u32],
         component_of: &'a [u32],
         arrivals: &'a [u32],
@@ -440,17 +529,32 @@ impl<'a, 'g> Emitter<'a, 'g> {
         for edge in graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio) {
             sums[(sum_start[edge.to as usize] + edge.to_port) as usize].expected += 1;
         }
+        let mut signals = 0;
+        for sum in &mut sums {
+            sum.first = signals;
+            signals += sum.expected;
+        }
+        let nodes = graph.nodes.len();
+        let (first_output, mut next) = starts(nodes, plan.outputs.iter().map(|out| out.node));
+        let mut outputs = vec![0; plan.outputs.len()];
+        for (index, output) in plan.outputs.iter().enumerate() {
+            outputs[next[output.node as usize] as usize] = index as u32;
+            next[output.node as usize] += 1;
+        }
         Emitter {
             place: places(graph, component_of, rank),
-            held: BTreeMap::new(),
-            draft: Draft { tasks: items.len() as u32, ..Draft::default() },
+            held: vec![None; signals as usize],
+            draft: Draft { tasks: items.list.len() as u32, ..Draft::default() },
             sum_start,
             sums,
-            lane_of: BTreeMap::new(),
-            packed: BTreeSet::new(),
+            lane_of: vec![None; nodes],
+            packed_for: vec![u32::MAX; nodes],
             lines: vec![],
-            unit_of: vec![0; graph.nodes.len()],
-            item_task: (0..items.len() as u32).collect(),
+            line_of: vec![u32::MAX; graph.edges.len()],
+            outputs,
+            first_output,
+            unit_of: vec![0; nodes],
+            item_task: (0..items.list.len() as u32).collect(),
             plan,
             graph,
             items,
@@ -462,7 +566,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     fn run(mut self, order: &[u32]) -> Draft {
         for &item in order {
-            if self.items[item as usize].kind == ItemKind::Batch {
+            if self.items.list[item as usize].kind == ItemKind::Batch {
                 self.announce_batch(item);
             }
         }
@@ -476,11 +580,9 @@ impl<'a, 'g> Emitter<'a, 'g> {
     }
 
     fn item(&mut self, item: u32) {
-        match self.items[item as usize].kind {
-            ItemKind::Chain => {
-                let items = self.items;
-                items[item as usize].members[0].iter().for_each(|&node| self.node(node));
-            }
+        let items = self.items;
+        match items.list[item as usize].kind {
+            ItemKind::Chain => items.first(item).iter().for_each(|&node| self.node(node)),
             ItemKind::Loop { chunk } => self.region(item, chunk),
             ItemKind::Batch => self.batch(item),
         }
@@ -488,48 +590,50 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     /// Units of the order, and what flows into each.
     fn list_units(&mut self, item: u32) {
-        let feedback = matches!(self.items[item as usize].kind, ItemKind::Loop { .. });
-        for nodes in &self.items[item as usize].members {
+        let items = self.items;
+        let feedback = matches!(items.list[item as usize].kind, ItemKind::Loop { .. });
+        for nodes in items.chains(item) {
             let unit = self.plan.units.len() as u32;
             nodes.iter().for_each(|&node| self.unit_of[node as usize] = unit);
-            let nodes = nodes.clone();
+            let nodes = nodes.to_vec();
             self.plan.units.push(PlanUnit { nodes, feedback, arrival: 0, inputs: vec![] });
         }
     }
 
     fn announce_batch(&mut self, item: u32) {
-        let members = &self.items[item as usize].members;
+        let items = self.items;
         let batch = self.plan.batches.len() as u32;
         let block = Slot(self.draft.blocks);
         self.draft.blocks += 1;
-        for (lane, chain) in members.iter().enumerate() {
-            self.lane_of.insert(chain[0], (batch, lane as u8));
+        for (lane, chain) in items.chains(item).enumerate() {
+            self.lane_of[chain[0] as usize] = Some((batch, lane as u8));
             for &node in chain {
                 self.plan.nodes[node as usize].batch = Some((batch, lane as u8));
             }
         }
-        let stages = members[0].iter().map(|&node| self.graph.nodes[node as usize].class);
+        let first = items.first(item);
+        let stages = first.iter().map(|&node| self.graph.nodes[node as usize].class);
         self.plan.batches.push(PlanBatch {
             stages: stages.collect(),
-            members: members.clone(),
+            members: items.chains(item).map(<[u32]>::to_vec).collect(),
             block,
-            channels: self.graph.nodes[members[0][0] as usize].spec.channels,
+            channels: self.graph.nodes[first[0] as usize].spec.channels,
         });
     }
 
     fn batch(&mut self, item: u32) {
-        let members = &self.items[item as usize].members;
+        let items = self.items;
         let task = self.item_task[item as usize];
-        let (batch, _) = self.lane_of[&members[0][0]];
-        for (lane, chain) in members.iter().enumerate() {
+        let Some((batch, _)) = self.lane_of[items.first(item)[0] as usize] else { return };
+        for (lane, chain) in items.chains(item).enumerate() {
             self.unpack_for(chain[0]);
             self.close_lane(chain[0], batch, lane as u8);
         }
         self.op(Op::Batch { batch }, task);
-        for chain in &self.items[item as usize].members {
+        for chain in items.chains(item) {
             let tail = chain[chain.len() - 1];
             match self.only_reader(tail) {
-                Some(reader) => _ = self.packed.insert((reader, tail)),
+                Some(reader) => self.packed_for[tail as usize] = reader,
                 None => self.unpack(tail),
             }
         }
@@ -541,7 +645,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
         let edge = &self.graph.edges[edge as usize];
         let alone =
             self.sums[(self.sum_start[edge.to as usize] + edge.to_port) as usize].expected == 1;
-        let is_output = self.plan.outputs.iter().any(|output| output.node == tail);
+        let is_output = !self.outputs_of(tail).is_empty();
         (alone && !is_output && edge.feedback == 0).then_some(edge.to)
     }
 
@@ -560,11 +664,18 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     /// Whatever is still packed for this reader.
     fn unpack_for(&mut self, reader: u32) {
-        while let Some(&(reader, tail)) = self.packed.range((reader, 0)..=(reader, u32::MAX)).next()
-        {
-            self.packed.remove(&(reader, tail));
-            self.unpack(tail);
+        for at in self.graph.edges_into_range(reader) {
+            let tail = self.graph.edges[at].from;
+            if self.packed_for[tail as usize] == reader {
+                self.packed_for[tail as usize] = u32::MAX;
+                self.unpack(tail);
+            }
         }
+    }
+
+    fn outputs_of(&self, node: u32) -> &[u32] {
+        let (start, end) = (self.first_output[node as usize], self.first_output[node as usize + 1]);
+        &self.outputs[start as usize..end as usize]
     }
 
     /// A lane that nothing feeds is silent.
@@ -604,7 +715,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     /// Post-order inside a loop, feedback edges aside.
     fn inner_order(&self, item: u32) -> Vec<u32> {
-        let members = &self.items[item as usize].members[0];
+        let members = self.items.first(item);
         let mut order = Vec::with_capacity(members.len());
         let mut seen = vec![false; members.len()];
         let place = |node: u32| members.binary_search(&node).ok();
@@ -684,8 +795,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
     }
 
     fn closes_loop(&self, edge: &GraphEdge<'_>) -> bool {
-        edge.feedback > 0
-            && self.component_of[edge.from as usize] == self.component_of[edge.to as usize]
+        closes_loop(self.component_of, edge)
     }
 
     fn source_channels(&self, edge: &GraphEdge<'_>) -> u8 {
@@ -696,29 +806,27 @@ impl<'a, 'g> Emitter<'a, 'g> {
     fn produced(&mut self, node: u32, port: u32, slot: Slot) {
         let task = self.item_task[self.item_of[node as usize] as usize];
         let channels = self.graph.nodes[node as usize].outputs[port as usize];
-        for output in 0..self.plan.outputs.len() {
-            let wanted = &self.plan.outputs[output];
-            if wanted.node == node && u32::from(wanted.port) == port {
-                self.op(Op::Output { output: output as u32, src: slot, channels }, task);
+        for at in self.first_output[node as usize]..self.first_output[node as usize + 1] {
+            let output = self.outputs[at as usize];
+            if u32::from(self.plan.outputs[output as usize].port) == port {
+                self.op(Op::Output { output, src: slot, channels }, task);
             }
         }
-        let edges: Vec<GraphEdge<'g>> = (self.graph.edges_out(node).iter())
-            .map(|&edge| self.graph.edges[edge as usize])
-            .filter(|edge| {
-                edge.spec.kind == EdgeKind::Audio && u32::from(edge.spec.from_port) == port
-            })
-            .collect();
-        let last_plain = edges.iter().rposition(|edge| {
-            !self.closes_loop(edge) && delay(self.graph, self.arrivals, edge) + edge.feedback == 0
+        let (graph, arrivals, component_of) = (self.graph, self.arrivals, self.component_of);
+        let readers = graph.edges_out(node).iter().map(|&edge| &graph.edges[edge as usize]);
+        let edges = readers.filter(|edge| {
+            edge.spec.kind == EdgeKind::Audio && u32::from(edge.spec.from_port) == port
         });
+        let plain = |edge: &&GraphEdge<'g>| {
+            !closes_loop(component_of, edge) && delay(graph, arrivals, edge) + edge.feedback == 0
+        };
+        let last_plain = edges.clone().rfind(plain).map(|edge| edge.index);
         // Copies first: the plain reader that may keep the buffer comes last.
-        for (index, edge) in edges.iter().enumerate() {
-            if Some(index) != last_plain {
-                self.give(edge, slot, false);
-            }
+        for edge in edges.filter(|edge| Some(edge.index) != last_plain) {
+            self.give(edge, slot, false);
         }
         if let Some(last) = last_plain {
-            self.give(&edges[last], slot, true);
+            self.give(&graph.edges[last as usize], slot, true);
         }
     }
 
@@ -744,12 +852,13 @@ impl<'a, 'g> Emitter<'a, 'g> {
     fn line(&mut self, edge: &GraphEdge<'_>, frames: u32, feedback: bool) -> u32 {
         // The two ends of a feedback line ask for it, every other line has one user.
         if feedback {
-            let known = self.lines.iter().position(|(line, _)| line.edge == *edge.spec);
-            if let Some(known) = known {
-                return known as u32;
+            let known = self.line_of[edge.index as usize];
+            if known != u32::MAX {
+                return known;
             }
         }
         let index = self.lines.len() as u32;
+        self.line_of[edge.index as usize] = index;
         self.lines.push((PlanLine { edge: edge.spec.clone(), frames, feedback }, index));
         index
     }
@@ -778,17 +887,23 @@ impl<'a, 'g> Emitter<'a, 'g> {
             if !owned {
                 self.op(Op::Copy { src: slot, dst: kept, from, to: from }, source);
             }
-            self.held.insert((at, order), (kept, from));
+            self.held[(self.sums[at].first + order) as usize] = Some((kept, from));
             return;
         }
         self.accumulate(edge, at, slot, owned, from, source);
-        while let Some((slot, from)) = self.held.remove(&(at, self.sums[at].seen)) {
+        while let Some((slot, from)) = self.take_held(at) {
             self.accumulate(edge, at, slot, true, from, source);
         }
         let sum = self.sums[at];
         if sum.seen == sum.expected {
             self.pack_when_ready(edge.to, sum);
         }
+    }
+
+    /// The signal whose turn it is, if it came already.
+    fn take_held(&mut self, sum: usize) -> Option<(Slot, u8)> {
+        let Sum { first, seen, expected, .. } = self.sums[sum];
+        if seen < expected { self.held[(first + seen) as usize].take() } else { None }
     }
 
     /// The next signal of a sum, in its turn.
@@ -834,7 +949,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     /// The head of a batched chain goes into its lane as soon as it is complete.
     fn pack_when_ready(&mut self, node: u32, sum: Sum) {
-        let Some(&(batch, lane)) = self.lane_of.get(&node) else { return };
+        let Some((batch, lane)) = self.lane_of[node as usize] else { return };
         let Some(src) = sum.total else { return };
         let task = self.item_task[self.item_of[node as usize] as usize];
         self.pack(src, batch, lane, task);

@@ -394,6 +394,23 @@ fn two_thousand_tracks_need_few_buffers() {
     assert!(plan.local_slots <= 8, "{} buffers", plan.local_slots);
 }
 
+/// A bus and the send of a track are alike, but nobody waits for the other.
+#[test]
+fn buses_among_sends_need_few_buffers() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.gain").node(2, "test.filter").edge(2, 1).output(1);
+    (0..8).for_each(|bus| _ = sketch.node(10 + bus, "test.gain").edge(10 + bus, 1));
+    for track in 1..=500 {
+        let base = track * 100;
+        let kinds = ["test.noise", "test.filter", "test.duck", "test.gain", "test.gain"];
+        (base..).zip(kinds).for_each(|(number, kind)| _ = sketch.node(number, kind));
+        (base..base + 3).for_each(|stage| _ = sketch.edge(stage, stage + 1));
+        sketch.edge(base + 3, 10 + track % 8).edge(base + 3, base + 4).edge(base + 4, 2);
+    }
+    let plan = sketch.compile(&How::default());
+    assert!(plan.local_slots <= 8, "{} buffers", plan.local_slots);
+}
+
 #[test]
 fn the_same_graph_in_any_order_is_the_same_plan() {
     let (sketch, _) = everything();

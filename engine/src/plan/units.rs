@@ -6,17 +6,20 @@
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 use pulse_schemas::graph::EdgeKind;
 
-use super::{Plan, PlanUnit, compile::Graph};
+use super::{
+    Plan, PlanUnit,
+    compile::{Graph, starts},
+};
 
 /// Replaces the plan's units by fused ones. `next` is the chain successor of each
 /// node.
-pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, next: Vec<Option<u32>>) {
+pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, next: &[Option<u32>]) {
     let units = std::mem::take(&mut plan.units);
     let mut unit_of = vec![0u32; graph.nodes.len()];
     for (index, unit) in units.iter().enumerate() {
         unit.nodes.iter().for_each(|&node| unit_of[node as usize] = index as u32);
     }
-    let merged = merge(graph, &units, &unit_of, &next);
+    let merged = merge(graph, &units, &unit_of, next);
     let mut fused: Vec<Option<PlanUnit>> = vec![None; units.len()];
     let mut order = vec![];
     for (index, unit) in units.into_iter().enumerate() {
@@ -58,7 +61,12 @@ fn merge(graph: &Graph<'_>, units: &[PlanUnit], unit_of: &[u32], next: &[Option<
             join(&mut joined, unit_of[node], unit_of[*next as usize]);
         }
     }
-    for edge in graph.edges.iter().filter(|edge| edge.spec.kind != EdgeKind::Audio) {
+    let mut silent = graph.edges.iter().filter(|edge| edge.spec.kind != EdgeKind::Audio).peekable();
+    if silent.peek().is_none() {
+        // Joining chains closes no loop, and what is in a loop is one unit already.
+        return (0..units.len() as u32).map(|unit| root(&mut joined, unit)).collect();
+    }
+    for edge in silent {
         join(&mut joined, unit_of[edge.from as usize], unit_of[edge.to as usize]);
     }
     let mut digraph: DiGraph<(), (), u32> = DiGraph::new();
@@ -92,21 +100,22 @@ fn join(joined: &mut [u32], a: u32, b: u32) {
 /// Earliest first among those whose sources are done.
 fn topological(graph: &Graph<'_>, homes: &[usize], home_of: &dyn Fn(u32) -> u32) -> Vec<usize> {
     let count = homes.iter().max().map_or(0, |home| home + 1);
+    let ends = |edge: &super::compile::GraphEdge<'_>| (home_of(edge.from), home_of(edge.to));
+    let crossing = || graph.edges.iter().map(ends).filter(|(from, to)| from != to);
+    let (begins, mut next) = starts(count, crossing().map(|(from, _)| from));
     let mut waits = vec![0usize; count];
-    let mut then: Vec<Vec<usize>> = vec![vec![]; count];
-    for edge in &graph.edges {
-        let (from, to) = (home_of(edge.from) as usize, home_of(edge.to) as usize);
-        if from != to {
-            waits[to] += 1;
-            then[from].push(to);
-        }
+    let mut then = vec![0usize; begins[count] as usize];
+    for (from, to) in crossing() {
+        waits[to as usize] += 1;
+        then[next[from as usize] as usize] = to as usize;
+        next[from as usize] += 1;
     }
     let mut ready: std::collections::BTreeSet<usize> =
         homes.iter().copied().filter(|&home| waits[home] == 0).collect();
     let mut order = Vec::with_capacity(homes.len());
     while let Some(home) = ready.pop_first() {
         order.push(home);
-        for &next in &then[home] {
+        for &next in &then[begins[home] as usize..begins[home + 1] as usize] {
             waits[next] -= 1;
             if waits[next] == 0 {
                 ready.insert(next);

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use pulse_schemas::graph::{EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, OutputKind};
 
-use super::{Op, Plan, Slot};
+use super::{Op, Plan, Slot, index::KeyIndex};
+use crate::simd::LANES;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum VerifyError {
@@ -54,6 +55,7 @@ type Term = (u32, u16, u32);
 type Symbols = Vec<Term>;
 
 /// An edge, by its ends.
+#[derive(Clone, Copy)]
 struct Ending<'a> {
     to: u32,
     port: u16,
@@ -62,11 +64,58 @@ struct Ending<'a> {
     edge: &'a EdgeSpec,
 }
 
+/// The signals in a buffer or lane, and who put them there.
+#[derive(Clone, Default)]
+struct Held {
+    symbols: Symbols,
+    /// A task plus one; zero before anything was written.
+    writer: usize,
+}
+
+/// Buffers or lanes by number: those of one worker, then those of all.
+struct Places {
+    held: Vec<Held>,
+    private: usize,
+}
+
+impl Places {
+    fn new(private: usize, shared: usize) -> Places {
+        Places { held: vec![Held::default(); private + shared], private }
+    }
+
+    fn of(&self, slot: Slot, parts: usize, part: usize) -> Option<usize> {
+        let index = slot.index().checked_mul(parts)?.checked_add(part)?;
+        let (first, end) =
+            if slot.is_shared() { (self.private, self.held.len()) } else { (0, self.private) };
+        (!slot.is_none() && index < end - first).then_some(first + index)
+    }
+
+    /// What private places held for the task before means nothing to this one.
+    fn get(&self, place: usize, task: usize) -> Option<&Symbols> {
+        let held = &self.held[place];
+        let known = held.writer == task + 1 || (place >= self.private && held.writer > 0);
+        known.then_some(&held.symbols)
+    }
+
+    /// For writing anew: empty, with the room that it had.
+    fn take(&mut self, place: usize) -> Symbols {
+        let mut symbols = std::mem::take(&mut self.held[place].symbols);
+        symbols.clear();
+        symbols
+    }
+
+    fn put(&mut self, place: usize, task: usize, symbols: Symbols) {
+        self.held[place] = Held { symbols, writer: task + 1 };
+    }
+}
+
 struct Verifier<'a> {
     plan: &'a Plan,
+    /// Sorted by where they end, and where those of each node begin.
     edges: Vec<Ending<'a>>,
-    slots: BTreeMap<(usize, Slot), Symbols>,
-    lanes: BTreeMap<(usize, Slot, u8), Symbols>,
+    first_edge: Vec<u32>,
+    slots: Places,
+    lanes: Places,
     runs: Vec<u32>,
     outputs: Vec<u32>,
     lines: Vec<Option<Symbols>>,
@@ -79,11 +128,13 @@ struct Verifier<'a> {
 }
 
 pub fn verify(plan: &Plan, spec: &GraphSpec) -> Result<(), VerifyError> {
+    let (edges, first_edge) = edges_by_port(plan, spec);
     let mut verifier = Verifier {
         plan,
-        edges: edges_by_port(plan, spec),
-        slots: BTreeMap::new(),
-        lanes: BTreeMap::new(),
+        edges,
+        first_edge,
+        slots: Places::new(plan.local_slots, plan.shared_slots),
+        lanes: Places::new(plan.local_blocks * LANES, plan.shared_blocks * LANES),
         runs: vec![0; plan.nodes.len()],
         outputs: vec![0; plan.outputs.len()],
         lines: vec![None; plan.lines.len()],
@@ -102,57 +153,99 @@ pub fn verify(plan: &Plan, spec: &GraphSpec) -> Result<(), VerifyError> {
     ordered(plan)
 }
 
-/// The audio edges, sorted by where they end, then by where they begin.
-fn edges_by_port<'a>(plan: &Plan, spec: &'a GraphSpec) -> Vec<Ending<'a>> {
-    let mut edges = Vec::with_capacity(spec.edges.len());
+/// The audio edges, sorted by where they end, then by where they begin; and where
+/// those into each node begin.
+fn edges_by_port<'a>(plan: &Plan, spec: &'a GraphSpec) -> (Vec<Ending<'a>>, Vec<u32>) {
+    let index = KeyIndex::new(plan.nodes.iter().map(|node| node.key));
+    let find = |key| index.find(key, |at| plan.nodes[at as usize].key);
+    let mut found = Vec::with_capacity(spec.edges.len());
     // Edges come sorted by source, so most sources are those of the edge before.
     let mut last = None;
     for edge in spec.edges.iter().filter(|edge| edge.kind == EdgeKind::Audio) {
         let from = match last {
             Some((key, from)) if key == edge.from => from,
-            _ => plan.find(edge.from),
+            _ => find(edge.from),
         };
         last = Some((edge.from, from));
-        if let (Some(from), Some(to), Inlet::Port(port)) = (from, plan.find(edge.to), &edge.to_port)
-        {
-            edges.push(Ending { to, port: *port, from, from_port: edge.from_port, edge });
+        if let (Some(from), Some(to), Inlet::Port(port)) = (from, find(edge.to), &edge.to_port) {
+            found.push(Ending { to, port: *port, from, from_port: edge.from_port, edge });
         }
     }
-    edges.sort_by_key(|ending| (ending.to, ending.port, ending.from, ending.from_port));
-    edges
+    let mut first = vec![0u32; plan.nodes.len() + 1];
+    found.iter().for_each(|ending| first[ending.to as usize + 1] += 1);
+    (1..first.len()).for_each(|at| first[at] += first[at - 1]);
+    let (mut next, mut edges) = (first.clone(), found.clone());
+    for ending in found {
+        edges[next[ending.to as usize] as usize] = ending;
+        next[ending.to as usize] += 1;
+    }
+    for node in first.windows(2) {
+        let own = &mut edges[node[0] as usize..node[1] as usize];
+        own.sort_by_key(|ending| (ending.port, ending.from, ending.from_port));
+    }
+    (edges, first)
 }
 
 impl Verifier<'_> {
-    /// Private buffers are told apart by their task, common ones are not.
-    fn place(task: usize, slot: Slot) -> (usize, Slot) {
-        if slot.is_shared() { (usize::MAX, slot) } else { (task, slot) }
-    }
-
-    fn check_slot(&self, task: usize, slot: Slot) -> Result<(), VerifyError> {
-        let limit = if slot.is_shared() { self.plan.shared_slots } else { self.plan.local_slots };
-        if slot.is_none() || slot.index() >= limit {
-            return Err(VerifyError::NoSuchSlot { task, slot });
-        }
-        Ok(())
+    fn slot(&self, task: usize, slot: Slot) -> Result<usize, VerifyError> {
+        self.slots.of(slot, 1, 0).ok_or(VerifyError::NoSuchSlot { task, slot })
     }
 
     fn read(&self, task: usize, slot: Slot) -> Result<&Symbols, VerifyError> {
-        self.check_slot(task, slot)?;
-        let found = self.slots.get(&Self::place(task, slot));
+        let found = self.slots.get(self.slot(task, slot)?, task);
         found.ok_or(VerifyError::ReadBeforeWrite { task, slot })
     }
 
-    fn write(&mut self, task: usize, slot: Slot, symbols: Symbols) -> Result<(), VerifyError> {
-        self.check_slot(task, slot)?;
-        self.slots.insert(Self::place(task, slot), symbols);
+    fn write(&mut self, task: usize, slot: Slot, terms: &[Term]) -> Result<(), VerifyError> {
+        let place = self.slot(task, slot)?;
+        let mut symbols = self.slots.take(place);
+        symbols.extend_from_slice(terms);
+        self.slots.put(place, task, symbols);
         Ok(())
     }
 
+    /// Puts into a buffer what another holds, each signal so many frames later.
+    fn pass(&mut self, task: usize, src: Slot, dst: Slot, late: u32) -> Result<(), VerifyError> {
+        self.read(task, src)?;
+        let (from, to) = (self.slot(task, src)?, self.slot(task, dst)?);
+        if from == to {
+            self.slots.held[to].symbols.iter_mut().for_each(|term| term.2 += late);
+            return Ok(());
+        }
+        let mut symbols = self.slots.take(to);
+        let terms = self.slots.held[from].symbols.iter();
+        symbols.extend(terms.map(|&(node, port, delay)| (node, port, delay + late)));
+        self.slots.put(to, task, symbols);
+        Ok(())
+    }
+
+    fn add(&mut self, task: usize, src: Slot, dst: Slot) -> Result<(), VerifyError> {
+        self.read(task, src)?;
+        self.read(task, dst)?;
+        let (from, to) = (self.slot(task, src)?, self.slot(task, dst)?);
+        let mut sum = std::mem::take(&mut self.slots.held[to].symbols);
+        if from == to {
+            sum.extend_from_within(..);
+        } else {
+            sum.extend_from_slice(&self.slots.held[from].symbols);
+        }
+        self.slots.held[to].symbols = sum;
+        Ok(())
+    }
+
+    fn lane(&self, task: usize, block: Slot, lane: u8) -> Result<usize, VerifyError> {
+        let place = self.lanes.of(block, LANES, usize::from(lane));
+        let fits = usize::from(lane) < LANES;
+        place.filter(|_| fits).ok_or(VerifyError::NoSuchSlot { task, slot: block })
+    }
+
+    fn lane_symbols(&self, task: usize, block: Slot, lane: u8) -> Result<&Symbols, VerifyError> {
+        let found = self.lanes.get(self.lane(task, block, lane)?, task);
+        found.ok_or(VerifyError::ReadBeforeWrite { task, slot: block })
+    }
+
     fn task(&mut self, task: usize, ops: &[Op]) -> Result<(), VerifyError> {
-        // What private buffers held for the task before means nothing to this one.
         self.region = 0;
-        self.slots.retain(|(owner, _), _| *owner == usize::MAX);
-        self.lanes.retain(|(owner, _, _), _| *owner == usize::MAX);
         let (mut loop_end, mut loop_chunk) = (0, u32::MAX);
         for (at, op) in ops.iter().enumerate() {
             if at >= loop_end {
@@ -166,31 +259,18 @@ impl Verifier<'_> {
                     self.regions += 1;
                     self.region = self.regions;
                 }
-                Op::Clear { dst, .. } => self.write(task, dst, vec![])?,
-                Op::Copy { src, dst, .. } => {
-                    let symbols = self.read(task, src)?.clone();
-                    self.write(task, dst, symbols)?;
-                }
-                Op::Add { src, dst, .. } => {
-                    let more = self.read(task, src)?.clone();
-                    self.read(task, dst)?;
-                    if let Some(sum) = self.slots.get_mut(&Self::place(task, dst)) {
-                        sum.extend(more);
-                    }
-                }
+                Op::Clear { dst, .. } => self.write(task, dst, &[])?,
+                Op::Copy { src, dst, .. } => self.pass(task, src, dst, 0)?,
+                Op::Add { src, dst, .. } => self.add(task, src, dst)?,
                 Op::Delay { line, src, dst, .. } => {
-                    let frames = self.plan.lines[line as usize].frames;
-                    let late = |&(node, port, delay): &Term| (node, port, delay + frames);
-                    let symbols = self.read(task, src)?.iter().map(late).collect();
                     self.feedback_ends[line as usize].0 += 1;
                     self.feedback_ends[line as usize].1 += 1;
-                    self.write(task, dst, symbols)?;
+                    self.pass(task, src, dst, self.plan.lines[line as usize].frames)?;
                 }
                 Op::FeedbackRead { line, dst, .. } => {
                     self.feedback_ends[line as usize].0 += 1;
-                    let symbols = self.feedback_source(line);
                     self.loop_fits(line, loop_chunk)?;
-                    self.write(task, dst, symbols)?;
+                    self.write(task, dst, &[self.feedback_source(line)])?;
                 }
                 Op::FeedbackWrite { line, src, .. } => {
                     self.feedback_ends[line as usize].1 += 1;
@@ -199,36 +279,31 @@ impl Verifier<'_> {
                 }
                 Op::Node { node } => self.node(task, node)?,
                 Op::Pack { src, block, lane, .. } => {
-                    let symbols = self.read(task, src)?.clone();
-                    self.lanes.insert(Self::block(task, block, lane), symbols);
+                    let place = self.lane(task, block, lane)?;
+                    let mut symbols = self.lanes.take(place);
+                    symbols.extend_from_slice(self.read(task, src)?);
+                    self.lanes.put(place, task, symbols);
                 }
                 Op::Batch { batch } => self.batch(task, batch)?,
                 Op::Unpack { block, dst, lane, .. } => {
-                    let lanes = self.lanes.get(&Self::block(task, block, lane));
-                    let missing = VerifyError::ReadBeforeWrite { task, slot: block };
-                    let symbols = lanes.ok_or(missing)?.clone();
-                    self.write(task, dst, symbols)?;
+                    let place = self.slot(task, dst)?;
+                    let mut symbols = self.slots.take(place);
+                    symbols.extend_from_slice(self.lane_symbols(task, block, lane)?);
+                    self.slots.put(place, task, symbols);
                 }
                 Op::AddLanes { block, dst, first, end, .. } => {
                     self.read(task, dst)?;
+                    let place = self.slot(task, dst)?;
+                    let mut sum = std::mem::take(&mut self.slots.held[place].symbols);
                     for lane in first..end {
-                        let lanes = self.lanes.get(&Self::block(task, block, lane));
-                        let missing = VerifyError::ReadBeforeWrite { task, slot: block };
-                        let more = lanes.ok_or(missing)?.clone();
-                        if let Some(sum) = self.slots.get_mut(&Self::place(task, dst)) {
-                            sum.extend(more);
-                        }
+                        sum.extend_from_slice(self.lane_symbols(task, block, lane)?);
                     }
+                    self.slots.held[place].symbols = sum;
                 }
                 Op::Output { output, src, .. } => self.output(task, output, src)?,
             }
         }
         Ok(())
-    }
-
-    fn block(task: usize, block: Slot, lane: u8) -> (usize, Slot, u8) {
-        let (owner, slot) = Self::place(task, block);
-        (owner, slot, lane)
     }
 
     fn check_indices(&self, task: usize, at: usize, op: &Op) -> Result<(), VerifyError> {
@@ -245,10 +320,10 @@ impl Verifier<'_> {
     }
 
     /// The signal that a feedback line carries, known before it is made.
-    fn feedback_source(&self, line: u32) -> Symbols {
+    fn feedback_source(&self, line: u32) -> Term {
         let line = &self.plan.lines[line as usize];
         let from = self.plan.find(line.edge.from).unwrap_or(u32::MAX);
-        vec![(from, line.edge.from_port, line.frames)]
+        (from, line.edge.from_port, line.frames)
     }
 
     fn loop_fits(&self, line: u32, chunk: u32) -> Result<(), VerifyError> {
@@ -264,9 +339,15 @@ impl Verifier<'_> {
         self.check_senders(node)?;
         let in_place = plan.class(node).kind.is_none_or(|kind| kind.descriptor.in_place);
         for (port, input) in inputs.iter().enumerate() {
-            let symbols =
-                if input.slot.is_none() { vec![] } else { self.read(task, input.slot)?.clone() };
-            self.check_input(node, port as u16, symbols)?;
+            if input.slot.is_none() {
+                self.check_input(node, port as u16, &mut [])?;
+                continue;
+            }
+            self.read(task, input.slot)?;
+            let place = self.slot(task, input.slot)?;
+            let mut symbols = std::mem::take(&mut self.slots.held[place].symbols);
+            self.check_input(node, port as u16, &mut symbols)?;
+            self.slots.held[place].symbols = symbols;
         }
         for (port, output) in outputs.iter().enumerate() {
             let own = in_place && port == 0;
@@ -276,7 +357,7 @@ impl Verifier<'_> {
             if read || twice {
                 return Err(VerifyError::Aliased { node: key, slot: output.slot });
             }
-            self.write(task, output.slot, vec![(node, port as u16, 0)])?;
+            self.write(task, output.slot, &[(node, port as u16, 0)])?;
         }
         self.runs[node as usize] += 1;
         Ok(())
@@ -296,11 +377,14 @@ impl Verifier<'_> {
     }
 
     /// The signals at a port are its edges, each at the right time.
-    fn check_input(&self, node: u32, port: u16, mut found: Symbols) -> Result<(), VerifyError> {
+    fn check_input(&self, node: u32, port: u16, found: &mut [Term]) -> Result<(), VerifyError> {
         let plan = self.plan;
-        let first = self.edges.partition_point(|e| (e.to, e.port) < (node, port));
-        let expected = self.edges[first..].iter().take_while(|e| (e.to, e.port) == (node, port));
-        let expected = &self.edges[first..first + expected.count()];
+        let own =
+            self.first_edge[node as usize] as usize..self.first_edge[node as usize + 1] as usize;
+        let own = &self.edges[own];
+        let first = own.partition_point(|ending| ending.port < port);
+        let count = own[first..].iter().take_while(|ending| ending.port == port).count();
+        let expected = &own[first..first + count];
         found.sort_unstable();
         let key = plan.nodes[node as usize].key;
         let same = found.len() == expected.len()
@@ -317,8 +401,8 @@ impl Verifier<'_> {
                 expected: expected.iter().map(|e| name(e.from, e.from_port)).collect(),
             });
         }
-        for ((from, _, delay), ending) in found.into_iter().zip(expected) {
-            self.check_time(node, from, delay, ending.edge)?;
+        for ((from, _, delay), ending) in found.iter().zip(expected) {
+            self.check_time(node, *from, *delay, ending.edge)?;
         }
         Ok(())
     }
@@ -336,9 +420,12 @@ impl Verifier<'_> {
         let ready = i64::from(plan.nodes[from as usize].arrival) + latency;
         let extra = i64::from(edge.feedback_frames.unwrap_or(0));
         // Inside a loop nothing is compensated: its members arrive together.
-        let line = plan.lines.binary_search_by(|line| line.edge.cmp(edge));
         let together = self.region != 0 && self.region_of[from as usize] == self.region;
-        let in_loop = line.is_ok_and(|at| plan.lines[at].feedback) || together;
+        let returns = || {
+            let line = plan.lines.binary_search_by(|line| line.edge.cmp(edge));
+            line.is_ok_and(|at| plan.lines[at].feedback)
+        };
+        let in_loop = together || (edge.feedback_frames.is_some() && returns());
         let expected = if edge.compensated && !in_loop { arrival - ready + extra } else { extra };
         if i64::from(delay) != expected {
             let (from, node) = (plan.nodes[from as usize].key, plan.nodes[node as usize].key);
@@ -360,15 +447,18 @@ impl Verifier<'_> {
             if !stages.eq(planned.stages.iter().copied()) || !known || !together {
                 return Err(VerifyError::BatchClass { batch });
             }
-            let place = Self::block(task, planned.block, lane as u8);
-            let empty = VerifyError::EmptyLane { batch, lane: lane as u8 };
-            let mut symbols = self.lanes.remove(&place).ok_or(empty)?;
+            let place = self.lane(task, planned.block, lane as u8)?;
+            if self.lanes.get(place, task).is_none() {
+                return Err(VerifyError::EmptyLane { batch, lane: lane as u8 });
+            }
+            let mut symbols = std::mem::take(&mut self.lanes.held[place].symbols);
             for &node in chain {
-                self.check_input(node, 0, symbols)?;
-                symbols = vec![(node, 0, 0)];
+                self.check_input(node, 0, &mut symbols)?;
+                symbols.clear();
+                symbols.push((node, 0, 0));
                 self.runs[node as usize] += 1;
             }
-            self.lanes.insert(place, symbols);
+            self.lanes.put(place, task, symbols);
         }
         Ok(())
     }
