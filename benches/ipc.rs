@@ -1,5 +1,5 @@
 //! The way over the Unix socket: `cargo bench -p pulse-benches --bench ipc
-//! [-- --full]`.
+//! [-- [--full] [memory|trips|pipelined|durable|events|render|tracks|start]…]`.
 //!
 //! Corpus: a project of 64 tracks with synth and EQ, served by this program started
 //! again in a process of its own; clients are blocking ones, a thread each.
@@ -247,17 +247,19 @@ fn durable(server: &Server, channels: &[String], callers: usize) {
     }
 }
 
-/// When each event came, in order, until `expected` are there.
-fn listen(server: &Server, number: usize, expected: usize, ready: &Barrier) -> Vec<Instant> {
-    let mut client = server.connect(&format!("ear-{number}-{expected}"), Encoding::MessagePack);
+/// When each value came, until `last` is there. Values are the latest of their
+/// parameter: who is slow gets fewer of them, and the last one always.
+fn listen(server: &Server, number: usize, last: i64, ready: &Barrier) -> Vec<(i64, Instant)> {
+    let mut client = server.connect(&format!("ear-{number}"), Encoding::MessagePack);
     let topics = json!({"topics": [{"domain": "parameter", "names": ["gesture"]}]});
     client.call("client", "subscribe", topics).unwrap();
     ready.wait();
-    let mut seen = Vec::with_capacity(expected);
-    while seen.len() < expected {
+    let mut seen = Vec::new();
+    while seen.last().is_none_or(|(value, _)| *value != last) {
         match client.next(Duration::from_secs(10)) {
             Ok(Some(Incoming::Event(event))) if event.name == "gesture" => {
-                seen.push(Instant::now());
+                let value = event.payload["value"].as_f64().unwrap_or(0.0);
+                seen.push(((value * -100.0).round() as i64, Instant::now()));
             }
             Ok(Some(_)) => {}
             Ok(None) | Err(_) => break,
@@ -269,52 +271,64 @@ fn listen(server: &Server, number: usize, expected: usize, ready: &Barrier) -> V
 fn fan_out(server: &Server, channel: &str, clients: usize) {
     // A thousand threads that decode measure little but the scheduler; so fewer events.
     let (slow, burst) = if clients < 1_000 { (100usize, 2_000usize) } else { (50, 200) };
-    let expected = slow + burst + 1;
+    let last = i64::try_from(slow + burst).unwrap();
     let ready = Arc::new(Barrier::new(clients + 1));
     let mut sent = Vec::new();
-    let heard: Vec<Vec<Instant>> = thread::scope(|scope| {
+    let heard: Vec<Vec<(i64, Instant)>> = thread::scope(|scope| {
         let ears: Vec<_> = (0..clients)
             .map(|number| {
                 let ready = Arc::clone(&ready);
-                scope.spawn(move || listen(server, number, expected, &ready))
+                scope.spawn(move || listen(server, number, last, &ready))
             })
             .collect();
         ready.wait();
         let mut client = server.connect(&format!("mouth-{clients}"), Encoding::MessagePack);
         let gesture = begin(&mut client, channel);
-        for step in 0..slow {
+        let update = |step: usize| json!({"gesture": gesture, "value": -(step as f64) / 100.0});
+        for step in 1..=slow {
             thread::sleep(Duration::from_millis(4));
             sent.push(Instant::now());
-            client.call("parameter", "updateGesture", update(&gesture, step)).unwrap();
+            client.call("parameter", "updateGesture", update(step)).unwrap();
         }
         thread::sleep(Duration::from_millis(100));
         sent.push(Instant::now());
-        for _ in 0..burst / 100 {
-            let mut post = |step| {
-                client.post("parameter", "updateGesture", update(&gesture, step)).unwrap();
-            };
-            (0..100).for_each(&mut post);
-            (0..100).for_each(|_| drop(client.answer().unwrap()));
+        for step in slow + 1..=slow + burst {
+            client.post("parameter", "updateGesture", update(step)).unwrap();
+            if step % 100 == 0 {
+                (0..100).for_each(|_| drop(client.answer().unwrap()));
+            }
         }
         let heard = ears.into_iter().map(|ear| ear.join().unwrap()).collect();
         end(&mut client, &gesture);
         heard
     });
-    let whole = heard.iter().filter(|seen| seen.len() == expected).count();
-    let last = |at: usize| heard.iter().filter_map(|seen| seen.get(at)).max().copied();
-    // The event of the beginning comes first.
-    let lags = (0..slow).filter_map(|at| Some(last(at + 1)? - sent[at]));
+    let at = |seen: &[(i64, Instant)], step: usize| {
+        seen.iter().find(|(value, _)| *value == step as i64).map(|(_, at)| *at)
+    };
+    let everybody = |step: usize| -> Option<Instant> {
+        heard.iter().map(|seen| at(seen, step)).collect::<Option<Vec<_>>>()?.into_iter().max()
+    };
+    let lags = (1..=slow).filter_map(|step| Some(everybody(step)? - sent[step - 1]));
     let lags = Times::of(lags.collect::<Vec<_>>());
-    let end = last(expected - 1).map(|end| (end - sent[slow]).as_secs_f64());
-    let rate = end.map_or("not all came".into(), |end| {
-        format!("{:.0} deliveries/s in a burst", (clients * burst) as f64 / end)
-    });
+    let burst_heard: usize =
+        heard.iter().flatten().filter(|(value, _)| *value > slow as i64).count();
+    let whole = heard.iter().filter(|seen| at(seen, slow + burst).is_some()).count();
+    let end = everybody(slow + burst).map(|end| (end - sent[slow]).as_secs_f64());
+    let rate = end.map_or(0.0, |end| burst_heard as f64 / end);
     let measured = format!(
-        "until the last has it p50 {}, p99 {}; {rate}; {whole} of {clients} heard everything",
+        "until the last has it p50 {}, p99 {} ({} of {slow} reached all); {rate:.0} deliveries/s \
+         in a burst of {burst}; {whole} of {clients} have the last value",
         show(lags.median()),
-        show(lags.within(0.99))
+        show(lags.within(0.99)),
+        lags.len(),
     );
     row(&format!("an event to {clients} clients"), &measured);
+}
+
+/// Whether a part was asked for: all are, where none is named (`-- trips durable`).
+fn wanted(part: &str) -> bool {
+    let mut named = std::env::args().skip(1).filter(|it| !it.starts_with('-')).peekable();
+    named.peek().is_none() || named.any(|it| it == part)
 }
 
 /// Files that this process may have open.
@@ -369,16 +383,45 @@ fn start_up(dir: &Path, run: &Path, tracks: u32, clips: u32) {
     made.1.unwrap();
     let open = session.open.take().unwrap();
     open.project.close().unwrap();
-    let (took, (server, entities)) = time(|| {
+    let (took, (server, mut client)) = time(|| {
         let server = Server::with(run, Some(&path));
         let mut client = server.connect("first", Encoding::MessagePack);
-        client.call("project", "info", json!({})).unwrap();
-        let report = client.call("diagnostics", "report", json!({})).unwrap();
-        (server, report["store"]["entities"].as_u64().unwrap_or(0))
+        client.call("session", "status", json!({})).unwrap();
+        (server, client)
     });
+    let window = json!({"query": {"view": "arrangement", "window": {"rows": 40}}});
+    let view = time(|| client.call("view", "get", window).unwrap()).0;
+    let info = time(|| client.call("project", "info", json!({})).unwrap()).0;
+    let (counted, report) = time(|| client.call("diagnostics", "report", json!({})).unwrap());
+    let entities = report["store"]["entities"].as_u64().unwrap_or(0);
     let memory = server.memory() / 1024;
-    let measured = format!("{}; {memory} MiB in memory; made in {}", show(took), show(made.0));
-    row(&format!("start to the first answers, {entities} entities"), &measured);
+    let measured = format!(
+        "{}; then the first 40 tracks {}, `project.info` {}, `diagnostics.report` {}; {memory} MiB \
+         in memory; made in {}",
+        show(took),
+        show(view),
+        show(info),
+        show(counted),
+        show(made.0)
+    );
+    row(&format!("start to the first answer, {entities} entities"), &measured);
+}
+
+/// What a track costs where there are many: the first and the last hundred.
+fn many_tracks(server: &Server, count: usize) {
+    let mut client = server.connect("tracks", Encoding::MessagePack);
+    let mut make = |count: usize| {
+        let create = json!({"kind": "instrument", "nodes": ["pulse.synth", "pulse.eq"]});
+        let times =
+            (0..count).map(|_| time(|| client.call("track", "create", create.clone()).unwrap()).0);
+        Times::of(times.collect::<Vec<_>>())
+    };
+    let first = make(100);
+    make(count - 200);
+    let last = make(100);
+    let measured =
+        format!("the first hundred {}, the last {}", show(first.median()), show(last.median()));
+    row(&format!("`track.create`, {count} one after another, durable"), &measured);
 }
 
 fn memory(server: &Server) {
@@ -418,26 +461,41 @@ fn main() {
     let server = Server::start(run.path());
     let channels = project(&server, dir.path());
     heading("ipc, Unix socket");
-    memory(&server);
+    if wanted("memory") {
+        memory(&server);
+    }
     for encoding in [Encoding::Json, Encoding::MessagePack] {
-        round_trips(&server, &channels[0], encoding);
+        if wanted("trips") {
+            round_trips(&server, &channels[0], encoding);
+        }
     }
-    pipelined(&server, &channels, 1, Encoding::Json);
-    pipelined(&server, &channels, 1, Encoding::MessagePack);
-    pipelined(&server, &channels, 4, Encoding::MessagePack);
-    durable(&server, &channels, 1);
-    durable(&server, &channels, CALLERS);
-    for clients in [1, 10, 100] {
-        fan_out(&server, &channels[0], clients);
+    if wanted("pipelined") {
+        pipelined(&server, &channels, 1, Encoding::Json);
+        pipelined(&server, &channels, 1, Encoding::MessagePack);
+        pipelined(&server, &channels, 4, Encoding::MessagePack);
     }
-    match open_files() {
-        ..=2_200 => row("an event to 1000 clients", "not run: `ulimit -n 4096` first"),
-        _ => fan_out(&server, &channels[0], 1_000),
+    if wanted("durable") {
+        durable(&server, &channels, 1);
+        durable(&server, &channels, CALLERS);
     }
-    under_render(&server, &channels, dir.path());
+    if wanted("events") {
+        [1, 10, 100].iter().for_each(|clients| fan_out(&server, &channels[0], *clients));
+        match open_files() {
+            ..=2_200 => row("an event to 1000 clients", "not run: `ulimit -n 4096` first"),
+            _ => fan_out(&server, &channels[0], 1_000),
+        }
+    }
+    if wanted("render") {
+        under_render(&server, &channels, dir.path());
+    }
+    if wanted("tracks") {
+        many_tracks(&server, 2_000);
+    }
     drop(server);
-    start_up(dir.path(), run.path(), 40, 50);
-    if full() {
-        start_up(dir.path(), run.path(), 400, 500);
+    if wanted("start") {
+        start_up(dir.path(), run.path(), 40, 50);
+        if full() {
+            start_up(dir.path(), run.path(), 400, 500);
+        }
     }
 }

@@ -41,6 +41,8 @@ impl Socket for TcpStream {
 pub struct Client {
     socket: Box<dyn Socket + Send>,
     decoder: FrameDecoder,
+    /// Where bytes arrive; made once, because clearing it costs more than an answer.
+    buffer: Box<[u8]>,
     encoding: Encoding,
     ids: Ids,
     waiting: VecDeque<Incoming>,
@@ -62,6 +64,7 @@ impl Client {
         let mut client = Client {
             socket,
             decoder: FrameDecoder::new(LIMIT),
+            buffer: vec![0; 64 * 1024].into_boxed_slice(),
             encoding: who.encoding,
             ids: Ids::new(),
             waiting: VecDeque::new(),
@@ -167,7 +170,6 @@ impl Client {
     }
 
     fn receive(&mut self) -> Result<Envelope, CallError> {
-        let mut buffer = [0; 64 * 1024];
         loop {
             while let Some(body) = self.decoder.next()? {
                 if is_stream(body) {
@@ -179,9 +181,9 @@ impl Client {
                     return Ok(envelope);
                 }
             }
-            match self.socket.read(&mut buffer) {
+            match self.socket.read(&mut self.buffer) {
                 Ok(0) => return Err(CallError::Closed { why: None }),
-                Ok(count) => self.decoder.push(&buffer[..count]),
+                Ok(count) => self.decoder.push(&self.buffer[..count]),
                 // A signal came by; the bytes are still to come.
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) if is_timeout(&error) => return Err(CallError::TimedOut),

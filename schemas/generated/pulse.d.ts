@@ -4162,7 +4162,7 @@ export interface ParameterBeginGestureReply {
   value: number;
 }
 
-/** Moves the parameter of a gesture. Straight to the engine; not an edit yet. */
+/** Moves the parameter of a gesture. Straight to the engine; not an edit yet. `parameter.gesture` tells it; there is no event of this name. */
 export interface ParameterUpdateGestureCommand {
   gesture: number;
   value: number;
@@ -6908,7 +6908,7 @@ export interface Commands {
   "parameter.reset": { payload: ParameterResetCommand; reply: ParameterResetReply };
   /** Begins to move a parameter. One client holds a parameter at a time. */
   "parameter.beginGesture": { payload: ParameterBeginGestureCommand; reply: ParameterBeginGestureReply };
-  /** Moves the parameter of a gesture. Straight to the engine; not an edit yet. */
+  /** Moves the parameter of a gesture. Straight to the engine; not an edit yet. `parameter.gesture` tells it; there is no event of this name. */
   "parameter.updateGesture": { payload: ParameterUpdateGestureCommand; reply: ParameterUpdateGestureReply };
   /** Ends a gesture: the last value becomes one edit, or none with `cancel`. */
   "parameter.endGesture": { payload: ParameterEndGestureCommand; reply: ParameterEndGestureReply };

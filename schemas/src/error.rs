@@ -220,7 +220,7 @@ error_codes! {
     /// A command of a batch failed, so none of it was done; `details.index` and `details.cause` say which and why.
     BatchFailed = "batch.failed", User, "Correct the command at `details.index`; nothing of the batch was done.";
     /// This command can't stand in a batch.
-    BatchForbidden = "batch.forbidden", User, "Send it by itself: a batch takes edits and queries.";
+    BatchForbidden = "batch.forbidden", User, "Send it by itself: a batch takes edits, and no other batch.";
     /// Debug commands are switched off.
     DebugDisabled = "debug.disabled", Config, "Start Pulse with `debug.enabled = true`.";
     /// A disk or network operation failed.

@@ -165,6 +165,13 @@ pub fn loads(command: &Command) -> bool {
     matches!(command.spec().domain, Domain::History | Domain::View)
 }
 
+/// A hand on a knob is told by where the knob is: `parameter.gesture`, of which only
+/// the latest counts. A second event for each step would be one too many.
+pub fn tells_by_itself(command: &Command) -> bool {
+    use pulse_schemas::command::parameter;
+    matches!(command, Command::Parameter(parameter::Command::UpdateGesture(_)))
+}
+
 /// What a command opens for its connection and nobody else: when the connection
 /// ends it is gone, so its answer means nothing to the next one.
 pub fn ends_with_connection(command: &Command) -> bool {

@@ -348,8 +348,10 @@ fn answer(hub: &Hub, request: &Request, reply: Result<Value, ErrorBody>, write: 
         hub.answered(&request.client.identity().instance_id, &envelope);
     }
     crate::metrics::command_done(&request.envelope.domain, request.received.elapsed());
+    // Answers to a client that has sent more than it waits for are written in rows.
+    let last = request.client.under_way.fetch_sub(1, Ordering::Relaxed) == 1;
     match write {
-        Write::Now => request.client.send_now(&envelope),
-        Write::Soon => request.client.send(Class::Reply, &envelope),
+        Write::Now if last => request.client.send_now(&envelope),
+        _ => request.client.send(Class::Reply, &envelope),
     }
 }

@@ -210,7 +210,7 @@ impl Session {
         match reply {
             Ok(reply) => {
                 self.promise(before);
-                if !spec.read_only() {
+                if !spec.read_only() && !commands::tells_by_itself(command) {
                     let (domain, name) = (spec.domain.name(), spec.name);
                     self.outbox.insert(0, Published { domain, name, payload: reply.clone() });
                 }

@@ -114,3 +114,35 @@ fn a_project_begins_where_its_history_begins() {
         check(dir.path(), &["undo", "--context", "mixer"], 1, "to undo");
     }
 }
+
+#[test]
+fn the_schema_is_what_lies_in_the_repository_and_completions_know_every_command() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = |args: &[&str]| {
+        let output = run(dir.path(), args);
+        assert!(output.status.success(), "{args:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let root = crate::workspace::root();
+    for (format, file) in [
+        ("json", "schemas/generated/pulse.schema.json"),
+        ("ts", "schemas/generated/pulse.d.ts"),
+        ("md", "docs/reference/commands.md"),
+    ] {
+        let known = std::fs::read_to_string(root.join(file)).unwrap();
+        assert!(out(&["schema", "--format", format]) == known, "{format}");
+    }
+    let help = out(&["help"]);
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands = commands.take_while(|line| !line.is_empty());
+    // Deeper lines go on with what is said of a command.
+    let commands = commands.filter_map(|line| line.strip_prefix("  "));
+    let names: Vec<&str> =
+        commands.filter_map(|line| line.split(' ').next()).filter(|it| !it.is_empty()).collect();
+    assert!(names.contains(&"render") && names.contains(&"watch"), "{help}");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = out(&["completions", shell]);
+        let missing: Vec<_> = names.iter().filter(|name| !script.contains(**name)).collect();
+        assert_eq!(missing, Vec::<&&str>::new(), "{shell}");
+    }
+}

@@ -36,6 +36,10 @@ const OF_THE_MACHINE: &[&str] = &[
     "pid",
     "threads",
     "load",
+    "mean",
+    "worst",
+    "peak",
+    "song_frame",
     "xruns",
     "callbacks",
     "seconds",
@@ -389,14 +393,49 @@ fn steps(teller: &mut Teller) {
 }
 
 fn views(teller: &mut Teller) {
-    for name in ["arrangement", "mixer", "routing", "branches", "history", "timeline"] {
+    let names =
+        ["arrangement", "mixer", "routing", "cohorts", "media", "branches", "history", "timeline"];
+    for name in names {
         teller.say("view", &["view", name]);
     }
+    teller.say("view", &["view", "diff", r#"{"from": "v1", "rev": "main"}"#]);
+    let track = of_kind(teller, "track");
+    teller.say("view", &["view", "track", &track]);
+    let clip = of_kind(teller, "clip");
+    teller.say("view", &["view", "clip", &clip]);
+    let lane = swell(teller, &track);
+    teller.say("view", &["view", "automation", &lane]);
+    teller.say("view", &["view", "mixer", r#"{"window": {"rows": 1}}"#]);
+    teller.say("view", &["view", "clip", &track]);
+    teller.say("view", &["view", "automation"]);
     teller.say("view", &["view", "routing", "--format", "dot"]);
     teller.say("view", &["view", "mixer", "--format", "dot"]);
     teller.say("view", &["view", "nonsense"]);
     teller.say("schema", &["schema", "--format", "nonsense"]);
     teller.say("completions", &["completions", "nonsense"]);
+}
+
+/// The first entity of a kind.
+fn of_kind(teller: &Teller, kind: &str) -> String {
+    let find = json!({"kind": kind, "page": {"limit": 1}}).to_string();
+    let found = teller.ask(&["do", "project.find", &find]);
+    found["entities"][0]["id"].as_str().unwrap().to_owned()
+}
+
+/// Gives a track a curve; the lane that it lies on.
+fn swell(teller: &mut Teller, track: &str) -> String {
+    let lane = json!({"track": track, "kind": "automation", "name": "Swell"}).to_string();
+    let lane = teller.ask(&["do", "lane.create", &lane])["lane"].clone();
+    let target = json!({"target": bass(teller), "parameter": "gainDb"});
+    let points = json!([
+        {"at": 0, "value": -24.0, "shape": "linear"},
+        {"at": 4 * QUARTER, "value": -3.0, "shape": "hold"},
+        {"at": 8 * QUARTER, "value": -12.0, "shape": "linear"},
+    ]);
+    let owner = json!({"lane": {"lane": lane}});
+    let envelope = json!({"owner": owner, "target": target, "points": points});
+    teller.ask(&["do", "automation.createEnvelope", &envelope.to_string()]);
+    lane.as_str().unwrap().to_owned()
 }
 
 fn sound(teller: &mut Teller) {
@@ -406,6 +445,7 @@ fn sound(teller: &mut Teller) {
     teller.say("render", &["render"]);
     teller.say("render", &["render", "-o", "../mix.wav", "--rev", "nowhere"]);
     teller.say("play", &["play", "--host", "nonsense"]);
+    teller.say("play", &["play", "--host", "null", "--seconds", "1"]);
 }
 
 fn media(teller: &mut Teller) {
@@ -418,6 +458,7 @@ fn media(teller: &mut Teller) {
     teller.say("media", &["media", "add", "../nowhere.wav"]);
     teller.say("media", &["media", "add"]);
     teller.say("media", &["media", "list"]);
+    teller.say("view", &["view", "media"]);
     fs::remove_dir_all(teller.dir.path().join("song/Media")).unwrap();
     teller.say("media", &["media", "list", "--missing"]);
     teller.say("status", &["status"]);

@@ -56,9 +56,21 @@ fn pull_the_plug(server: &Server, channel: &Value) {
 fn freeze(wire: &mut Wire, track: &Value) {
     wire.subscribe(&["job"], None);
     let job = wire.ok("rendering.freeze", json!({"tracks": [track["track"]]}))["job"].clone();
+    finished(wire, &job);
+}
+
+/// A track becomes a clip: work whose result is an edit that comes later.
+fn bounce(wire: &mut Wire, track: &Value) {
+    let payload = json!({"sources": [track["track"]], "withEffects": true});
+    let job = wire.ok("rendering.bounce", payload)["job"].clone();
+    wire.ok("track.create", json!({"name": "Made while it was bounced"}));
+    finished(wire, &job);
+}
+
+fn finished(wire: &mut Wire, job: &Value) {
     loop {
         let event = wire.event("job.finished").payload["job"].clone();
-        if event["id"] == job {
+        if event["id"] == *job {
             assert_eq!(event["state"], "done", "{event}");
             return;
         }
@@ -77,6 +89,7 @@ fn a_recorded_session_replays_to_the_same_root_events_and_sound() {
     let (mut server, mut wire) = record(dir.path());
     let track = sound(&mut wire);
     freeze(&mut wire, &track);
+    bounce(&mut wire, &track);
     pull_the_plug(&server, &track["channel"]);
     let known = Arc::new(Mutex::new(Known::default()));
     known.lock().unwrap().learn(&json!(wire.snapshot()));

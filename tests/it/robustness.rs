@@ -306,15 +306,13 @@ fn a_client_that_falls_behind_is_told_and_catches_up() {
         ["limits.queue_bytes=65536", "limits.event_history=100000", "timing.write_ms=300000"];
     let server = Server::start(dir.path(), &settings);
     let (mut loud, mut slow) = (server.client("loud"), server.client("slow"));
-    slow.subscribe(&["parameter"], None);
+    slow.subscribe(&["cohort"], None);
     let channel = loud.ok("channel.create", json!({"kind": "bus"}))["channel"].clone();
-    let target = json!({"target": channel, "parameter": "gainDb"});
-    let gesture = loud.ok("parameter.beginGesture", target)["gesture"].clone();
     // More than the buffers of a socket and half of a queue hold.
     for _ in 0..80 {
         let updates: Vec<_> = (0..100)
-            .map(|step| json!({"gesture": gesture, "value": -step}))
-            .map(|payload| loud.envelope("parameter.updateGesture", payload))
+            .map(|_| json!({"target": channel, "cohort": null}))
+            .map(|payload| loud.envelope("cohort.setOverride", payload))
             .collect();
         assert!(updates.iter().all(|update| loud.post(update)));
         updates.iter().for_each(|update| assert!(loud.answer(&update.id).error.is_none()));
@@ -325,7 +323,7 @@ fn a_client_that_falls_behind_is_told_and_catches_up() {
     let heard = slow.events.iter().filter_map(|event| event.position).map(|it| it.sequence);
     assert!(heard.max() < first, "what came before the gap came whole: {lagged}");
     let since = json!({"epoch": epoch, "sequence": first.unwrap() - 1});
-    let topics = json!({"topics": [{"domain": "parameter"}], "since": since});
+    let topics = json!({"topics": [{"domain": "cohort"}], "since": since});
     assert_eq!(slow.ok("client.subscribe", topics.clone())["recovered"], true);
     // What was on its way comes too; and should it fall behind once more, it asks again.
     while !slow.events.iter().any(|event| event.position.map(|it| it.sequence) == first) {

@@ -261,3 +261,36 @@ fn what_was_done_at_the_command_line_is_undone_there_while_a_server_runs() {
     assert!(undo.status.success(), "{undo:?}");
     assert_eq!(aura.state().0, before);
 }
+
+#[test]
+fn a_watcher_prints_what_others_do_for_people_and_for_programs() {
+    let dir = new_project();
+    let server = Server::start(dir.path(), &[]);
+    let socket = server.socket.display().to_string();
+    for json in [false, true] {
+        let over = std::sync::atomic::AtomicBool::new(false);
+        let told = std::thread::scope(|scope| {
+            // Nobody knows when the watcher begins to listen.
+            scope.spawn(|| {
+                let mut other = server.client(if json { "Bo" } else { "Al" });
+                while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                    other.ok("metadata.setInfo", json!({"values": {"isrc": "DE-A00-26-00001"}}));
+                    std::thread::sleep(std::time::Duration::from_millis(20));
+                }
+            });
+            let mut args = vec!["watch", "metadata", "-n", "1", "--socket", &socket];
+            args.extend(json.then_some("--json"));
+            let output = crate::harness::run(dir.path(), &args);
+            over.store(true, std::sync::atomic::Ordering::Relaxed);
+            output
+        });
+        let told = String::from_utf8(told.stdout).unwrap();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        if json {
+            let event: serde_json::Value = serde_json::from_str(&told).unwrap();
+            assert_eq!((&event["domain"], &event["name"]), (&json!("metadata"), &json!("setInfo")));
+        } else {
+            assert!(told.starts_with("metadata.setInfo Al "), "{told}");
+        }
+    }
+}

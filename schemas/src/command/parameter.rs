@@ -62,6 +62,7 @@ commands! {
     example r#"{"target": "chn_1", "parameter": "gainDb"}"#;
 
     /// Moves the parameter of a gesture. Straight to the engine; not an edit yet.
+    /// `parameter.gesture` tells it; there is no event of this name.
     put UpdateGesture emits ["parameter.gesture"] {
         gesture: u32,
         value: f64,

@@ -10,12 +10,12 @@ use super::{
 };
 
 /// A hash as people quote it.
-fn short(hash: &str) -> String {
+pub fn short(hash: &str) -> String {
     hash.strip_prefix("b3:").unwrap_or(hash).chars().take(10).collect()
 }
 
 /// A time as people read it: `2026-01-31 23:59`.
-fn minute(time: &str) -> String {
+pub fn minute(time: &str) -> String {
     time.chars().take(16).collect::<String>().replace('T', " ")
 }
 

@@ -1,8 +1,12 @@
 //! What a project looks like, for people at a terminal.
 
 mod arrangement;
+mod content;
 mod dot;
+mod graph;
+mod lists;
 mod mixer;
+mod table;
 
 use std::process::ExitCode;
 
@@ -17,7 +21,7 @@ use super::{
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// Drawn for people, where the view has such a form; else JSON.
+    /// Drawn for people.
     Text,
     Json,
     /// Graphviz, of `routing` and `cohorts`.
@@ -42,25 +46,67 @@ pub fn view(
     }
     let mut access = place.access()?;
     let state = get(&mut access, &query)?;
-    let drawing = match (format, name) {
+    let drawing = match format {
         _ if output.json => None,
-        (Format::Text, "arrangement") => {
-            let timeline = get(&mut access, &about("timeline", &query))?;
-            Some(arrangement::draw(&state["data"], &timeline["data"], WIDTH, output))
+        Format::Json => None,
+        Format::Dot => {
+            let other = if name == "routing" { "cohorts" } else { "routing" };
+            let other = get(&mut access, &about(other, &query))?;
+            let (routing, cohorts) =
+                if name == "routing" { (&state, &other) } else { (&other, &state) };
+            Some(dot::draw(&routing["data"], &cohorts["data"]))
         }
-        (Format::Text, "mixer") => Some(mixer::draw(&state["data"], output)),
-        (Format::Dot, "routing") => {
-            let cohorts = get(&mut access, &about("cohorts", &query))?;
-            Some(dot::draw(&state["data"], &cohorts["data"]))
-        }
-        (Format::Dot, _) => {
-            let routing = get(&mut access, &about("routing", &query))?;
-            Some(dot::draw(&routing["data"], &state["data"]))
-        }
-        _ => None,
+        Format::Text => Some(draw(&mut access, name, &query, &state["data"], output)?),
     };
     access.finish()?;
     Ok(output.result(&state, |_| drawing.unwrap_or_else(|| format!("{:#}\n", state["data"]))))
+}
+
+fn draw(
+    access: &mut Access,
+    name: &str,
+    query: &Value,
+    data: &Value,
+    output: &Output,
+) -> Result<String, Failure> {
+    // A subject of these is no arrangement: bars and names are those of the one that plays.
+    let other = |access: &mut Access, name: &str| {
+        let inner = matches!(self::text(query, "view"), "track" | "clip" | "automation");
+        let mut other = about(name, query);
+        if let Some(fields) = other.as_object_mut().filter(|_| inner) {
+            fields.remove("subject");
+        }
+        Ok::<Value, Failure>(get(access, &other)?["data"].take())
+    };
+    let names = match name {
+        "mixer" | "track" => other(access, "routing")?,
+        _ => Value::Null,
+    };
+    let names = |id: &str| {
+        let found = rows(&names, "channels").iter().find(|it| text(it, "id") == id);
+        found.map(|channel| text(channel, "name").to_owned())
+    };
+    let timeline = match name {
+        "arrangement" | "track" | "clip" | "automation" => other(access, "timeline")?,
+        "timeline" => data.clone(),
+        _ => Value::Null,
+    };
+    let bars = table::Bars::new(&timeline);
+    Ok(match name {
+        "arrangement" => arrangement::draw(data, &timeline, WIDTH, output),
+        "mixer" => mixer::draw(data, &names, output),
+        "track" => content::track(data, &bars, &names, output),
+        "clip" => content::clip(data, &bars, output),
+        "automation" => content::automation(data, &bars, output),
+        "routing" => graph::routing(data, output),
+        "cohorts" => graph::cohorts(data, output),
+        "media" => lists::media(data, output),
+        "history" => lists::history(data, output),
+        "branches" => lists::branches(data, output),
+        "diff" => super::versions::changes(output, data),
+        "timeline" => lists::timeline(data, &bars, output),
+        _ => format!("{data:#}\n"),
+    })
 }
 
 fn get(access: &mut Access, query: &Value) -> Result<Value, Failure> {

@@ -21,7 +21,7 @@ use super::edit::{done, reply};
 use crate::{
     metrics::{self, Gauges},
     refusal::{Refusal, Reply},
-    rendering::media::path_of,
+    rendering::{Watch, media::path_of},
     session::{Open, Session},
 };
 
@@ -30,7 +30,7 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
         Command::Report(_) => report(session),
         Command::NodeLoads(payload) => node_loads(session, payload),
         Command::Doctor(_) => doctor(session),
-        Command::Check(payload) => check(session, payload),
+        Command::Check(payload) => check_here(session, payload),
         other => Err(super::not_here(other.spec())),
     }
 }
@@ -206,25 +206,28 @@ fn missing_media(
 
 /// Every record is read, every rule and every reference checked; with media,
 /// every file against its hash.
-fn check(session: &Session, payload: &Check) -> Reply {
-    let open = session.open.as_ref();
-    let view = session.view()?;
-    let folder = open.and_then(|open| open.path.as_deref());
+fn check_here(session: &Session, payload: &Check) -> Reply {
+    let folder = session.open.as_ref().and_then(|open| open.path.as_deref());
+    check(&session.view()?, folder, payload.media, &Watch::default())
+}
+
+/// The same on any thread: the files of a large project take their time.
+pub fn check(view: &View, folder: Option<&Path>, media: bool, watch: &Watch) -> Reply {
     let (mut checked, mut findings) = (0, Vec::new());
     for entry in view.state().scan(&[]) {
         checked += 1;
         let key = entry.map_err(Refusal::from).and_then(|(key, _)| {
             EntityKey::from_bytes(&key).map_err(|error| Refusal::internal(error.to_string()))
         });
-        let found = key.and_then(|key| check_record(&view, &key, &mut findings));
+        let found = key.and_then(|key| check_record(view, &key, &mut findings));
         if let Err(Refusal(error)) = found {
             let hint = "run `pulse fsck`";
             findings.push(finding(Severity::Error, "record", error.message, Some(hint)));
         }
     }
-    missing_media(&view, folder, &mut findings)?;
-    if payload.media {
-        checked += check_files(&view, folder, &mut findings)?;
+    missing_media(view, folder, &mut findings)?;
+    if media {
+        checked += check_files(view, folder, &mut findings, watch)?;
     }
     reply(CheckReply { checked, findings })
 }
@@ -262,13 +265,14 @@ fn check_files(
     view: &View,
     folder: Option<&Path>,
     findings: &mut Vec<Finding>,
+    watch: &Watch,
 ) -> Result<u64, Refusal> {
     let mut checked = 0;
     for item in view.all::<MediaItem>()? {
         let (Some(path), Some(file)) = (path_of(&item, folder), &item.file) else { continue };
-        let Ok(found) = super::media::files::hash_file(&path, &Default::default()) else {
-            continue;
-        };
+        let found = super::media::files::hash_file(&path, watch);
+        super::media::files::go_on(watch)?;
+        let Ok(found) = found else { continue };
         checked += 1;
         if found.hash != file.hash {
             let text =

@@ -114,7 +114,7 @@ fn bring_in(edit: &mut Edit<'_, '_>, path: &Path, mode: CopyMode) -> Result<Medi
     let place = free_place(edit, name)?;
     let target = media_dir(edit)?.join(&place);
     match mode {
-        CopyMode::Move => files::move_file(path, &target)?,
+        CopyMode::Move => edit.live.facts.move_file(path, &target)?,
         _ => edit.live.facts.copy(path, &target)?,
     }
     Ok(in_project(&place))
@@ -286,7 +286,7 @@ fn discard(edit: &mut Edit<'_, '_>, payload: &Discard) -> Reply {
     if let (Ok(path), Some(folder)) = (present(&item, edit.folder), edit.folder) {
         let trash = folder.join(TRASH_DIR);
         let place = free_path(&trash, Path::new(&item.storage.path), |_| false);
-        files::move_file(&path, &trash.join(place))?;
+        edit.live.facts.move_file(&path, &trash.join(place))?;
     }
     edit.update::<MediaItem>(item.id, |item| {
         item.lifecycle = Lifecycle::Abandoned;
@@ -353,8 +353,8 @@ fn relocate(edit: &mut Edit<'_, '_>, payload: &Relocate) -> Reply {
         Some(text) => {
             let to = absolute(text)?;
             match payload.mode {
-                CopyMode::Copy => files::copy(&from, &to)?,
-                CopyMode::Move => files::move_file(&from, &to)?,
+                CopyMode::Copy => edit.live.facts.copy(&from, &to)?,
+                CopyMode::Move => edit.live.facts.move_file(&from, &to)?,
                 CopyMode::Reference => check_same(edit, &item, &to)?,
             }
             referred(&to)

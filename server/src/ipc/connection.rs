@@ -498,17 +498,22 @@ impl Reading<'_> {
             }
         }
         let priority = envelope.priority;
+        // What an answer needs of the question.
+        let asked =
+            Envelope::command(envelope.id.clone(), &envelope.domain, &envelope.name, Value::Null);
         let request = Request {
             client: Arc::clone(self.client),
-            envelope: envelope.clone(),
+            envelope,
             command,
             received: Instant::now(),
             remember,
             ahead: None,
         };
+        self.client.under_way.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = self.shared.model.send(priority, Message::Command(Box::new(request))) {
-            self.shared.hub.forget(&self.client.identity().instance_id, &envelope.id);
-            self.fail(Some(&envelope), error);
+            self.client.under_way.fetch_sub(1, Ordering::Relaxed);
+            self.shared.hub.forget(&self.client.identity().instance_id, &asked.id);
+            self.fail(Some(&asked), error);
         }
     }
 

@@ -8,7 +8,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -76,6 +76,8 @@ pub struct Client {
     pub encoding: Encoding,
     pub outbox: Outbox,
     pub connected: pulse_schemas::envelope::Timestamp,
+    /// Commands that wait for their answer.
+    pub under_way: AtomicUsize,
     identity: Mutex<Identity>,
     subscriptions: Mutex<BTreeMap<u32, Topics>>,
     next_subscription: AtomicU64,
@@ -92,11 +94,11 @@ impl Client {
     }
 
     pub fn cause(&self) -> Cause {
-        let identity = self.identity();
+        let identity = lock(&self.identity);
         Cause {
-            author: identity.author.unwrap_or_else(|| identity.client_id.clone()),
-            client_id: identity.client_id,
-            instance_id: identity.instance_id,
+            author: identity.author.as_ref().unwrap_or(&identity.client_id).clone(),
+            client_id: identity.client_id.clone(),
+            instance_id: identity.instance_id.clone(),
         }
     }
 
@@ -223,6 +225,7 @@ impl Hub {
             encoding,
             outbox: Outbox::new(self.limits.max_queue_bytes),
             connected: crate::clock::now(),
+            under_way: AtomicUsize::new(0),
             identity: Mutex::new(identity),
             subscriptions: Mutex::default(),
             next_subscription: AtomicU64::new(1),
@@ -256,7 +259,8 @@ impl Hub {
 
     /// Clients that listen to an event.
     pub fn listeners(&self, domain: &str, name: &str) -> Vec<Arc<Client>> {
-        self.clients().into_iter().filter(|client| client.hears(domain, name)).collect()
+        let clients = lock(&self.clients);
+        clients.values().filter(|client| client.hears(domain, name)).cloned().collect()
     }
 
     /// Tells whoever listens the latest of something, which takes the place of what
@@ -351,15 +355,13 @@ impl Hub {
         let mut log = lock(&self.log);
         let event = log.append(event);
         let mut encoded: [Option<Bytes>; 2] = [None, None];
-        for client in self.clients() {
-            if client.hears(domain, name) {
-                let at = usize::from(client.encoding == Encoding::MessagePack);
-                if encoded[at].is_none() {
-                    encoded[at] = encode(client.encoding, &event, self.limits.max_message_bytes);
-                }
-                if let Some(bytes) = &encoded[at] {
-                    client.outbox.push(class_of(&event), Arc::clone(bytes));
-                }
+        for client in self.listeners(domain, name) {
+            let at = usize::from(client.encoding == Encoding::MessagePack);
+            if encoded[at].is_none() {
+                encoded[at] = encode(client.encoding, &event, self.limits.max_message_bytes);
+            }
+            if let Some(bytes) = &encoded[at] {
+                client.outbox.push(class_of(&event), Arc::clone(bytes));
             }
         }
     }
@@ -415,14 +417,15 @@ impl Hub {
     }
 }
 
-/// What an event is the latest of, where only the latest counts.
+/// What an event is the latest of, where only the latest counts. One line of a log
+/// is not the latest of another; of the same line said again it is.
 fn latest_key(event: &Envelope) -> Option<String> {
     let spec = event::find(&event.domain, &event.name)?;
     if spec.class != ChannelClass::Latest {
         return None;
     }
     let mut key = spec.full_name();
-    for pointer in ["/target", "/parameter", "/job/id"] {
+    for pointer in ["/target", "/parameter", "/job/id", "/source", "/message"] {
         if let Some(part) = event.payload.pointer(pointer).and_then(|part| part.as_str()) {
             key.push('/');
             key.push_str(part);
@@ -518,6 +521,25 @@ mod tests {
         assert_eq!(hub.position().sequence, 0, "it is not kept for who comes back");
         assert_eq!(mover.outbox.stats().queued_bytes, 0);
         assert_eq!(watcher.outbox.stats().coalesced, 16, "one waits per parameter");
+    }
+
+    #[test]
+    fn what_is_told_of_two_things_is_told_of_both() {
+        let hub = hub(Limits::default());
+        let watcher = join(&hub, "watcher");
+        let all = ["debug", "job", "library", "diagnostics"].map(|it| (it.into(), [].into()));
+        hub.subscribe(&watcher, all.to_vec(), None).unwrap();
+        let line = |message| json!({"severity": "info", "source": "pulse", "message": message});
+        for (domain, name, payloads, coalesced) in [
+            ("debug", "log", [line("a"), line("b")], 0),
+            ("debug", "log", [line("a"), line("b")], 2),
+            ("job", "progress", [json!({"job": {"id": "1"}}), json!({"job": {"id": "2"}})], 2),
+            ("library", "changed", [json!({"items": 1}), json!({"items": 2})], 3),
+            ("diagnostics", "xrun", [json!({"total": 1}), json!({"total": 2})], 4),
+        ] {
+            payloads.into_iter().for_each(|payload| hub.publish(domain, name, payload, None));
+            assert_eq!(watcher.outbox.stats().coalesced, coalesced, "{domain}.{name}");
+        }
     }
 
     #[test]

@@ -5,12 +5,14 @@ use serde_json::Value;
 use super::{fit, rows, text};
 use crate::cli::output::Output;
 
-pub fn draw(data: &Value, output: &Output) -> String {
+/// `names` knows the channels that are not in the window: most feed one of those.
+pub fn draw(data: &Value, names: &dyn Fn(&str) -> Option<String>, output: &Output) -> String {
     let channels = rows(data, "channels");
     let name_of = |id: &Value| {
         let found = channels.iter().find(|channel| channel["id"] == *id);
-        let name = found.map_or_else(|| id.as_str().unwrap_or("-"), |row| text(row, "name"));
-        name.to_owned()
+        let here = found.map(|row| text(row, "name").to_owned());
+        let id = id.as_str().unwrap_or("-");
+        here.or_else(|| names(id)).unwrap_or_else(|| id.to_owned())
     };
     let head = ["channel", "kind", "gain", "pan", "", "output", "sends", "nodes"];
     let mut table: Vec<Vec<String>> = vec![head.iter().map(|name| (*name).to_owned()).collect()];
@@ -90,10 +92,18 @@ mod tests {
             {"id": "chn_2", "name": "Master", "channelKind": "master", "gainDb": 0.0, "pan": 0.0,
              "audible": true, "output": null, "sends": [], "nodes": []},
         ]});
-        let drawn = draw(&data, &Output::new(false, 0, Colour::Never));
+        let drawn = draw(&data, &|_| None, &Output::new(false, 0, Colour::Never));
         let lines: Vec<&str> = drawn.lines().collect();
         assert_eq!(lines[0], "channel  kind    gain  pan      output  sends  nodes");
         assert_eq!(lines[1], "Bass     track   -3.0  25L  M-  Master         eq");
         assert_eq!(lines[2], "Master   master  +0.0  C        -");
+    }
+
+    #[test]
+    fn a_channel_outside_of_the_window_has_a_name_too() {
+        let data = json!({"channels": [{"id": "chn_1", "name": "Bass", "output": "chn_2"}]});
+        let names = |id: &str| (id == "chn_2").then(|| "Master".to_owned());
+        let drawn = draw(&data, &names, &Output::new(false, 0, Colour::Never));
+        assert!(drawn.contains("Master") && !drawn.contains("chn_2"), "{drawn}");
     }
 }

@@ -20,8 +20,8 @@ use std::{
 
 use pulse_schemas::{
     command::{
-        Command,
-        media::{self, CopyMode, Import, Relink, Waveform},
+        Command, diagnostics,
+        media::{self, CopyMode, Import, Relink, Relocate, Waveform},
     },
     entity::{BlobRef, MediaItem, StorageBackend},
 };
@@ -106,6 +106,12 @@ impl Facts {
         }
     }
 
+    /// Moves a file, across drives too.
+    pub fn move_file(&mut self, from: &Path, to: &Path) -> Result<(), Refusal> {
+        self.copy(from, to)?;
+        files::remove_original(from)
+    }
+
     fn stage(&mut self, from: &Path, folder: &Path, watch: &Watch) -> Result<(), Refusal> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -184,6 +190,15 @@ pub fn task(session: &Session, command: &Command) -> Option<Task> {
         let work = move |watch: &Watch| Ok(Ahead::Reply(reads.waveform(&payload, watch)?));
         return Some(Task { label: "Draw a waveform".into(), work: Box::new(work) });
     }
+    if let Command::Diagnostics(diagnostics::Command::Check(payload)) = command
+        && payload.media
+    {
+        let work = move |watch: &Watch| {
+            let folder = reads.folder.as_deref();
+            Ok(Ahead::Reply(super::super::diagnostics::check(&reads.view, folder, true, watch)?))
+        };
+        return Some(Task { label: "Check the project's files".into(), work: Box::new(work) });
+    }
     let (label, commands) = match command {
         Command::Media(command) => (label(command)?, vec![command.clone()]),
         Command::Project(pulse_schemas::command::project::Command::Batch(batch)) => {
@@ -220,6 +235,7 @@ fn label_of(command: &media::Command) -> Option<&'static str> {
         media::Command::Register(_) | media::Command::Finalise(_) => Some("Read a file"),
         media::Command::Replace(_) => Some("Replace a file"),
         media::Command::Relink(_) => Some("Look for lost files"),
+        media::Command::Relocate(_) => Some("Relocate a file"),
         _ => None,
     }
 }
@@ -272,6 +288,7 @@ impl Reads {
                 }
             }
             media::Command::Relink(payload) => self.relink(payload, facts, watch),
+            media::Command::Relocate(payload) => self.relocate(payload, facts, watch),
             _ => Ok(()),
         }
     }
@@ -286,6 +303,25 @@ impl Reads {
             }
             _ => Ok(()),
         }
+    }
+
+    fn relocate(
+        &self,
+        payload: &Relocate,
+        facts: &mut Facts,
+        watch: &Watch,
+    ) -> Result<(), Refusal> {
+        let item = super::item(&self.view, payload.media)?;
+        let from = present(&item, self.folder.as_deref())?;
+        let to = payload.path.as_deref().map(files::absolute).transpose()?;
+        let inside = item.storage.backend == StorageBackend::Project;
+        let folder = match (&to, payload.mode) {
+            (Some(to), CopyMode::Reference) => return facts.probe(to, watch).map(|_| ()),
+            (Some(to), _) => to.parent(),
+            (None, CopyMode::Copy | CopyMode::Move) if !inside => self.media.as_deref(),
+            (None, _) => None,
+        };
+        folder.map_or(Ok(()), |folder| facts.stage(&from, folder, watch))
     }
 
     fn relink(&self, payload: &Relink, facts: &mut Facts, watch: &Watch) -> Result<(), Refusal> {

@@ -266,9 +266,8 @@ fn not_copied(from: &Path, to: &Path, error: &io::Error) -> Refusal {
     Refusal::new(code, text).with("reason", error.to_string())
 }
 
-/// Moves a file, across drives too.
-pub fn move_file(from: &Path, to: &Path) -> Result<(), Refusal> {
-    copy(from, to)?;
+/// Ends a move: the copy is where it belongs.
+pub fn remove_original(from: &Path) -> Result<(), Refusal> {
     fs::remove_file(from).map_err(|error| unreadable(from, &error))
 }
 

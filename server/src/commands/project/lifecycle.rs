@@ -85,7 +85,11 @@ pub fn begin(
     time: i64,
 ) -> Result<(), Refusal> {
     let meta = TxMeta { author: author.to_owned(), time, ..TxMeta::new("New project", "") };
-    session.transact(meta.clone(), |edit| template.build(edit))?;
+    session.transact(meta.clone(), |edit| {
+        template.build(edit)?;
+        edit.label("New project");
+        Ok(())
+    })?;
     session.project_mut()?.commit("New project", meta)?;
     Ok(())
 }
