@@ -6,6 +6,8 @@
 
 pub mod failing;
 pub mod memory;
+#[allow(clippy::disallowed_methods, reason = "it lies over a file")]
+pub mod overlay;
 // Backends are where the store meets files.
 #[allow(clippy::disallowed_methods)]
 pub mod redb;

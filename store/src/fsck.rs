@@ -1,29 +1,36 @@
 //! Checking a store from its bytes up, and repairing what can be proved right.
 //!
 //! Every node is held against its hash, every row against its checksum and its neighbours, the
-//! tree's structure against the keys in it. A repair never guesses: a node is put back only if
-//! its hash is the one that is missing, and a damaged file is copied aside before it is changed.
+//! tree's structure against the keys in it. A check writes nothing. A repair never guesses: a node
+//! is put back only if its hash is the one that is missing, an entry of the history only if the
+//! versions on both sides prove it, and a damaged file stays beside the one that replaces it.
 
+mod loss;
+mod rebuild;
 mod repair;
+mod rows;
+mod salvage;
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use pulse_schemas::hash::Hash;
 
+pub use self::loss::Loss;
 use crate::{
-    backend::{BackendError, BackingStore, redb::RedbBackend},
+    backend::{BackendError, BackingStore, overlay::Overlay, redb::RedbBackend},
     codec::Malformed,
     journal::{
         self, JournalError,
         row::{Change, Row},
     },
     node::{Node, NodeError},
+    project::stamp,
     repo::{
         Access, Head, HistoryRow, LockError, OpenError, Options, Repo,
         head::HeadError,
@@ -55,8 +62,8 @@ pub enum Finding {
     Node { hash: Hash, source: NodeError },
     #[error("stored node {hash} holds content of hash {found}")]
     NodeHash { hash: Hash, found: Hash },
-    #[error("version {root}: {source}")]
-    Unreadable { root: Hash, source: TreeError },
+    #[error("{name} (version {root}): {source}")]
+    Unreadable { name: String, root: Hash, source: TreeError },
     #[error("version {root}: node {hash} does not fit the link in its parent")]
     Link { root: Hash, hash: Hash },
     #[error("history entry {seq} is damaged")]
@@ -75,6 +82,10 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What was put right, in words.
     pub repaired: Vec<String>,
+    /// What a repair could not bring back.
+    pub lost: Vec<Loss>,
+    /// The damaged files as they were before a repair.
+    pub set_aside: Vec<PathBuf>,
     pub nodes: u64,
     pub rows: u64,
     pub journal_rows: u64,
@@ -100,8 +111,15 @@ pub enum FsckError {
     Lock(#[from] LockError),
 }
 
+/// A version, and what people call it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    pub root: Hash,
+    pub name: String,
+}
+
 /// Names the versions that metadata entries hold on to: the layer above knows how to read them.
-pub type RootsOf<'r> = &'r dyn Fn(&crate::tree::Snapshot) -> Vec<Hash>;
+pub type RootsOf<'r> = &'r dyn Fn(&crate::tree::Snapshot) -> Vec<Named>;
 
 /// Checks the store in `dir`; with `repair`, puts right what can be proved, then checks again.
 pub fn fsck(dir: &Path, repair: bool, roots_of: RootsOf<'_>) -> Result<Report, FsckError> {
@@ -117,34 +135,43 @@ pub fn fsck(dir: &Path, repair: bool, roots_of: RootsOf<'_>) -> Result<Report, F
     if repair && !report.is_clean() {
         let repaired = repair::repair(dir, &report, roots_of);
         report = check_dir(dir, roots_of);
-        report.repaired = repaired;
+        report.repaired = repaired.done;
+        report.lost = repaired.lost;
+        report.set_aside = repaired.set_aside;
     }
     Ok(report)
 }
 
 fn check_dir(dir: &Path, roots_of: RootsOf<'_>) -> Report {
+    check_files(dir, &dir.join(DATABASE_FILE), roots_of)
+}
+
+/// Checks the store in `dir` with a database that need not have its place yet.
+fn check_files(dir: &Path, database: &Path, roots_of: RootsOf<'_>) -> Report {
     let mut report = Report::default();
     if check_format(dir).is_err() {
         report.findings.push(Finding::Format { file: dir.join(FORMAT_FILE) });
     }
     let journal = std::fs::read(dir.join(JOURNAL_FILE)).ok();
-    match open_existing(dir) {
+    match open_existing(database) {
         Ok(backend) => check(dir, Arc::new(backend), journal.as_deref(), roots_of, &mut report),
         Err(error) => report.findings.push(Finding::Database(error)),
     }
     report
 }
 
-fn open_existing(dir: &Path) -> Result<RedbBackend, BackendError> {
-    let file = dir.join(DATABASE_FILE);
-    match std::fs::metadata(&file) {
-        Ok(metadata) if metadata.len() > 0 => RedbBackend::open(&file, 32 << 20),
-        result => Err(BackendError::Io {
-            file,
-            action: "opening the database",
-            source: Arc::new(result.err().unwrap_or(std::io::ErrorKind::UnexpectedEof.into())),
-        }),
+/// The database, with whatever redb writes on opening kept from the file.
+fn open_existing(file: &Path) -> Result<RedbBackend, BackendError> {
+    let failed = |source: std::io::Error| BackendError::Io {
+        file: file.to_owned(),
+        action: "opening the database",
+        source: Arc::new(source),
+    };
+    let opened = std::fs::File::open(file).map_err(failed)?;
+    if opened.metadata().map_err(failed)?.len() == 0 {
+        return Err(failed(std::io::ErrorKind::UnexpectedEof.into()));
     }
+    RedbBackend::open_on(file, Overlay::new(opened).map_err(failed)?, 32 << 20)
 }
 
 /// Checks a store on any backend.
@@ -158,6 +185,11 @@ pub fn check(
     if let Err(error) = check_backend(path, &backend, journal, roots_of, report) {
         report.findings.push(Finding::Database(error));
     }
+    // Last, because it may roll a damaged database back.
+    match backend.verify() {
+        Ok(texts) => report.findings.extend(texts.into_iter().map(Finding::Pages)),
+        Err(error) => report.findings.push(Finding::Database(error)),
+    }
 }
 
 fn check_backend(
@@ -167,7 +199,6 @@ fn check_backend(
     roots_of: RootsOf<'_>,
     report: &mut Report,
 ) -> Result<(), BackendError> {
-    report.findings.extend(backend.verify()?.into_iter().map(Finding::Pages));
     check_nodes(&**backend, report)?;
     let head = match backend.head()?.map(|bytes| Head::decode(&bytes)) {
         Some(Ok(head)) => head,
@@ -182,18 +213,35 @@ fn check_backend(
     };
     let tree = tree_over(backend.clone());
     let rows = check_rows(&**backend, &head, report)?;
-    let mut roots = BTreeSet::from([head.root, head.meta]);
-    for row in rows.iter().filter(|row| row.is_jump()) {
-        roots.extend([row.before, row.after]);
-    }
-    if let Ok(meta) = tree.snapshot(head.meta) {
-        roots.extend(roots_of(&meta));
-    }
-    for root in roots {
-        check_version(&tree, root, report);
+    for Named { root, name } in versions(path, &tree, &head, &rows, roots_of) {
+        check_version(&tree, root, &name, report);
     }
     check_journal(path, backend, &head, journal, report);
     Ok(())
+}
+
+/// Every version that has to be readable, each once.
+fn versions(
+    path: &Path,
+    tree: &Arc<TreeStore>,
+    head: &Head,
+    rows: &[HistoryRow],
+    roots_of: RootsOf<'_>,
+) -> Vec<Named> {
+    let named = |root, name: &str| Named { root, name: name.to_owned() };
+    let mut all = vec![named(head.root, "the working copy"), named(head.meta, "the metadata")];
+    if let Ok(meta) = tree.snapshot(head.meta) {
+        all.extend(roots_of(&meta));
+    }
+    let jumps = rows.iter().filter(|row| row.is_jump());
+    all.extend(jumps.flat_map(|row| [row.before, row.after]).map(|it| named(it, "the history")));
+    // An index that is gone is built anew on opening; one with holes would be believed.
+    let index = stamp::read(path).map(|(_, index)| index);
+    let index = index.filter(|index| tree.node(index).is_ok());
+    all.extend(index.map(|index| named(index, "the index")));
+    let mut seen = BTreeSet::new();
+    all.retain(|named| seen.insert(named.root));
+    all
 }
 
 fn check_nodes(backend: &dyn BackingStore, report: &mut Report) -> Result<(), BackendError> {
@@ -247,14 +295,15 @@ fn check_rows(
 }
 
 /// Walks a whole version: each node must be there, right, and where its parent says.
-fn check_version(tree: &TreeStore, root: Hash, report: &mut Report) {
+fn check_version(tree: &TreeStore, root: Hash, name: &str, report: &mut Report) {
+    let unreadable = |source| Finding::Unreadable { name: name.to_owned(), root, source };
     if root == empty_root() {
         return;
     }
     let mut open: Vec<Arc<Node>> = Vec::new();
     match tree.node(&root) {
         Ok(node) => open.push(node),
-        Err(source) => report.findings.push(Finding::Unreadable { root, source }),
+        Err(source) => report.findings.push(unreadable(source)),
     }
     while let Some(node) = open.pop() {
         if node.is_leaf() {
@@ -270,7 +319,7 @@ fn check_version(tree: &TreeStore, root: Hash, report: &mut Report) {
                     }
                     open.push(child);
                 }
-                Err(source) => report.findings.push(Finding::Unreadable { root, source }),
+                Err(source) => report.findings.push(unreadable(source)),
             }
         }
     }
@@ -311,26 +360,4 @@ fn check_journal(
     if let Err(error) = Repo::open_on(path, backend.clone(), Box::new(memory), &options) {
         report.findings.push(Finding::Replay { text: error.to_string() });
     }
-}
-
-/// Stored nodes that are right, by level and last key.
-type Inventory = BTreeMap<(u8, Vec<u8>), Vec<Arc<Node>>>;
-
-fn inventory(backend: &dyn BackingStore) -> Result<Inventory, BackendError> {
-    let mut inventory = Inventory::new();
-    backend.visit_nodes(&mut |hash, bytes| {
-        if let Ok(node) = Node::parse(bytes.into())
-            && node.hash() == hash
-            && let Some(key) = node.last_key()
-        {
-            let key = (node.level(), key.to_vec());
-            inventory.entry(key).or_default().push(Arc::new(node));
-        }
-    })?;
-    Ok(inventory)
-}
-
-/// The rows of a journal whose header may be damaged.
-fn rows_of(file: &Path, bytes: &[u8], head: &Head) -> Result<Vec<Row>, JournalError> {
-    journal::scan(file, bytes, &head.store_id, head.seq).map(|scan| scan.rows)
 }

@@ -144,7 +144,7 @@ fn first_row(bytes: &[u8], store_id: &[u8; 16], checkpointed: u64) -> usize {
 }
 
 /// Every whole row that lies anywhere in bytes which are not a row from the start.
-fn rows_behind<'a>(
+pub(crate) fn rows_behind<'a>(
     bytes: &'a [u8],
     store_id: &'a [u8; 16],
 ) -> impl Iterator<Item = (usize, Row)> + 'a {
@@ -164,7 +164,7 @@ pub fn frame(row: &Row, store_id: &[u8; 16]) -> Vec<u8> {
     bytes
 }
 
-fn read_frame(bytes: &[u8], store_id: &[u8; 16]) -> Option<(Row, usize)> {
+pub(crate) fn read_frame(bytes: &[u8], store_id: &[u8; 16]) -> Option<(Row, usize)> {
     if bytes.len() < FRAME || bytes[..2] != MARKER {
         return None;
     }

@@ -41,6 +41,21 @@ pub enum NodeError {
     Childless,
 }
 
+/// How long a node is that begins here, if one does: for finding nodes without a table.
+pub(crate) fn length_of(bytes: &[u8]) -> Option<usize> {
+    let header = bytes.get(..HEADER)?;
+    if header[0] != NODE_VERSION || header[1] > MAX_LEVEL || header[2] != 0 || header[3] != 0 {
+        return None;
+    }
+    let len = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+    let slots = len.checked_mul(SLOT)?;
+    let last = HEADER.checked_add(slots)?.checked_sub(SLOT).filter(|_| len > 0)?;
+    let end = bytes.get(last..last.checked_add(4)?)?;
+    let data = u32::from_le_bytes([end[0], end[1], end[2], end[3]]) as usize;
+    let length = (HEADER + slots).checked_add(data)?;
+    (length <= bytes.len()).then_some(length)
+}
+
 /// A parsed, validated node. Everything inside is immutable and shared.
 pub struct Node {
     hash: Hash,

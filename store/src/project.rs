@@ -5,7 +5,7 @@ mod merging;
 mod open;
 mod resolving;
 mod scope;
-mod stamp;
+pub(crate) mod stamp;
 mod undo;
 
 use std::{

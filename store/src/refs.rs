@@ -9,7 +9,10 @@ use pulse_schemas::{
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::tree::{Edit, Snapshot, TreeError};
+use crate::{
+    fsck::Named,
+    tree::{Edit, Snapshot, TreeError},
+};
 
 const ACTOR: &[u8] = b"actor";
 const HOME: &[u8] = b"home";
@@ -201,6 +204,23 @@ impl<'a> Refs<'a> {
             found.push(format!("b3:{text}").parse().map_err(|_| damaged(&key))?);
         }
         Ok(found)
+    }
+
+    /// The same roots, and what people call them. An entry that can't be read names nothing.
+    pub fn named_roots(&self) -> Vec<Named> {
+        let mut named = Vec::new();
+        for (name, branch) in self.branches().unwrap_or_default() {
+            let parked = format!("the draft of branch {name}");
+            let before = format!("the state of {name} before its merge");
+            named.extend(branch.parked.map(|root| Named { root, name: parked }));
+            named.extend(branch.merging.map(|it| Named { root: it.before, name: before }));
+        }
+        for (_, commit) in self.list::<Commit>(COMMIT).unwrap_or_default() {
+            let (id, message) = (commit.id(), commit.message.lines().next().unwrap_or_default());
+            let name = format!("commit {} “{message}”", id.short());
+            named.push(Named { root: commit.root, name });
+        }
+        named
     }
 
     /// Every root that must outlive garbage collection.

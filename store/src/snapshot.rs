@@ -134,7 +134,7 @@ fn read_line(text: &str) -> Result<(Vec<u8>, Vec<u8>), String> {
 }
 
 /// Reads an export: its records by key and the root that it had.
-fn read(input: &mut impl BufRead) -> Result<(Vec<Edit>, Hash), ImportError> {
+pub(crate) fn read(input: &mut impl BufRead) -> Result<(Vec<Edit>, Hash), ImportError> {
     let mut lines = input.lines();
     let first = lines.next().ok_or(ImportError::Foreign)??;
     let header: Value = serde_json::from_str(&first).map_err(|_| ImportError::Foreign)?;

@@ -93,3 +93,41 @@ fn a_folder_that_moves_while_it_is_open_goes_on_and_is_found_at_its_new_place() 
     let output = run(dir.path(), &["-p", "song", "status"]);
     fails(&output, &["song/.pulse", "pulse new", "(project.notFound)"]);
 }
+
+/// What `fsck` finds in a store that is made worse byte by byte, and what `--repair` says.
+#[test]
+fn a_damaged_project_is_repaired_and_told_so_in_words() {
+    let dir = new_project();
+    for number in 0..30 {
+        let payload = format!(r#"{{"name": "Track {number}", "kind": "audio"}}"#);
+        run_json(dir.path(), &["-p", "song", "do", "track.create", &payload]);
+    }
+    let status = run_json(dir.path(), &["-p", "song", "status"]);
+    let database = dir.path().join("song/.pulse/project.redb");
+    let mut bytes = std::fs::read(&database).unwrap();
+    // In a name that several rows and nodes hold.
+    let places: Vec<usize> = (bytes.windows(8).enumerate())
+        .filter(|(_, it)| *it == b"Track 17")
+        .map(|(at, _)| at)
+        .collect();
+    places.iter().for_each(|at| bytes[at + 2] ^= 4);
+    std::fs::write(&database, &bytes).unwrap();
+
+    let found = run(dir.path(), &["-p", "song", "fsck"]);
+    let page = String::from_utf8_lossy(&found.stdout).into_owned();
+    assert!(!found.status.success(), "{page}");
+    assert!(page.contains("damaged: stored node"), "{page}");
+    assert!(page.contains("run `pulse fsck --repair`"), "{page}");
+    assert_eq!(std::fs::read(&database).unwrap(), bytes, "a check writes nothing");
+
+    let repaired = run(dir.path(), &["-p", "song", "fsck", "--repair"]);
+    let page = String::from_utf8_lossy(&repaired.stdout).into_owned();
+    assert_eq!(repaired.status.code(), Some(0), "{page}");
+    assert!(page.contains("each proved by its hash: one wrong byte put right"), "{page}");
+    assert!(page.contains("as it should be again: open the project"), "{page}");
+    let aside = dir.path().join("song/.pulse/project.redb.damaged-1");
+    assert!(page.contains("project.redb.damaged-1"), "{page}");
+    assert_eq!(std::fs::read(aside).unwrap(), bytes);
+    assert_eq!(run_json(dir.path(), &["-p", "song", "status"]), status);
+    check_files(dir.path());
+}

@@ -3,9 +3,8 @@
 use std::{path::Path, process::ExitCode};
 
 use pulse_store::{
-    fsck::{FsckError, Report, fsck as check},
-    project::{DraftPolicy, OpenOptions, Project, STORE_DIR},
-    refs::Refs,
+    fsck::{FsckError, Report},
+    project::{DraftPolicy, OpenOptions, Project},
 };
 use serde_json::{Value, json};
 
@@ -17,8 +16,7 @@ use crate::{config::Config, refusal::Refusal};
 
 pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Failure> {
     let dir = place.dir()?;
-    let roots = |meta: &pulse_store::tree::Snapshot| Refs::new(meta).roots().unwrap_or_default();
-    let report = match check(&dir.join(STORE_DIR), repair, &roots) {
+    let report = match Project::fsck(&dir, repair) {
         Ok(report) => report,
         Err(FsckError::Lock(_)) if !repair => return served_fsck(place, output),
         Err(error) => return Err(refusal(error)),
@@ -28,12 +26,14 @@ pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Fa
         "clean": report.is_clean(),
         "findings": findings,
         "repaired": report.repaired,
+        "lost": report.lost.iter().map(|it| json!({"what": it.what, "of": it.of})).collect::<Vec<_>>(),
+        "setAside": report.set_aside,
         "nodes": report.nodes,
         "rows": report.rows,
         "journalRows": report.journal_rows,
         "tornBytes": report.torn_bytes,
     });
-    output.result(&value, |output| page(output, &report));
+    output.result(&value, |output| page(output, &report, repair));
     if report.is_clean() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -71,7 +71,7 @@ fn served_fsck(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     Err(Refusal::new(pulse_schemas::error::ErrorCode::ProjectCorrupt, text).into())
 }
 
-fn page(output: &Output, report: &Report) -> String {
+fn page(output: &Output, report: &Report, repair: bool) -> String {
     let mut page = format!(
         "checked {} nodes, {} history entries, {} journal rows\n",
         report.nodes, report.rows, report.journal_rows
@@ -82,10 +82,36 @@ fn page(output: &Output, report: &Report) -> String {
     for finding in &report.findings {
         page += &format!("{} {finding}\n", output.paint("31", "damaged:"));
     }
-    if report.is_clean() {
-        page += "everything is as it should be\n";
+    for loss in &report.lost {
+        page += &format!("{} {}, gone from {}\n", output.paint("31", "lost:"), loss.what, loss.of);
     }
-    page
+    for file in &report.set_aside {
+        page += &format!("the file as it was: {}\n", file.display());
+    }
+    page + &next_step(report, repair)
+}
+
+/// What a person does now.
+fn next_step(report: &Report, repair: bool) -> String {
+    let is_whole = report.is_clean() && report.lost.is_empty();
+    match (report.is_clean(), repair) {
+        (true, _) if is_whole && report.set_aside.is_empty() => {
+            "everything is as it should be\n".into()
+        }
+        (true, _) if is_whole => "everything is as it should be again: open the project, and \
+             delete the file that was set aside once you have looked around\n"
+            .into(),
+        (true, _) => "the project can be opened; what is lost may be in a backup: keep the file \
+             that was set aside until you have looked\n"
+            .into(),
+        (false, false) => "next: close every program that uses the project and run \
+             `pulse fsck --repair`; it keeps each file that it replaces\n"
+            .into(),
+        (false, true) => "next: put a backup of the project's folder or a text export of the \
+             project beside `.pulse` and run `pulse fsck --repair` again; everything that is not \
+             named here can still be opened\n"
+            .into(),
+    }
 }
 
 fn refusal(error: FsckError) -> Failure {

@@ -1,238 +1,366 @@
 //! Putting a store right without guessing.
+//!
+//! The database is never changed in place: what is right is written to a new file, which is
+//! checked, and only if it is better does it take the place of the old one, which stays beside
+//! it. Whatever happens in between, one of the two has the name.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Bound,
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use pulse_schemas::hash::Hash;
 
-use super::{Finding, Inventory, Report, RootsOf, inventory, open_existing, rows_of};
+use super::{
+    Finding, Loss, Named, Report, RootsOf, check_files, loss,
+    rebuild::{Rebuilt, Sources, rebuild, tree_over},
+    rows::{Gaps, fill},
+    salvage::{HeadFrom, Salvage, mend, salvage},
+};
 use crate::{
-    backend::{BackendError, BackingStore},
-    journal::{self, HEADER, JournalError},
-    node::{Link, Node, NodeBuilder},
+    backend::{BackingStore, Batch, redb::RedbBackend},
+    journal::{self, HEADER, JournalError, read_frame, rows_behind},
+    node::Node,
+    project::stamp,
     repo::{
         Head, HistoryRow,
-        layout::{JOURNAL_FILE, write_format},
-        recover::tree_over,
+        layout::{DATABASE_FILE, JOURNAL_FILE, sync_dir, write_format},
     },
-    tree::{Snapshot, TreeError, TreeStore, empty_root},
+    tree::{TreeStore, empty_root},
 };
 
-/// An inner node is looked for among this many combinations of stored children at most.
-const COMBINATIONS: usize = 4096;
+/// What a repair did.
+#[derive(Default)]
+pub(super) struct Repaired {
+    pub done: Vec<String>,
+    pub lost: Vec<Loss>,
+    pub set_aside: Vec<PathBuf>,
+}
 
 /// Repairs what it can; says in words what it did. What it could not do, the next check shows.
-pub fn repair(dir: &Path, report: &Report, roots_of: RootsOf<'_>) -> Vec<String> {
-    let mut done = Vec::new();
-    let Ok(backend) = open_existing(dir) else { return done };
-    let backend: Arc<dyn BackingStore> = Arc::new(backend);
-    let Some(head) = backend.head().ok().flatten().and_then(|head| Head::decode(&head).ok()) else {
-        return done;
-    };
+pub(super) fn repair(dir: &Path, report: &Report, roots_of: RootsOf<'_>) -> Repaired {
+    let mut repaired = Repaired::default();
     if report.findings.iter().any(|finding| matches!(finding, Finding::Format { .. }))
         && write_format(dir).is_ok()
     {
-        done.push("wrote the format file again".into());
+        repaired.done.push("wrote the format file again".into());
     }
-    match repair_nodes(&backend, &head, roots_of) {
-        Ok(0) | Err(_) => {}
-        Ok(nodes) => done.push(format!("put {nodes} nodes back, each proved by its hash")),
-    }
-    let journal = report.findings.iter().find_map(|finding| match finding {
+    let journal = std::fs::read(dir.join(JOURNAL_FILE)).unwrap_or_default();
+    let Some(salvage) = salvage(&dir.join(DATABASE_FILE), &journal) else { return repaired };
+    let Some((head, from)) = salvage.head.clone() else { return repaired };
+    // The journal first: what it says about rows is held against the new database.
+    let error = report.findings.iter().find_map(|finding| match finding {
         Finding::Journal(error) => Some(error.clone()),
         Finding::NoJournal { file } => Some(JournalError::Header { file: file.clone() }),
         _ => None,
     });
-    if let Some(error) = journal {
-        done.extend(repair_journal(&dir.join(JOURNAL_FILE), &head, &error));
+    let error = error.or_else(|| torn_or_damaged(dir, &journal, &head));
+    if let Some(error) = error {
+        repair_journal(&dir.join(JOURNAL_FILE), &journal, &head, &error, &mut repaired);
     }
-    done
+    if report.findings.iter().any(is_of_the_database) {
+        repair_database(dir, report, salvage, (head, from), roots_of, &mut repaired);
+    }
+    repaired
 }
 
-/// Keeps every row up to the first damaged one; the file as it was stays beside the new one.
-fn repair_journal(file: &Path, head: &Head, error: &JournalError) -> Option<String> {
-    let bytes = match std::fs::read(file) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(_) => return None,
-    };
-    let end = match error {
-        JournalError::Future { .. }
-        | JournalError::OtherStore { .. }
-        | JournalError::RolledBack { .. } => return None,
-        JournalError::Damaged { offset, .. } => usize::try_from(*offset).ok()?,
-        JournalError::Gap { .. } => HEADER,
-        JournalError::Foreign { .. } | JournalError::Header { .. } => {
-            rows_of(file, &bytes, head).ok()?;
-            bytes.len().max(HEADER)
+/// What the check did not look at, because the head was lost.
+fn torn_or_damaged(dir: &Path, bytes: &[u8], head: &Head) -> Option<JournalError> {
+    let file = dir.join(JOURNAL_FILE);
+    if !head.journal_ready {
+        return None;
+    }
+    let found = journal::check_header(&file, bytes, &head.store_id)
+        .and_then(|()| journal::scan(&file, bytes, &head.store_id, head.seq));
+    match found {
+        Err(error) => Some(error),
+        Ok(scan) if scan.torn > 0 => {
+            // It may be one wrong byte in the last row: then that row comes back.
+            let tail = bytes.get(scan.end as usize..)?;
+            mended_frame(tail, &head.store_id)?;
+            Some(JournalError::Damaged { file, seq: 0, offset: scan.end })
         }
+        Ok(_) => None,
+    }
+}
+
+fn is_of_the_database(finding: &Finding) -> bool {
+    !matches!(finding, Finding::Format { .. } | Finding::Journal(_) | Finding::NoJournal { .. })
+        || matches!(finding, Finding::Journal(JournalError::RolledBack { .. }))
+}
+
+fn repair_database(
+    dir: &Path,
+    report: &Report,
+    mut salvage: Salvage,
+    (mut head, from): (Head, HeadFrom),
+    roots_of: RootsOf<'_>,
+    repaired: &mut Repaired,
+) {
+    let mut done = Vec::new();
+    if from == HeadFrom::Old {
+        done.extend(advance_old_head(&salvage, &mut head));
+    }
+    let tree = tree_over(&salvage.nodes);
+    let roots = roots_to_keep(&tree, dir, &head, &salvage, roots_of);
+    let rebuilt = {
+        let rows = salvage.rows.values().collect();
+        rebuild(&salvage.nodes, &roots, &Sources { rows, head: head.root, dir })
     };
-    let mut repaired = journal::header(&head.store_id).to_vec();
-    repaired.extend_from_slice(bytes.get(HEADER..end.min(bytes.len())).unwrap_or_default());
+    let tree = tree_over(&salvage.nodes);
+    let named = named_roots(&tree, &head, roots_of);
+    let names: Vec<Hash> = named.iter().map(|named| named.root).collect();
+    let gaps = fill(&mut salvage, &mut head, &tree, &names);
+    // With more entries there may be a way to more nodes.
+    let roots = roots_to_keep(&tree, dir, &head, &salvage, roots_of);
+    let again = {
+        let rows = salvage.rows.values().collect();
+        rebuild(&salvage.nodes, &roots, &Sources { rows, head: head.root, dir })
+    };
+    let tree = tree_over(&salvage.nodes);
+    let named = named_roots(&tree, &head, roots_of);
+    tell_head(from, &head, &mut done);
+    tell_nodes(salvage.mended, &rebuilt, &again, &mut done);
+    tell_rows(&salvage, &gaps, &mut done);
+    let lost = loss::losses(&tree, &named, gaps.cut);
+    let batch = batch(&tree, &salvage, &head, &roots);
+    match swap(dir, report, &batch, roots_of) {
+        Some(aside) => {
+            if done.is_empty() {
+                done.push("wrote the database anew from what is right in it".into());
+            }
+            repaired.done.extend(done);
+            repaired.set_aside.push(aside);
+        }
+        None => repaired.done.push(
+            "left the database as it is: nothing that can be proved would make it better".into(),
+        ),
+    }
+    repaired.lost = lost;
+}
+
+/// A head of former times, brought to where the history ends.
+fn advance_old_head(salvage: &Salvage, head: &mut Head) -> Option<String> {
+    let (seq, row) = salvage.rows.last_key_value().filter(|(seq, _)| **seq > head.seq)?;
+    let noted = head.seq;
+    (head.seq, head.root) = (*seq, row.after);
+    Some(format!(
+        "branches, tags and commits are as they were behind entry {noted}; \
+         the content is that of entry {seq}"
+    ))
+}
+
+fn named_roots(tree: &Arc<TreeStore>, head: &Head, roots_of: RootsOf<'_>) -> Vec<Named> {
+    let mut named = vec![Named { root: head.root, name: "the working copy".into() }];
+    if let Ok(meta) = tree.snapshot(head.meta) {
+        named.extend(roots_of(&meta));
+    }
+    named
+}
+
+fn roots_to_keep(
+    tree: &Arc<TreeStore>,
+    dir: &Path,
+    head: &Head,
+    salvage: &Salvage,
+    roots_of: RootsOf<'_>,
+) -> BTreeSet<Hash> {
+    let mut roots = BTreeSet::from([head.root, head.meta]);
+    roots.extend(named_roots(tree, head, roots_of).into_iter().map(|named| named.root));
+    let jumps = salvage.rows.values().filter(|row| row.is_jump());
+    roots.extend(jumps.flat_map(|row| [row.before, row.after]));
+    roots.extend(stamp::read(dir).map(|(_, index)| index));
+    roots
+}
+
+/// Everything that is right: needed nodes in the order of the trees, then what else was stored.
+fn batch(tree: &Arc<TreeStore>, salvage: &Salvage, head: &Head, roots: &BTreeSet<Hash>) -> Batch {
+    let mut nodes = Vec::new();
+    let mut seen = BTreeSet::new();
+    for root in [head.root, head.meta].iter().chain(roots) {
+        collect(tree, *root, &mut seen, &mut nodes);
+    }
+    let others = salvage.stored.iter().filter(|hash| !seen.contains(hash));
+    nodes.extend(others.filter_map(|hash| salvage.nodes.parsed(hash).map(Arc::new)));
+    let rows = salvage.rows.iter().map(|(seq, row): (&u64, &HistoryRow)| (*seq, row.encode()));
+    Batch { nodes, rows: rows.collect(), head: Some(head.encode()), ..Batch::default() }
+}
+
+fn collect(tree: &TreeStore, root: Hash, seen: &mut BTreeSet<Hash>, nodes: &mut Vec<Arc<Node>>) {
+    if root == empty_root() || !seen.insert(root) {
+        return;
+    }
+    let Ok(node) = tree.node(&root) else { return };
+    for slot in 0..if node.is_leaf() { 0 } else { node.len() } {
+        collect(tree, node.link(slot).hash, seen, nodes);
+    }
+    nodes.push(node);
+}
+
+/// Writes the new database beside the old one and exchanges them if that is an improvement;
+/// where the old one is now.
+fn swap(dir: &Path, report: &Report, batch: &Batch, roots_of: RootsOf<'_>) -> Option<PathBuf> {
+    let (database, fresh) = (dir.join(DATABASE_FILE), dir.join("project.redb.new"));
+    drop(std::fs::remove_file(&fresh));
+    let written = RedbBackend::open(&fresh, 32 << 20).and_then(|backend| backend.write(batch));
+    let better = written.is_ok() && {
+        let after = check_files(dir, &fresh, roots_of);
+        after.findings.len() < report.findings.len() || after.is_clean() || is_head_back(report)
+    };
+    if !better {
+        drop(std::fs::remove_file(&fresh));
+        return None;
+    }
+    let aside = unused_name(&database)?;
+    if database.exists() {
+        let linked = std::fs::hard_link(&database, &aside);
+        linked.or_else(|_| std::fs::copy(&database, &aside).map(drop)).ok()?;
+    }
+    std::fs::rename(&fresh, &database).ok()?;
+    sync_dir(dir).ok()?;
+    Some(aside)
+}
+
+/// Without a head nothing else could be looked at: more findings than before are no step back.
+fn is_head_back(report: &Report) -> bool {
+    report
+        .findings
+        .iter()
+        .any(|finding| matches!(finding, Finding::NoHead | Finding::Head(_) | Finding::Database(_)))
+}
+
+/// Keeps every row up to the first damaged one, which is mended if one byte is all that is
+/// wrong with it; the file as it was stays beside the new one.
+fn repair_journal(
+    file: &Path,
+    bytes: &[u8],
+    head: &Head,
+    error: &JournalError,
+    repaired: &mut Repaired,
+) {
+    if matches!(
+        error,
+        JournalError::Future { .. }
+            | JournalError::OtherStore { .. }
+            | JournalError::RolledBack { .. }
+    ) {
+        return;
+    }
+    let (rows, mended) = mended_rows(bytes, head);
+    let mut fresh = journal::header(&head.store_id).to_vec();
+    // A gap says that rows of another time follow: none of them is of use.
+    if !matches!(error, JournalError::Gap { .. }) {
+        fresh.extend_from_slice(&rows);
+    }
+    let Some(aside) = exchange(file, bytes, &fresh) else { return };
+    let scan = journal::scan(file, &fresh, &head.store_id, head.seq);
+    let last = scan.ok().and_then(|scan| scan.rows.last().map(|row| row.seq));
+    let last = last.unwrap_or(head.seq).max(head.seq);
+    let behind = rows_lost(bytes, head, last);
+    repaired.done.push(match (mended, behind) {
+        (0, 0) => "rewrote the journal's header".to_owned(),
+        (0, _) => format!("kept the journal up to entry {last}"),
+        (mended, _) => format!("put {mended} damaged rows of the journal right"),
+    });
+    if behind > 0 {
+        repaired.lost.push(Loss {
+            what: format!("{behind} edits behind entry {last}: a row of the journal is damaged"),
+            of: "the working copy".into(),
+        });
+    }
+    repaired.set_aside.push(aside);
+}
+
+/// The rows of a journal back to back, damaged ones put right as long as that succeeds.
+fn mended_rows(bytes: &[u8], head: &Head) -> (Vec<u8>, usize) {
+    let (mut rows, mut mended) = (Vec::new(), 0);
+    let mut rest = bytes.get(HEADER..).unwrap_or_default();
+    while !rest.is_empty() {
+        if let Some((_, length)) = read_frame(rest, &head.store_id) {
+            rows.extend_from_slice(&rest[..length]);
+            rest = &rest[length..];
+            continue;
+        }
+        let next = rows_behind(rest, &head.store_id).next().map_or(rest.len(), |(at, _)| at);
+        match mended_frame(&rest[..next], &head.store_id) {
+            Some(frame) => rows.extend_from_slice(&frame),
+            // A broken mark before rows that the database leads to is no loss.
+            None if rows.is_empty() && next < rest.len() => {}
+            None => break,
+        }
+        mended += 1;
+        rest = &rest[next..];
+    }
+    (rows, mended)
+}
+
+fn mended_frame(bytes: &[u8], store_id: &[u8; 16]) -> Option<Vec<u8>> {
+    mend(bytes, |bytes| read_frame(bytes, store_id).is_some_and(|(_, end)| end == bytes.len()))
+}
+
+/// Rows that were acknowledged and are not in the repaired journal.
+fn rows_lost(bytes: &[u8], head: &Head, last: u64) -> u64 {
+    let all = bytes.get(HEADER..).unwrap_or_default();
+    let known = rows_behind(all, &head.store_id).map(|(_, row)| row.seq.max(row.durable)).max();
+    known.unwrap_or_default().saturating_sub(last)
+}
+
+fn exchange(file: &Path, old: &[u8], new: &[u8]) -> Option<PathBuf> {
     let aside = unused_name(file)?;
     let fresh = file.with_extension("journal.new");
-    std::fs::write(&aside, &bytes).ok()?;
-    std::fs::write(&fresh, repaired).ok()?;
+    std::fs::write(&aside, old).ok()?;
+    std::fs::write(&fresh, new).ok()?;
     std::fs::File::open(&fresh).and_then(|file| file.sync_all()).ok()?;
     std::fs::rename(&fresh, file).ok()?;
-    Some(format!("rewrote the journal; the damaged one is {}", aside.display()))
+    Some(aside)
 }
 
 fn unused_name(file: &Path) -> Option<PathBuf> {
-    let name = |number: u32| file.with_extension(format!("journal.damaged-{number}"));
+    let extension = file.extension()?.to_str()?.to_owned();
+    let name = |number: u32| file.with_extension(format!("{extension}.damaged-{number}"));
     (1..1_000).map(name).find(|path| !path.exists())
 }
 
-/// A node that is needed and not there (or wrong), with what its parent knows about it.
-struct Wanted {
-    hash: Hash,
-    /// Level and key range, unless the node is a root.
-    place: Option<(u8, Bound<Vec<u8>>, Vec<u8>)>,
-}
-
-fn repair_nodes(
-    backend: &Arc<dyn BackingStore>,
-    head: &Head,
-    roots_of: RootsOf<'_>,
-) -> Result<usize, BackendError> {
-    let mut total = 0;
-    // A node that comes back may show that others below it are needed too.
-    for _ in 0..crate::node::MAX_LEVEL {
-        let tree = tree_over(backend.clone());
-        let rows = rows(&**backend)?;
-        let mut roots = BTreeSet::from([head.root, head.meta]);
-        roots.extend(
-            rows.iter().filter(|row| row.is_jump()).flat_map(|row| [row.before, row.after]),
-        );
-        if let Ok(meta) = tree.snapshot(head.meta) {
-            roots.extend(roots_of(&meta));
+fn tell_head(from: HeadFrom, head: &Head, done: &mut Vec<String>) {
+    let seq = head.seq;
+    match from {
+        HeadFrom::Table => {}
+        HeadFrom::Mended => done.push("put one wrong byte of the head right".into()),
+        HeadFrom::Journal => {
+            done.push(format!("took the head (entry {seq}) from the journal's copy of it"));
         }
-        let mut wanted = Vec::new();
-        roots.iter().for_each(|root| look_for_wanted(&tree, *root, &mut wanted));
-        if wanted.is_empty() {
-            break;
-        }
-        let mut found = from_children(&inventory(&**backend)?, &wanted);
-        found.extend(from_history(&tree, &rows, &wanted));
-        if found.is_empty() {
-            break;
-        }
-        let nodes: Vec<Arc<Node>> = found.into_values().collect();
-        backend.replace(&nodes)?;
-        total += nodes.len();
+        HeadFrom::Beginning => done.push("made the head again: the journal holds all".into()),
+        HeadFrom::Old => done.push(format!("made the head again from older pages (entry {seq})")),
     }
-    Ok(total)
 }
 
-fn rows(backend: &dyn BackingStore) -> Result<Vec<HistoryRow>, BackendError> {
-    let rows = backend.rows(0, u64::MAX)?;
-    Ok(rows.iter().filter_map(|(seq, bytes)| HistoryRow::decode(*seq, bytes).ok()).collect())
-}
-
-fn look_for_wanted(tree: &TreeStore, root: Hash, wanted: &mut Vec<Wanted>) {
-    if root == empty_root() {
-        return;
-    }
-    let Ok(node) = tree.node(&root) else {
-        wanted.push(Wanted { hash: root, place: None });
-        return;
+fn tell_nodes(mended: usize, first: &Rebuilt, second: &Rebuilt, done: &mut Vec<String>) {
+    let mut tell = |count: usize, how: &str| {
+        if count > 0 {
+            done.push(format!("put {count} nodes back, each proved by its hash: {how}"));
+        }
     };
-    let mut open = vec![node];
-    while let Some(node) = open.pop() {
-        for slot in 0..if node.is_leaf() { 0 } else { node.len() } {
-            match tree.child(&node, slot) {
-                Ok(child) => open.push(child),
-                Err(_) => {
-                    let start = match slot {
-                        0 => Bound::Unbounded,
-                        _ => Bound::Excluded(node.key(slot - 1).to_vec()),
-                    };
-                    let place = Some((node.level() - 1, start, node.key(slot).to_vec()));
-                    wanted.push(Wanted { hash: node.link(slot).hash, place });
-                }
-            }
-        }
-    }
+    tell(mended, "one wrong byte put right");
+    tell(first.from_children + second.from_children, "made again from their children");
+    tell(first.from_history + second.from_history, "made again from the history");
+    tell(first.from_index + second.from_index, "the index, made again from the content");
+    tell(first.from_export + second.from_export, "from a text export in the project's folder");
 }
 
-/// An inner node is its children's keys, hashes and counts: if they are all there, so is it.
-fn from_children(inventory: &Inventory, wanted: &[Wanted]) -> BTreeMap<Hash, Arc<Node>> {
-    let mut found = BTreeMap::new();
-    for wanted in wanted {
-        let Some((level, start, end)) = &wanted.place else { continue };
-        if *level == 0 {
-            continue;
-        }
-        let below = level - 1;
-        let start = match start {
-            Bound::Excluded(key) => Bound::Excluded((below, key.clone())),
-            _ => Bound::Included((below, Vec::new())),
+fn tell_rows(salvage: &Salvage, gaps: &Gaps, done: &mut Vec<String>) {
+    match salvage.rows_restored.len() {
+        0 => {}
+        1 => done.push("put 1 history entry back as it was".into()),
+        count => done.push(format!("put {count} history entries back as they were")),
+    }
+    for (from, until) in &gaps.filled {
+        let which = match from == until {
+            true => format!("history entry {from}"),
+            false => format!("history entries {from} to {until} as one"),
         };
-        let children: Vec<&Vec<Arc<Node>>> = inventory
-            .range((start, Bound::Included((below, end.clone()))))
-            .map(|(_, v)| v)
-            .collect();
-        if let Some(node) = combine(*level, &children, wanted.hash) {
-            found.insert(wanted.hash, node);
-        }
+        done.push(format!(
+            "made {which} again from the versions around it; its label, author and time are lost"
+        ));
     }
-    found
-}
-
-/// Tries which of several stored versions of each child belong together.
-fn combine(level: u8, children: &[&Vec<Arc<Node>>], hash: Hash) -> Option<Arc<Node>> {
-    // Each key may also be one that the wanted version did not have.
-    let single = children.iter().all(|versions| versions.len() == 1);
-    let choices = |versions: &Vec<Arc<Node>>| versions.len() + usize::from(!single);
-    let total = children.iter().try_fold(1usize, |total, versions| {
-        total.checked_mul(choices(versions)).filter(|total| *total <= COMBINATIONS)
-    })?;
-    (0..total).find_map(|mut number| {
-        let mut builder = NodeBuilder::new(level);
-        for versions in children {
-            let choice = number % choices(versions);
-            number /= choices(versions);
-            if let Some(child) = versions.get(choice) {
-                let link = Link { hash: child.hash(), entries: child.entries() };
-                builder.push(child.last_key()?, &link.to_bytes());
-            }
-        }
-        let node = builder.finish();
-        (node.hash() == hash).then(|| Arc::new(node))
-    })
-}
-
-/// Repeats the past from every version that can still be read: the nodes it makes on the way are
-/// the ones that were stored.
-fn from_history(
-    tree: &Arc<TreeStore>,
-    rows: &[HistoryRow],
-    wanted: &[Wanted],
-) -> BTreeMap<Hash, Arc<Node>> {
-    let wanted: BTreeSet<Hash> = wanted.iter().map(|wanted| wanted.hash).collect();
-    let mut found = BTreeMap::new();
-    let mut version: Option<Snapshot> = None;
-    for row in rows {
-        let start = version.take().filter(|version| version.root() == row.before);
-        let start = match start {
-            Some(start) => Some(start),
-            None if row.before == empty_root() => Some(tree.empty()),
-            None => tree.snapshot(row.before).ok(),
-        };
-        version = start.and_then(|start| redo(&start, row).ok().flatten());
-        if let Some(version) = &version {
-            let fresh = tree.unsaved(&version.root()).into_iter();
-            let fresh = fresh.filter(|node| wanted.contains(&node.hash()));
-            found.extend(fresh.map(|node| (node.hash(), node)));
-        }
-    }
-    found
-}
-
-fn redo(start: &Snapshot, row: &HistoryRow) -> Result<Option<Snapshot>, TreeError> {
-    row.edits().map(|edits| start.edit(&edits)).transpose()
 }

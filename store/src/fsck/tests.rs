@@ -121,7 +121,7 @@ fn a_flipped_byte_is_reported_or_changes_nothing() {
     println!("{unaffected} of {flips} flips changed nothing, out of {used} used bytes");
 }
 
-fn no_roots(_: &crate::tree::Snapshot) -> Vec<Hash> {
+fn no_roots(_: &crate::tree::Snapshot) -> Vec<Named> {
     Vec::new()
 }
 
@@ -184,7 +184,7 @@ fn a_damaged_acknowledged_row_is_named_and_the_rows_before_it_are_saved() {
 
 /// Replaces stored nodes by wrong ones, as bit rot would.
 fn rot(dir: &Path, choose: impl Fn(&Node) -> bool) -> Vec<Hash> {
-    let backend = open_existing(dir).unwrap();
+    let backend = RedbBackend::open(&dir.join(DATABASE), 1 << 20).unwrap();
     let mut hashes = Vec::new();
     backend
         .visit_nodes(&mut |hash, bytes| {
@@ -226,4 +226,59 @@ fn lost_leaves_are_made_again_from_a_history_without_gaps() {
     let repo = Repo::open(dir.path(), &options()).unwrap();
     assert_eq!(repo.head().root(), root);
     content(&repo).map(drop).unwrap();
+}
+
+/// All that a store in a folder holds; `None` for what can't be read.
+fn read_back(dir: &Path) -> Option<Content> {
+    let repo = Repo::open(dir, &Options { access: Access::ReadOnly, ..options() }).ok()?;
+    content(&repo).ok()
+}
+
+fn copy_of(from: &Path) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    dir
+}
+
+/// Flips one byte of a copy, has it repaired: what is then called clean is what was written, bit
+/// for bit, and the damaged file lies beside it. Says whether there was something to repair.
+fn repairs(store: &Path, whole: &Content, file: &str, at: usize) -> bool {
+    let dir = copy_of(store);
+    flip(&dir.path().join(file), at);
+    let damaged = fs::read(dir.path().join(file)).unwrap();
+    let before = fsck(dir.path(), false, &no_roots).unwrap();
+    assert_eq!(fs::read(dir.path().join(file)).unwrap(), damaged, "a check writes nothing");
+    if before.is_clean() {
+        return false;
+    }
+    let after = fsck(dir.path(), true, &no_roots).unwrap();
+    assert!(after.is_clean(), "byte {at} of {file}: {before:?}, then {after:?}");
+    assert!(!after.repaired.is_empty() && after.lost.is_empty(), "byte {at} of {file}: {after:?}");
+    let kept = after.set_aside.iter().any(|path| fs::read(path).unwrap() == damaged);
+    assert!(kept || file == FORMAT_FILE, "byte {at} of {file}: {after:?}");
+    let found = read_back(dir.path()).unwrap_or_else(|| panic!("byte {at} of {file}: {after:?}"));
+    assert!(found == *whole, "byte {at} of {file}: {after:?}");
+    true
+}
+
+#[test]
+fn a_flipped_byte_is_repaired_bit_for_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    made(dir.path());
+    let whole = read_back(dir.path()).unwrap();
+    let samples = if std::env::var_os("PULSE_SOAK").is_some() { 3_000 } else { 24 };
+    let mut repaired = 0;
+    for file in [DATABASE, JOURNAL] {
+        let bytes = fs::read(dir.path().join(file)).unwrap();
+        let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+        for index in 0..samples {
+            let at = used[index * used.len() / samples];
+            repaired += usize::from(repairs(dir.path(), &whole, file, at));
+        }
+    }
+    println!("{repaired} of {} flips had to be repaired", 2 * samples);
+    assert!(repaired > samples, "{repaired}");
 }

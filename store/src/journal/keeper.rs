@@ -232,6 +232,7 @@ impl Drop for Keeper {
     }
 }
 
+/// The head goes along: should it be lost in the database, it is not lost.
 fn mark(checkpoint: &Checkpoint) -> Row {
     Row {
         seq: checkpoint.seq,
@@ -240,7 +241,7 @@ fn mark(checkpoint: &Checkpoint) -> Row {
         after: checkpoint.root,
         change: Change::Mark,
         meta: None,
-        info: Vec::new(),
+        info: checkpoint.batch.head.clone().unwrap_or_default(),
     }
 }
 

@@ -126,7 +126,7 @@ impl Project {
 
     /// Checks the closed project in `dir`; with `repair`, puts right what can be proved.
     pub fn fsck(dir: &Path, repair: bool) -> Result<Report, FsckError> {
-        let roots_of = |meta: &Snapshot| Refs::new(meta).roots().unwrap_or_default();
+        let roots_of = |meta: &Snapshot| Refs::new(meta).named_roots();
         fsck::fsck(&dir.join(STORE_DIR), repair, &roots_of)
     }
 }

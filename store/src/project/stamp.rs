@@ -70,6 +70,11 @@ impl Project {
     }
 }
 
+/// The state and the index that the stamp in a store's folder names.
+pub(crate) fn read(store: &std::path::Path) -> Option<(Hash, Hash)> {
+    decode(&fs::read(store.join(FILE)).ok()?)
+}
+
 impl Stamp {
     pub(super) fn none() -> Stamp {
         Stamp { seq: 0, pair: None }

@@ -9,7 +9,9 @@ use crate::{
 
 /// Bumped when anything about the store's files changes that an older program can't read.
 pub const FORMAT: u32 = 1;
-const MAGIC: &[u8; 4] = b"PHED";
+pub(crate) const MAGIC: &[u8; 4] = b"PHED";
+/// Bytes of a head, with and without the first history row.
+pub(crate) const LENGTHS: [usize; 2] = [113, 105];
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {

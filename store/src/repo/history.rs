@@ -102,6 +102,27 @@ impl HistoryRow {
     }
 }
 
+impl HistoryRow {
+    /// A row that begins here and ends somewhere, and its length: the check says where.
+    pub(crate) fn decode_prefix(seq: u64, bytes: &[u8]) -> Option<(HistoryRow, usize)> {
+        let mut reader = Reader::new(bytes);
+        if reader.byte().ok()? & !(KEEP | JUMP) != 0 {
+            return None;
+        }
+        reader.take(64).ok()?;
+        reader.bytes().ok()?;
+        loop {
+            let length = bytes.len() - reader.rest().len();
+            let check = reader.rest().get(..8)?;
+            if check == row_check(seq, &bytes[..length]) {
+                let row = HistoryRow::decode(seq, &bytes[..length + 8]).ok()?;
+                return Some((row, length + 8));
+            }
+            KeyChange::skip(&mut reader).ok()?;
+        }
+    }
+}
+
 /// A database page has no checksum that is verified on reading, so a row brings its own.
 fn row_check(seq: u64, body: &[u8]) -> [u8; 8] {
     check_sum(&[&seq.to_le_bytes(), body])
@@ -117,6 +138,14 @@ impl KeyChange {
         }
         let edit = Edit { key: Vec::new(), value: self.after.clone() };
         Delta::between(&edit, self.before.as_deref()).value.encode(out);
+    }
+
+    fn skip(reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        reader.bytes()?;
+        if reader.byte()? == 1 {
+            reader.bytes()?;
+        }
+        DeltaValue::decode(reader).map(drop)
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<KeyChange, Malformed> {

@@ -241,7 +241,7 @@ pub(crate) fn write_format(dir: &Path) -> Result<(), OpenError> {
     sync_dir(dir)
 }
 
-fn sync_dir(dir: &Path) -> Result<(), OpenError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), OpenError> {
     std::fs::File::open(dir)
         .and_then(|dir| dir.sync_all())
         .map_err(|source| io_error(dir, "syncing", source))
