@@ -10,6 +10,7 @@
 pub mod course;
 pub mod song;
 pub mod transport;
+mod wake;
 
 pub mod events;
 pub mod inlet;

@@ -432,3 +432,38 @@ fn who_falls_behind_is_given_to_the_audio_thread_without_a_step() {
     };
     assert!(step(&heard[..faded]) <= step(&plain[faded..]), "the fade has a step");
 }
+
+#[test]
+fn an_act_that_comes_too_late_leads_where_it_would_have_led_in_time() {
+    let (sketch, slices) = prompt();
+    let (engine, mut clock) = engine(Some(2), 1);
+    let mut story = vec![(0, Deed::Load(sketch.clone(), slices.clone())), (0, play(0))];
+    let mut stamps = vec![];
+    for (_, deed) in &story {
+        doing(&engine, deed, 0);
+        stamps.push(engine.last_stamp());
+    }
+    let mut heard = vec![];
+    run(&mut clock, 6_000, &[256], &engine, &mut heard);
+    let acts = [
+        Act::Seek(3_000),
+        Act::Pause,
+        Act::Play(Start::default()),
+        Act::Loop(Range::new(4_000, 6_000)),
+        Act::Stop,
+        Act::Play(Start { from: Some(500), ..Start::default() }),
+    ];
+    for act in acts {
+        engine.act_held_up(act, || run(&mut clock, 5_000, &[256], &engine, &mut heard));
+        let (from, stamp) = (heard.len(), engine.last_stamp());
+        assert!(stamp < from as u64 / 2, "it comes too late");
+        story.push((0, Deed::Act(act)));
+        stamps.push(stamp);
+        run(&mut clock, 3_000, &[256], &engine, &mut heard);
+        let expect = tell_plain(&story, &stamps, heard.len() / 2);
+        // The edges of what was not there are hidden.
+        let from = from + 2 * 400;
+        let differ = (from..heard.len()).find(|&at| heard[at].to_bits() != expect[at].to_bits());
+        assert_eq!(differ, None, "{act:?} at {stamp}, heard from {}", from / 2);
+    }
+}

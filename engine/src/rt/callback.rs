@@ -27,7 +27,8 @@ use super::{
     quiet::quietly,
     scope::Scopes,
     song::Song,
-    transport::Mode,
+    transport::{Jump, Mode},
+    wake::Wake,
 };
 use crate::{
     event::EventBody,
@@ -67,6 +68,8 @@ pub(crate) struct Parts {
     /// When the engine was made.
     pub epoch: Instant,
     pub tripwire: Option<fn(bool)>,
+    /// Whether others count on transport acts to happen at their frames.
+    pub keeps_frames: bool,
 }
 
 /// One engine on its audio thread. Owned by one device at a time.
@@ -75,6 +78,7 @@ pub struct Callback {
     program: Option<Box<Program>>,
     course: Course,
     waiting: Waiting,
+    wake: Wake,
     metronome: Metronome,
     scopes: Scopes,
     taken: u64,
@@ -89,6 +93,7 @@ impl Callback {
             program: None,
             course: Course::new(parts.rate),
             waiting: Waiting::default(),
+            wake: Wake::default(),
             metronome: Metronome::new(parts.rate),
             scopes: Scopes::new(),
             taken: 0,
@@ -225,9 +230,27 @@ impl Callback {
 
     /// Does every transport act that is due.
     fn transport_acts(&mut self) {
-        while let Some(act) = self.waiting.pop_transport(self.course.clock()) {
-            self.do_act(act);
+        while let Some(message) = self.waiting.pop_transport(self.course.clock()) {
+            // A frame that nobody keeps means as soon as possible.
+            let kept = self.parts.keeps_frames && message.at > 0;
+            if !(kept && message.at < self.course.clock() && self.catch_up(message)) {
+                self.do_act(message.act);
+            }
+            self.wake.keep(&self.course);
         }
+        self.wake.pass(&self.course);
+    }
+
+    /// Goes where an act that comes too late would have led in time; false where
+    /// that can't be told any more.
+    fn catch_up(&mut self, message: Message) -> bool {
+        let now = self.course.clock();
+        let found = self.wake.as_if(message.at, message.act, &self.parts.song, now);
+        let Some((course, reset)) = found else { return false };
+        let by = course.transport().frame() - self.course.transport().frame();
+        self.course = course;
+        self.follow(Effect { jump: Jump { by, release: true, landed: true }, reset });
+        true
     }
 
     fn do_act(&mut self, act: Act) {

@@ -173,11 +173,14 @@ impl Course {
         Some(a.ran)
     }
 
-    /// The same course at a later frame of the clock, if nobody acts.
-    pub fn run_to(&mut self, clock: u64) {
+    /// The same course at a later frame of the clock, if nobody acts; whether all
+    /// falls silent on the way.
+    pub fn run_to(&mut self, clock: u64) -> bool {
+        let mut reset = false;
         while self.clock < clock {
-            self.advance(self.span().min(clock - self.clock));
+            reset |= self.advance(self.span().min(clock - self.clock)).reset;
         }
+        reset
     }
 }
 

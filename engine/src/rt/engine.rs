@@ -267,6 +267,7 @@ impl Engine {
             place: place.clone(),
             epoch,
             tripwire: config.tripwire,
+            keeps_frames: ahead.is_some(),
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;

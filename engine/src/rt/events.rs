@@ -100,10 +100,10 @@ impl Waiting {
     }
 
     /// The first transport act that is due at `clock`.
-    pub fn pop_transport(&mut self, clock: u64) -> Option<Act> {
+    pub fn pop_transport(&mut self, clock: u64) -> Option<Message> {
         let due = |message: &Message| message.act.is_transport() && message.at <= clock;
         let at = self.list.iter().position(due)?;
-        Some(self.list.remove(at).act)
+        Some(self.list.remove(at))
     }
 
     /// Hands out, in order, every message before `until` that `wanted` takes.

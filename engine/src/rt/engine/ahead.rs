@@ -579,6 +579,21 @@ impl Engine {
         self.control().ahead.as_ref().map_or(0, |ahead| ahead.last)
     }
 
+    /// A transport act whose sender is held up after it was given its frame.
+    #[cfg(test)]
+    pub(crate) fn act_held_up(&self, act: Act, meanwhile: impl FnOnce()) {
+        let clock = self.place.clock.load(Ordering::Acquire);
+        let at = {
+            let mut control = self.control();
+            let Some(ahead) = &mut control.ahead else { return };
+            let routed = ahead.route(clock, 0, act);
+            ahead.done(&routed, act);
+            routed.at
+        };
+        meanwhile();
+        let _ = self.control().messages.push(crate::rt::events::Message { at, act });
+    }
+
     /// How the part that is rendered ahead fares; None where nothing is.
     pub fn ahead_stats(&self) -> Option<AheadStats> {
         let mut stats = self.loader().ahead.as_ref()?.stats.clone();
