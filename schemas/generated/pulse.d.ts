@@ -110,6 +110,13 @@ export interface Arrangement {
 /** Id of a arrangement. */
 export type ArrangementId = string;
 
+/** A name for how one arrangement was at a commit. */
+export interface ArrangementVersionInfo {
+  arrangement: ArrangementId;
+  commit: Hash;
+  name: string;
+}
+
 /** A change between two revisions that is heard. */
 export interface AudibleCause {
   entity: EntityId;
@@ -2878,6 +2885,51 @@ export interface ArrangementActivateReply {
   edit?: EditReceipt;
 }
 
+/** Names how an arrangement is at a commit. `arrangement.restoreVersion` brings it back. */
+export interface ArrangementNameVersionCommand {
+  arrangement: ArrangementId;
+  /** The last commit when absent. */
+  at?: Rev | null;
+  name: string;
+}
+
+/** What `NameVersion` answers. */
+export interface ArrangementNameVersionReply {
+  version: ArrangementVersionInfo;
+}
+
+/** Takes the name of a version away. The commit stays. */
+export interface ArrangementDeleteVersionCommand {
+  arrangement: ArrangementId;
+  name: string;
+}
+
+/** Nothing to say but that it was done. */
+export interface ArrangementDeleteVersionReply {}
+
+/** Lists named versions. */
+export interface ArrangementVersionsCommand {
+  /** Those of all arrangements when absent. */
+  arrangement?: ArrangementId | null;
+}
+
+/** What `Versions` answers. */
+export interface ArrangementVersionsReply {
+  versions: ArrangementVersionInfo[];
+}
+
+/** Sets an arrangement with everything in it back to a named version, by an edit of the present. */
+export interface ArrangementRestoreVersionCommand {
+  arrangement: ArrangementId;
+  name: string;
+}
+
+/** What `RestoreVersion` answers. */
+export interface ArrangementRestoreVersionReply {
+  changes: EntityDiff[];
+  edit?: EditReceipt;
+}
+
 /** Lists arrangements in order. */
 export interface ArrangementListCommand {}
 
@@ -5378,6 +5430,19 @@ export interface VariantApplyReply {
   edit?: EditReceipt;
 }
 
+/** Makes a branch whose tip has the variant in the place of its original, and goes there if asked. The present branch stays as it is. */
+export interface VariantPromoteCommand {
+  branch: string;
+  switch?: boolean;
+  variant: VariantId;
+}
+
+/** What `Promote` answers. */
+export interface VariantPromoteReply {
+  branch: BranchInfo;
+  commit: Hash;
+}
+
 /** Compares two variants of one subject, or a variant with the original. */
 export interface VariantDiffCommand {
   from?: VariantId | null;
@@ -6720,6 +6785,14 @@ export interface Commands {
   "arrangement.move": { payload: ArrangementMoveCommand; reply: ArrangementMoveReply };
   /** Makes an arrangement the one that plays. */
   "arrangement.activate": { payload: ArrangementActivateCommand; reply: ArrangementActivateReply };
+  /** Names how an arrangement is at a commit. `arrangement.restoreVersion` brings it back. */
+  "arrangement.nameVersion": { payload: ArrangementNameVersionCommand; reply: ArrangementNameVersionReply };
+  /** Takes the name of a version away. The commit stays. */
+  "arrangement.deleteVersion": { payload: ArrangementDeleteVersionCommand; reply: ArrangementDeleteVersionReply };
+  /** Lists named versions. */
+  "arrangement.versions": { payload: ArrangementVersionsCommand; reply: ArrangementVersionsReply };
+  /** Sets an arrangement with everything in it back to a named version, by an edit of the present. */
+  "arrangement.restoreVersion": { payload: ArrangementRestoreVersionCommand; reply: ArrangementRestoreVersionReply };
   /** Lists arrangements in order. */
   "arrangement.list": { payload: ArrangementListCommand; reply: ArrangementListReply };
   /** Creates a track with its channel (a folder has none) and a first lane. */
@@ -7096,6 +7169,8 @@ export interface Commands {
   "variant.activate": { payload: VariantActivateCommand; reply: VariantActivateReply };
   /** Writes a variant into the original, which becomes like it. */
   "variant.apply": { payload: VariantApplyCommand; reply: VariantApplyReply };
+  /** Makes a branch whose tip has the variant in the place of its original, and goes there if asked. The present branch stays as it is. */
+  "variant.promote": { payload: VariantPromoteCommand; reply: VariantPromoteReply };
   /** Compares two variants of one subject, or a variant with the original. */
   "variant.diff": { payload: VariantDiffCommand; reply: VariantDiffReply };
   /** Lists the variants of a track or a clip. */
@@ -7394,6 +7469,14 @@ export interface VersionMovedEvent {
   tag: boolean;
 }
 
+/** Named versions of arrangements came or went. */
+export interface ArrangementVersionsChangedEvent {
+  arrangement: ArrangementId;
+  /** Null if it is gone. */
+  commit?: Hash | null;
+  name: string;
+}
+
 /** Another branch or revision is the working copy. */
 export interface VersionSwitchedEvent {
   branch?: string | null;
@@ -7559,6 +7642,8 @@ export interface Events {
   "project.changed": ProjectChangedEvent;
   /** A branch or a tag points elsewhere, is new or gone. */
   "version.moved": VersionMovedEvent;
+  /** Named versions of arrangements came or went. */
+  "arrangement.versionsChanged": ArrangementVersionsChangedEvent;
   /** Another branch or revision is the working copy. */
   "version.switched": VersionSwitchedEvent;
   /** Conflicts were added or decided. */

@@ -23,7 +23,7 @@ use crate::{
     entity::{AnyEntity, HistoryContext},
     envelope::Kind,
     hash::Hash,
-    id::{AnyId, ChannelId, MediaId, TrackId},
+    id::{AnyId, ArrangementId, ChannelId, MediaId, TrackId},
     job::Job,
 };
 
@@ -262,6 +262,14 @@ events! {
     state: version moved => VersionMoved {
         name: String,
         tag: bool,
+        /// Null if it is gone.
+        commit: Option<Hash>,
+    }
+
+    /// Named versions of arrangements came or went.
+    state: arrangement versionsChanged => ArrangementVersionsChanged {
+        arrangement: ArrangementId,
+        name: String,
         /// Null if it is gone.
         commit: Option<Hash>,
     }

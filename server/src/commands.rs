@@ -122,6 +122,7 @@ pub fn ask(session: &Session, _caller: &Caller, command: &Command) -> Reply {
 /// Does what is no edit: sessions, versions, transport, devices.
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
     match command {
+        Command::Arrangement(command) => arrangement::act(session, caller, command),
         Command::Cohort(command) => cohort::act(session, caller, command),
         Command::Debug(command) => debug::act(session, command),
         Command::Diagnostics(command) => diagnostics::act(session, command),
@@ -139,6 +140,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
         Command::Rendering(command) => rendering::act(session, caller, command),
         Command::Session(command) => session::act(session, command),
         Command::Transport(command) => transport::act(session, command),
+        Command::Variant(command) => variant::act(session, caller, command),
         Command::Version(command) => version::act(session, caller, command),
         Command::View(command) => view::act(session, caller, command),
         other => Err(not_here(other.spec())),
@@ -153,6 +155,7 @@ pub fn whole(
     meta: &TxMeta,
 ) -> Option<Result<(Value, Committed), Refusal>> {
     match command {
+        Command::Arrangement(command) => arrangement::whole(session, command, meta.clone()),
         Command::Project(command) => project::whole(session, command, meta.clone()),
         Command::Version(command) => version::whole(session, command, meta.clone()),
         _ => None,

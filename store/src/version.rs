@@ -63,6 +63,10 @@ pub enum VersionError {
     NothingToCommit,
     #[error("there is no version {name} of {arrangement}")]
     UnknownArrangementVersion { arrangement: AnyId, name: String },
+    #[error(
+        "a version {name} of that arrangement exists already; choose another name or delete it"
+    )]
+    ArrangementVersionExists { name: String },
     #[error(transparent)]
     Refs(#[from] RefsError),
     #[error(transparent)]
@@ -626,6 +630,9 @@ impl Project {
         if !known.contains(arrangement)? {
             return Err(TxError::NotFound { id: arrangement }.into());
         }
+        if self.arrangement_version(arrangement, name)?.is_some() {
+            return Err(VersionError::ArrangementVersionExists { name: name.to_owned() });
+        }
         let version = ArrangementVersion { arrangement, name: name.to_owned(), commit };
         self.edit_refs(format!("Name arrangement version {name}"), meta, |refs| {
             refs.arrangement_version(&version);
@@ -634,6 +641,38 @@ impl Project {
 
     pub fn arrangement_versions(&self) -> Result<Vec<ArrangementVersion>, VersionError> {
         Ok(self.refs().arrangement_versions()?)
+    }
+
+    pub fn arrangement_version(
+        &self,
+        arrangement: AnyId,
+        name: &str,
+    ) -> Result<Option<ArrangementVersion>, VersionError> {
+        let all = self.arrangement_versions()?;
+        Ok(all.into_iter().find(|it| it.arrangement == arrangement && it.name == name))
+    }
+
+    /// The version of that name, which must be there.
+    pub fn known_arrangement_version(
+        &self,
+        arrangement: AnyId,
+        name: &str,
+    ) -> Result<ArrangementVersion, VersionError> {
+        let name = name.to_owned();
+        let found = self.arrangement_version(arrangement, &name)?;
+        found.ok_or(VersionError::UnknownArrangementVersion { arrangement, name })
+    }
+
+    pub fn delete_arrangement_version(
+        &mut self,
+        arrangement: ArrangementId,
+        name: &str,
+        meta: TxMeta,
+    ) -> Result<Committed, VersionError> {
+        let version = self.known_arrangement_version(arrangement.any(), name)?;
+        self.edit_refs(format!("Delete arrangement version {name}"), meta, |refs| {
+            refs.remove_arrangement_version(version.arrangement, name);
+        })
     }
 
     fn edit_refs(

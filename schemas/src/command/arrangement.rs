@@ -2,6 +2,15 @@
 
 use super::prelude::*;
 
+wire! {
+    /// A name for how one arrangement was at a commit.
+    struct ArrangementVersionInfo {
+        arrangement: ArrangementId,
+        name: String,
+        commit: Hash,
+    }
+}
+
 commands! {
     /// Arrangements: timelines of tracks, each with its own tempo map.
     domain Arrangement;
@@ -62,6 +71,44 @@ commands! {
         arrangement: ArrangementId,
     } -> Done
     example r#"{"arrangement": "arr_2"}"#;
+
+    /// Names how an arrangement is at a commit. `arrangement.restoreVersion` brings it back.
+    act NameVersion emits ["arrangement.versionsChanged"] {
+        arrangement: ArrangementId,
+        name: String,
+        /// The last commit when absent.
+        at: Option<Rev>,
+    } -> VersionNamed {
+        version: ArrangementVersionInfo,
+    }
+    check |payload, checker| check_ref_name("name", &payload.name, checker);
+    example r#"{"arrangement": "arr_1", "name": "radio"}"#;
+
+    /// Takes the name of a version away. The commit stays.
+    act DeleteVersion emits ["arrangement.versionsChanged"] {
+        arrangement: ArrangementId,
+        name: String,
+    } -> Done
+    example r#"{"arrangement": "arr_1", "name": "radio"}"#;
+
+    /// Lists named versions.
+    ask Versions {
+        /// Those of all arrangements when absent.
+        arrangement: Option<ArrangementId>,
+    } -> VersionList {
+        versions: Vec<ArrangementVersionInfo>,
+    }
+    example r#"{"arrangement": "arr_1"}"#;
+
+    /// Sets an arrangement with everything in it back to a named version, by an edit of the
+    /// present.
+    edit RestoreVersion [global] {
+        arrangement: ArrangementId,
+        name: String,
+    } -> VersionRestored {
+        changes: Vec<super::version::EntityDiff>,
+    }
+    example r#"{"arrangement": "arr_1", "name": "radio"}"#;
 
     /// Lists arrangements in order.
     ask List {} -> Arrangements {

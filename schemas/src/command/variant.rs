@@ -57,6 +57,20 @@ commands! {
     }
     example r#"{"variant": "var_1"}"#;
 
+    /// Makes a branch whose tip has the variant in the place of its original, and goes there if
+    /// asked. The present branch stays as it is.
+    act Promote emits ["version.moved" "version.switched"] {
+        variant: VariantId,
+        branch: String,
+        #[serde(default)]
+        switch: bool,
+    } -> Promoted {
+        commit: Hash,
+        branch: super::version::BranchInfo,
+    }
+    check |payload, checker| check_ref_name("branch", &payload.branch, checker);
+    example r#"{"variant": "var_1", "branch": "darker"}"#;
+
     /// Compares two variants of one subject, or a variant with the original.
     ask Diff {
         from: Option<VariantId>,

@@ -3,24 +3,36 @@
 use std::collections::BTreeSet;
 
 use pulse_schemas::{
-    command::arrangement::{
-        Activate, Arrangements, Command, Create, Created, Delete, Duplicate, Duplicated, Move,
-        Rename, Update,
+    command::{
+        Command as Any,
+        arrangement::{
+            Activate, ArrangementVersionInfo, Arrangements, Command, Create, Created, Delete,
+            DeleteVersion, Duplicate, Duplicated, Move, NameVersion, Rename, RestoreVersion,
+            Update, VersionList, VersionNamed, VersionRestored, Versions,
+        },
     },
     entity::{AnyEntity, Arrangement, OnDelete, Project},
     error::ErrorCode,
+    hash::Hash,
     id::{AnyId, ArrangementId},
     record::EntityKey,
 };
-use pulse_store::view::View;
+use pulse_store::{
+    project::{Scope, Taken},
+    rev::Rev,
+    tx::{Committed, TxMeta},
+    view::View,
+};
+use serde_json::{Value, json};
 
 use super::{
     edit::{Copier, Edit, active_arrangement, done, numbered, place_before, reply, sort},
     project::the_project,
+    version::{self, describe::describe},
 };
 use crate::{
     refusal::{Refusal, Reply},
-    session::Session,
+    session::{Caller, Session},
     templates,
 };
 
@@ -33,15 +45,102 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Update(payload) => update(edit, payload),
         Command::Move(payload) => relocate(edit, payload),
         Command::Activate(payload) => activate(edit, payload),
-        Command::List(_) => Err(super::not_here(command.spec())),
+        Command::RestoreVersion(_) => Err(super::alone(command.spec())),
+        Command::List(_)
+        | Command::NameVersion(_)
+        | Command::DeleteVersion(_)
+        | Command::Versions(_) => Err(super::not_here(command.spec())),
     }
 }
 
 pub fn ask(session: &Session, command: &Command) -> Reply {
     match command {
         Command::List(_) => list(session),
+        Command::Versions(payload) => versions(session, payload),
         other => Err(super::not_here(other.spec())),
     }
+}
+
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    let meta = session.meta(caller, &Any::Arrangement(command.clone()))?;
+    let meta = TxMeta { label: String::new(), ..meta };
+    match command {
+        Command::NameVersion(payload) => name_version(session, payload, meta),
+        Command::DeleteVersion(payload) => delete_version(session, payload, meta),
+        other => Err(super::not_here(other.spec())),
+    }
+}
+
+/// Edits whose transaction the store makes.
+pub fn whole(
+    session: &mut Session,
+    command: &Command,
+    meta: TxMeta,
+) -> Option<Result<(Value, Committed), Refusal>> {
+    match command {
+        Command::RestoreVersion(payload) => Some(restore_version(session, payload, meta)),
+        _ => None,
+    }
+}
+
+fn name_version(session: &mut Session, payload: &NameVersion, meta: TxMeta) -> Reply {
+    let at = payload.at.as_ref().map(version::rev).transpose()?.unwrap_or_else(Rev::working);
+    let project = session.project_mut()?;
+    let (arrangement, name) = (payload.arrangement, payload.name.clone());
+    let committed = project.name_arrangement(arrangement, &name, &at, meta)?;
+    let commit = project.known_arrangement_version(arrangement.any(), &name)?.commit;
+    versions_changed(session, committed, arrangement, &name, Some(commit))?;
+    reply(VersionNamed { version: ArrangementVersionInfo { arrangement, name, commit } })
+}
+
+fn delete_version(session: &mut Session, payload: &DeleteVersion, meta: TxMeta) -> Reply {
+    let project = session.project_mut()?;
+    let (arrangement, name) = (payload.arrangement, &payload.name);
+    let committed = project.delete_arrangement_version(arrangement, name, meta)?;
+    versions_changed(session, committed, arrangement, name, None)?;
+    done()
+}
+
+fn versions_changed(
+    session: &mut Session,
+    committed: Committed,
+    arrangement: ArrangementId,
+    name: &str,
+    commit: Option<Hash>,
+) -> Result<(), Refusal> {
+    session.committed(committed);
+    let payload = json!({"arrangement": arrangement, "name": name, "commit": commit});
+    session.publish("arrangement", "versionsChanged", payload);
+    session.settled()
+}
+
+fn versions(session: &Session, payload: &Versions) -> Reply {
+    let mut found = Vec::new();
+    for version in session.project()?.arrangement_versions()? {
+        let Ok(arrangement) = ArrangementId::try_from(version.arrangement) else { continue };
+        if payload.arrangement.is_none_or(|wanted| wanted == arrangement) {
+            let (name, commit) = (version.name, version.commit);
+            found.push(ArrangementVersionInfo { arrangement, name, commit });
+        }
+    }
+    reply(VersionList { versions: found })
+}
+
+fn restore_version(
+    session: &mut Session,
+    payload: &RestoreVersion,
+    meta: TxMeta,
+) -> Result<(Value, Committed), Refusal> {
+    let project = session.project_mut()?;
+    let arrangement = payload.arrangement.any();
+    let commit = project.known_arrangement_version(arrangement, &payload.name)?.commit;
+    let before = project.stored();
+    let scope = Scope { entities: vec![arrangement], alone: false, contexts: Vec::new() };
+    let meta = TxMeta { label: format!("Restore version {}", payload.name), ..meta };
+    let rev = Rev::name(commit.to_string());
+    let Taken { committed, .. } = project.restore(&rev, &scope, meta)?;
+    let changes = describe(&before, &project.stored(), &Default::default())?;
+    Ok((reply(VersionRestored { changes })?, committed))
 }
 
 /// The others, to find a place or a name among.
@@ -198,5 +297,30 @@ mod tests {
         let copy = copies.iter().find(|of| of["original"] == track).unwrap()["copy"].clone();
         assert_eq!(desk.get(&copy)["arrangement"], reply["arrangement"]);
         assert!(copies.iter().all(|of| of["original"] != of["copy"]));
+    }
+
+    #[test]
+    fn how_an_arrangement_was_has_a_name_and_comes_back_by_it() {
+        let mut desk = Desk::new();
+        let (_, lane) = desk.midi_track();
+        let clip = desk.clip(&lane, 0, BAR, &[0]);
+        desk.run("version.commit", json!({"message": "First"}));
+        let arrangement = desk.run("arrangement.list", json!({}))["active"].clone();
+        let radio = json!({"arrangement": arrangement, "name": "radio"});
+        let named = desk.run("arrangement.nameVersion", radio.clone())["version"].clone();
+        assert!(desk.events.contains(&"arrangement.versionsChanged".to_owned()));
+        desk.fail("arrangement.nameVersion", radio.clone(), "version.exists");
+        desk.run("clip.delete", json!({"clips": [clip]}));
+        desk.run("project.rename", json!({"name": "Other"}));
+        desk.run("version.commit", json!({"message": "Second"}));
+        let restored = desk.edit("arrangement.restoreVersion", radio.clone());
+        assert_eq!(restored["changes"].as_array().unwrap().len(), 2, "{restored}");
+        assert_eq!(desk.label(), "Restore version radio");
+        assert_eq!(desk.clips(&lane), [(0.0, 4.0)]);
+        assert_eq!(desk.run("project.info", json!({}))["info"]["name"], "Other");
+        assert_eq!(desk.run("arrangement.versions", json!({}))["versions"], json!([named]));
+        desk.run("arrangement.deleteVersion", radio.clone());
+        desk.fail("arrangement.restoreVersion", radio, "version.notFound");
+        assert_eq!(desk.run("arrangement.versions", json!({}))["versions"], json!([]));
     }
 }

@@ -2,25 +2,26 @@
 
 use pulse_schemas::{
     command::{
+        Command as Any,
         types::Scope,
         variant::{
             Activate, Applied, Apply, Command, Compared, Create, Created, Delete, Diff, List,
-            Rename, Variants,
+            Promoted, Rename, Variants,
         },
     },
     entity::{Clip, Track, Variant},
     error::ErrorCode,
     id::{AnyId, EntityKind, VariantId},
 };
-use pulse_store::{variant::VariantError, view::View};
+use pulse_store::{tx::TxMeta, variant::VariantError, view::View};
 
 use super::{
     edit::{Edit, done, place_before, reply, sort},
-    version::describe,
+    version::{self, describe},
 };
 use crate::{
     refusal::{Refusal, Reply},
-    session::Session,
+    session::{Caller, Session},
 };
 
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
@@ -30,7 +31,9 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
         Command::Rename(payload) => rename(edit, payload),
         Command::Activate(payload) => activate(edit, payload),
         Command::Apply(payload) => apply(edit, payload),
-        Command::Diff(_) | Command::List(_) => Err(super::not_here(command.spec())),
+        Command::Diff(_) | Command::List(_) | Command::Promote(_) => {
+            Err(super::not_here(command.spec()))
+        }
     }
 }
 
@@ -40,6 +43,23 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
         Command::List(payload) => list(session, payload),
         other => Err(super::not_here(other.spec())),
     }
+}
+
+pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
+    let Command::Promote(payload) = command else { return Err(super::not_here(command.spec())) };
+    let meta = session.meta(caller, &Any::Variant(command.clone()))?;
+    let commit = session.project_mut()?.promote_variant(
+        payload.variant,
+        &payload.branch,
+        TxMeta { label: String::new(), ..meta.clone() },
+    )?;
+    version::moved(session, &payload.branch, false, Some(commit));
+    session.settled()?;
+    if payload.switch {
+        version::go(session, &payload.branch, None, TxMeta { label: String::new(), ..meta })?;
+    }
+    let branch = version::branch_info(session.project()?, &payload.branch)?;
+    reply(Promoted { commit, branch })
 }
 
 impl From<VariantError> for Refusal {
@@ -243,6 +263,34 @@ mod tests {
             json!({"subject": bass["track"], "variant": b}),
             "entity.notFound",
         );
+    }
+
+    #[test]
+    fn a_variant_becomes_a_branch_and_the_present_one_stays() {
+        let mut project = Project::new();
+        let bass = track(&mut project);
+        let gain = |db: f64| json!({"channel": bass["channel"], "gainDb": db});
+        let found = |project: &mut Project| {
+            project.ok("channel.list", json!({}))["channels"][1]["gainDb"].clone()
+        };
+        let subject = json!({"subject": bass["track"], "activate": true});
+        let b = project.ok("variant.create", subject)["variant"].clone();
+        project.ok("channel.setGain", gain(-9.0));
+        project.ok("variant.activate", json!({"subject": bass["track"], "variant": null}));
+        project.ok("version.commit", json!({"message": "Both"}));
+        let stay = json!({"variant": b, "branch": "loud"});
+        let made = project.ok("variant.promote", stay.clone());
+        assert_eq!(
+            (&made["branch"]["name"], &made["branch"]["current"]),
+            (&json!("loud"), &json!(false))
+        );
+        assert_eq!(found(&mut project), json!(0.0));
+        project.refused("variant.promote", stay, "version.exists");
+        let go = json!({"variant": b, "branch": "louder", "switch": true});
+        assert_eq!(project.ok("variant.promote", go)["branch"]["current"], true);
+        assert_eq!(found(&mut project), json!(-9.0));
+        let nothing = json!({"variant": id("var", 9), "branch": "no"});
+        project.refused("variant.promote", nothing, "entity.notFound");
     }
 
     #[test]

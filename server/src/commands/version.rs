@@ -8,6 +8,8 @@ pub mod describe;
 mod list;
 mod merge;
 
+pub use list::branch_info;
+
 use pulse_schemas::{
     command::{
         Command as Any,
@@ -198,7 +200,7 @@ fn switch(session: &mut Session, payload: &Switch, meta: TxMeta) -> Reply {
 }
 
 /// Opens a branch. A draft whose branch was moved waits for somebody's choice.
-fn go(
+pub fn go(
     session: &mut Session,
     name: &str,
     choice: Option<ParkedChoice>,

@@ -42,9 +42,9 @@ impl From<VersionError> for Refusal {
             | VersionError::UnknownTag { .. }
             | VersionError::UnknownArrangementVersion { .. } => ErrorCode::VersionNotFound,
             VersionError::AmbiguousRev { .. } => ErrorCode::VersionAmbiguous,
-            VersionError::BranchExists { .. } | VersionError::TagExists { .. } => {
-                ErrorCode::VersionExists
-            }
+            VersionError::BranchExists { .. }
+            | VersionError::TagExists { .. }
+            | VersionError::ArrangementVersionExists { .. } => ErrorCode::VersionExists,
             VersionError::BadName { .. } => ErrorCode::VersionName,
             VersionError::BranchOpen { .. } => ErrorCode::VersionCurrent,
             VersionError::Detached { id } => {
