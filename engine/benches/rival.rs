@@ -62,7 +62,7 @@ fn mix(dir: &str, target: &str, tracks: u32, block: usize) -> std::io::Result<u6
     let mut writer = file::create(Box::new(sink), spec).map_err(fail)?;
     let timeline = SteadyTempo { tempo: 120.0, sample_rate: RATE };
     // Files are read in larger pieces than blocks, as a stream with pages does.
-    let piece = block.max(2048) / block * block;
+    let piece = block.max(4096) / block * block;
     let mut feeds = vec![vec![0.0f32; piece]; tracks as usize * 2];
     let mut at = 0u64;
     loop {

@@ -14,6 +14,7 @@ use std::io::{Read, Seek};
 
 use crate::buffer::AudioBuffer;
 
+mod aiff;
 mod compressed;
 mod content_id;
 mod edit_list;
@@ -124,10 +125,11 @@ impl Decoder {
                 Ok(Decoder { backend, info, findings, position: 0 })
             }
             wav::Opened::Other => {
+                let (media, truncated) = aiff::mend(media)?;
                 let backend = compressed::Reader::open(media, hint)?;
                 let info = backend.info();
                 check_limits(&info)?;
-                let findings = Findings::default();
+                let findings = Findings { truncated, ..Findings::default() };
                 Ok(Decoder { backend: Box::new(backend), info, findings, position: 0 })
             }
         }
@@ -248,6 +250,20 @@ pub struct Decoded {
     pub audio: AudioBuffer,
     pub content_id: Hash,
     pub findings: Findings,
+}
+
+/// Reads until `out` is full or the file ends.
+fn read_up_to<R: Read + ?Sized>(media: &mut R, out: &mut [u8]) -> std::io::Result<usize> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match media.read(&mut out[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
 }
 
 fn check_limits(info: &Info) -> Result<(), OpenError> {

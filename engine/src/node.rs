@@ -440,7 +440,23 @@ pub struct Descriptor {
     pub linear: bool,
 }
 
+/// The two sides of one modulation, where a kind offers both.
+pub const BIPOLAR: &str = "bipolar";
+pub const UNIPOLAR: &str = "unipolar";
+
 impl Descriptor {
+    /// The control output that a route of this port reads: of a pair that swings around a value or
+    /// only away from it, the one that is asked for; any other is itself.
+    pub fn control(&self, port: u16, bipolar: bool) -> u16 {
+        let paired = |id: &&str| [BIPOLAR, UNIPOLAR].contains(id);
+        if !self.controls.get(usize::from(port)).is_some_and(paired) {
+            return port;
+        }
+        let wanted = if bipolar { BIPOLAR } else { UNIPOLAR };
+        let found = self.controls.iter().position(|id| *id == wanted);
+        found.map_or(port, |found| found as u16)
+    }
+
     /// An effect with one main input and output, processed in place.
     pub const fn effect(
         kind: &'static str,

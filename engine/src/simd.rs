@@ -181,9 +181,8 @@ pub struct LaneIo<'a> {
     pub(crate) frame: i64,
     pub(crate) channels: [&'a mut [LaneFrame]; MAX_CHANNELS],
     pub(crate) count: usize,
-    /// `ramps[lane * params + param]`.
-    pub(crate) ramps: &'a [Ramp],
-    pub(crate) params: usize,
+    /// Where each lane keeps its own: `ramps[lane][param]`.
+    pub(crate) ramps: [&'a [Ramp]; LANES],
     pub(crate) params_changed: [bool; LANES],
 }
 
@@ -216,12 +215,12 @@ impl LaneIo<'_> {
 
     /// See [`crate::node::Io::param`].
     pub fn param(&self, lane: usize, index: usize) -> f64 {
-        self.ramps[lane * self.params + index].end
+        self.ramps[lane][index].end
     }
 
     /// See [`crate::node::Io::param_ramp`].
     pub fn param_ramp(&self, lane: usize, index: usize) -> Ramp {
-        self.ramps[lane * self.params + index]
+        self.ramps[lane][index]
     }
 
     pub fn params_changed(&self, lane: usize) -> bool {
@@ -233,7 +232,7 @@ impl LaneIo<'_> {
     pub fn ramp_at(&self, index: usize, i: usize) -> Lanes {
         let mut out = Lanes::default();
         for lane in 0..LANES {
-            out.0[lane] = self.ramps[lane * self.params + index].at(i);
+            out.0[lane] = self.ramps[lane][index].at(i);
         }
         out
     }
@@ -320,4 +319,184 @@ fn run_avx2<K: Kernel>(kernel: K) {
 #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2")]
 fn run_avx512<K: Kernel>(kernel: K) {
     kernel.run();
+}
+
+/// Eight planes, each `stride` samples after the one before, into frames: `frames[i][lane]` is
+/// sample `from + i` of plane `lane`. Moves samples and computes nothing.
+pub(crate) fn interleave(planes: &[f32], stride: usize, from: usize, frames: &mut [LaneFrame]) {
+    let rows: [&[f32]; LANES] =
+        std::array::from_fn(|lane| &planes[lane * stride + from..][..frames.len()]);
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    if Isa::current() >= Isa::Avx2 {
+        // SAFETY: `Isa` exceeds SSE2 only after AVX2 was detected.
+        done = unsafe { square::interleave(&rows, frames) };
+    }
+    for (lane, row) in rows.iter().enumerate() {
+        for (frame, sample) in frames.iter_mut().zip(*row).skip(done) {
+            frame[lane] = *sample;
+        }
+    }
+}
+
+/// Adds lanes `first..end` of each frame to its sum, one after the other in that order.
+pub(crate) fn add_lanes(frames: &[LaneFrame], first: usize, end: usize, sums: &mut [f32]) {
+    let lanes = first..end.min(LANES);
+    let mut done = 0;
+    #[cfg(target_arch = "x86_64")]
+    if Isa::current() >= Isa::Avx2 {
+        // SAFETY: as in `interleave`.
+        done = unsafe { square::add_lanes(frames, lanes.clone(), sums) };
+    }
+    for (sum, frame) in sums.iter_mut().zip(frames).skip(done) {
+        *sum = frame[lanes.clone()].iter().fold(*sum, |sum, sample| sum + sample);
+    }
+}
+
+/// Eight frames of eight lanes at a time. The compiler finds no good way to turn such a square by
+/// itself, so here are the instructions. Each function returns the frames it has done: all but the
+/// last few.
+#[cfg(target_arch = "x86_64")]
+mod square {
+    use std::{
+        arch::x86_64::{
+            __m256, _mm256_add_ps, _mm256_loadu_ps, _mm256_permute2f128_ps, _mm256_shuffle_ps,
+            _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+        },
+        ops::Range,
+    };
+
+    use super::{LANES, LaneFrame};
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load(from: &[f32; LANES]) -> __m256 {
+        // SAFETY: the array is as long as the register.
+        unsafe { _mm256_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn store(value: __m256, to: &mut [f32; LANES]) {
+        // SAFETY: the array is as long as the register.
+        unsafe { _mm256_storeu_ps(to.as_mut_ptr(), value) }
+    }
+
+    /// `out[i]` holds element `i` of every row.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn turned(rows: [__m256; LANES]) -> [__m256; LANES] {
+        let [a, b, c, d, e, f, g, h] = rows;
+        let (ab0, ab1) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+        let (cd0, cd1) = (_mm256_unpacklo_ps(c, d), _mm256_unpackhi_ps(c, d));
+        let (ef0, ef1) = (_mm256_unpacklo_ps(e, f), _mm256_unpackhi_ps(e, f));
+        let (gh0, gh1) = (_mm256_unpacklo_ps(g, h), _mm256_unpackhi_ps(g, h));
+        // 0x44 takes the low pairs of both, 0xEE the high ones.
+        let top = [
+            _mm256_shuffle_ps::<0x44>(ab0, cd0),
+            _mm256_shuffle_ps::<0xEE>(ab0, cd0),
+            _mm256_shuffle_ps::<0x44>(ab1, cd1),
+            _mm256_shuffle_ps::<0xEE>(ab1, cd1),
+        ];
+        let bottom = [
+            _mm256_shuffle_ps::<0x44>(ef0, gh0),
+            _mm256_shuffle_ps::<0xEE>(ef0, gh0),
+            _mm256_shuffle_ps::<0x44>(ef1, gh1),
+            _mm256_shuffle_ps::<0xEE>(ef1, gh1),
+        ];
+        // 0x20 joins the low halves of both, 0x31 the high ones.
+        [
+            _mm256_permute2f128_ps::<0x20>(top[0], bottom[0]),
+            _mm256_permute2f128_ps::<0x20>(top[1], bottom[1]),
+            _mm256_permute2f128_ps::<0x20>(top[2], bottom[2]),
+            _mm256_permute2f128_ps::<0x20>(top[3], bottom[3]),
+            _mm256_permute2f128_ps::<0x31>(top[0], bottom[0]),
+            _mm256_permute2f128_ps::<0x31>(top[1], bottom[1]),
+            _mm256_permute2f128_ps::<0x31>(top[2], bottom[2]),
+            _mm256_permute2f128_ps::<0x31>(top[3], bottom[3]),
+        ]
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn interleave(rows: &[&[f32]; LANES], frames: &mut [LaneFrame]) -> usize {
+        let (squares, _) = frames.as_chunks_mut::<LANES>();
+        let rows = rows.map(|row| row.as_chunks::<LANES>().0);
+        let rows = rows.map(|row| &row[..squares.len()]);
+        for (at, square) in squares.iter_mut().enumerate() {
+            let out = turned([
+                load(&rows[0][at]),
+                load(&rows[1][at]),
+                load(&rows[2][at]),
+                load(&rows[3][at]),
+                load(&rows[4][at]),
+                load(&rows[5][at]),
+                load(&rows[6][at]),
+                load(&rows[7][at]),
+            ]);
+            for i in 0..LANES {
+                store(out[i], &mut square[i]);
+            }
+        }
+        squares.len() * LANES
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn add_lanes(frames: &[LaneFrame], lanes: Range<usize>, sums: &mut [f32]) -> usize {
+        let squares = frames.as_chunks::<LANES>().0;
+        let sums = sums.as_chunks_mut::<LANES>().0;
+        let done = squares.len().min(sums.len()) * LANES;
+        for (square, sums) in squares.iter().zip(sums) {
+            let rows = turned([
+                load(&square[0]),
+                load(&square[1]),
+                load(&square[2]),
+                load(&square[3]),
+                load(&square[4]),
+                load(&square[5]),
+                load(&square[6]),
+                load(&square[7]),
+            ]);
+            let mut sum = load(sums);
+            for row in &rows[lanes.clone()] {
+                sum = _mm256_add_ps(sum, *row);
+            }
+            store(sum, sums);
+        }
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every length and offset around a square, at every instruction set.
+    #[test]
+    fn samples_turn_into_frames_and_sums_as_one_by_one() {
+        let stride = 40;
+        let value = |at: usize| crate::math::random_bipolar(9, at as u64) as f32;
+        let planes: Vec<f32> = (0..LANES * stride).map(value).collect();
+        for isa in [Isa::Sse2, Isa::Avx2, Isa::Avx512] {
+            Isa::limit(isa);
+            for (from, len) in [(0, 40), (0, 8), (1, 7), (3, 17), (5, 31), (39, 1), (7, 0)] {
+                let mut frames = vec![[f32::NAN; LANES]; len];
+                interleave(&planes, stride, from, &mut frames);
+                for (i, frame) in frames.iter().enumerate() {
+                    let want: LaneFrame = std::array::from_fn(|l| planes[l * stride + from + i]);
+                    assert_eq!(*frame, want, "{isa:?}, frame {i} of {len} from {from}");
+                }
+                for (first, end) in [(0, 8), (1, 8), (0, 3), (2, 7), (4, 4)] {
+                    let mut sums: Vec<f32> = (0..len).map(|i| value(1000 + i)).collect();
+                    let want: Vec<u32> = (sums.iter().zip(&frames))
+                        .map(|(sum, frame)| frame[first..end].iter().fold(*sum, |a, b| a + b))
+                        .map(f32::to_bits)
+                        .collect();
+                    add_lanes(&frames, first, end, &mut sums);
+                    let found: Vec<u32> = sums.iter().map(|sum| sum.to_bits()).collect();
+                    assert_eq!(found, want, "{isa:?}, lanes {first}..{end} of {len} frames");
+                }
+            }
+        }
+        Isa::limit(Isa::Avx512);
+    }
 }

@@ -297,7 +297,11 @@ impl<'a> Builder<'a> {
         for node in nodes {
             for route in source.referring::<ModulationRoute>(node.id) {
                 if route.from == node.id && route.enabled {
-                    self.edges.extend(modulation_edge(&route));
+                    let kind = self.registry.get(&node.node_kind);
+                    let port = kind.map_or(route.port, |kind| {
+                        kind.descriptor.control(route.port, route.bipolar)
+                    });
+                    self.edges.extend(modulation_edge(&route, port));
                 }
             }
         }
@@ -319,7 +323,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-fn modulation_edge(route: &ModulationRoute) -> Option<EdgeSpec> {
+fn modulation_edge(route: &ModulationRoute, port: u16) -> Option<EdgeSpec> {
     let target = route.to.target?;
     let to = match target.kind {
         EntityKind::DspNode => NodeKey::new(target, "node"),
@@ -329,7 +333,7 @@ fn modulation_edge(route: &ModulationRoute) -> Option<EdgeSpec> {
     };
     Some(EdgeSpec {
         from: node_key(route.from),
-        from_port: route.port,
+        from_port: port,
         to,
         to_port: Inlet::Param(route.to.parameter.clone()),
         kind: EdgeKind::Control,

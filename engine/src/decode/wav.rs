@@ -4,9 +4,13 @@
 //! and nothing is allocated by them. A header that was never finished (the
 //! recorder crashed) reads to the end of the file.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::SeekFrom;
 
-use super::{Backend, Container, DecodeError, Info, Media, OpenError, SampleKind, Truncation};
+use crate::simd::{Kernel, dispatch};
+
+use super::{
+    Backend, Container, DecodeError, Info, Media, OpenError, SampleKind, Truncation, read_up_to,
+};
 
 const PCM: u16 = 1;
 const FLOAT: u16 = 3;
@@ -271,20 +275,6 @@ fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from(u16_at(bytes, at)) | u32::from(u16_at(bytes, at + 2)) << 16
 }
 
-/// Reads until `out` is full or the file ends.
-fn read_up_to<R: Read + ?Sized>(media: &mut R, out: &mut [u8]) -> std::io::Result<usize> {
-    let mut filled = 0;
-    while filled < out.len() {
-        match media.read(&mut out[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
 pub(super) struct Reader {
     media: Box<dyn Media>,
     header: Header,
@@ -315,31 +305,57 @@ impl Reader {
 
     /// One loop per encoding, so that what kind of sample it is isn't asked per sample.
     fn unpack(&self, frames: usize, out: &mut [&mut [f32]]) {
-        let bytes = &self.bytes;
+        let bytes = &self.bytes[..];
         match self.header.encoding {
-            kind @ Encoding::Unsigned8 => unpack::<1>(bytes, frames, out, |cell| kind.sample(cell)),
-            kind @ Encoding::Signed16 => unpack::<2>(bytes, frames, out, |cell| kind.sample(cell)),
-            kind @ Encoding::Signed24 => unpack::<3>(bytes, frames, out, |cell| kind.sample(cell)),
-            kind @ Encoding::Signed32 => unpack::<4>(bytes, frames, out, |cell| kind.sample(cell)),
-            kind @ Encoding::Float32 => unpack::<4>(bytes, frames, out, |cell| kind.sample(cell)),
-            kind @ Encoding::Float64 => unpack::<8>(bytes, frames, out, |cell| kind.sample(cell)),
+            kind @ Encoding::Unsigned8 => dispatch(Unpack::<1> { kind, bytes, frames, out }),
+            kind @ Encoding::Signed16 => dispatch(Unpack::<2> { kind, bytes, frames, out }),
+            kind @ Encoding::Signed24 => dispatch(Unpack::<3> { kind, bytes, frames, out }),
+            kind @ (Encoding::Signed32 | Encoding::Float32) => {
+                dispatch(Unpack::<4> { kind, bytes, frames, out });
+            }
+            kind @ Encoding::Float64 => dispatch(Unpack::<8> { kind, bytes, frames, out }),
         }
     }
 }
 
 /// Interleaved samples of `BYTES` each into planes.
+struct Unpack<'a, 'o, const BYTES: usize> {
+    kind: Encoding,
+    bytes: &'a [u8],
+    frames: usize,
+    out: &'a mut [&'o mut [f32]],
+}
+
+impl<const BYTES: usize> Kernel for Unpack<'_, '_, BYTES> {
+    #[inline(always)]
+    fn run(self) {
+        let Unpack { kind, bytes, frames, out } = self;
+        let (cells, _) = bytes.as_chunks::<BYTES>();
+        // Each arm is the same loop over one constant: the match is gone from it.
+        match kind {
+            Encoding::Unsigned8 => unpack(cells, frames, out, |c| Encoding::Unsigned8.sample(c)),
+            Encoding::Signed16 => unpack(cells, frames, out, |c| Encoding::Signed16.sample(c)),
+            Encoding::Signed24 => unpack(cells, frames, out, |c| Encoding::Signed24.sample(c)),
+            Encoding::Signed32 => unpack(cells, frames, out, |c| Encoding::Signed32.sample(c)),
+            Encoding::Float32 => unpack(cells, frames, out, |c| Encoding::Float32.sample(c)),
+            Encoding::Float64 => unpack(cells, frames, out, |c| Encoding::Float64.sample(c)),
+        }
+    }
+}
+
 #[inline(always)]
 fn unpack<const BYTES: usize>(
-    bytes: &[u8],
+    cells: &[[u8; BYTES]],
     frames: usize,
     out: &mut [&mut [f32]],
     sample: impl Fn(&[u8]) -> f32,
 ) {
-    let (cells, _) = bytes.as_chunks::<BYTES>();
     if let [left, right] = out {
-        let pairs = cells.as_chunks::<2>().0.iter().take(frames);
-        for ((left, right), [a, b]) in left.iter_mut().zip(right.iter_mut()).zip(pairs) {
-            (*left, *right) = (sample(a), sample(b));
+        let pairs = &cells.as_chunks::<2>().0[..frames];
+        let (left, right) = (&mut left[..frames], &mut right[..frames]);
+        for i in 0..frames {
+            left[i] = sample(&pairs[i][0]);
+            right[i] = sample(&pairs[i][1]);
         }
         return;
     }

@@ -210,8 +210,10 @@ pub fn run_ramp(
     }
 }
 
-/// Coefficients of `N` sections side by side.
+/// Coefficients of `N` sections side by side, aligned as the widest registers want them: there are
+/// more of them than registers, so inner loops read them again for every frame.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
 pub struct WideCoefficients<const N: usize> {
     pub b0: [f64; N],
     pub b1: [f64; N],
@@ -221,6 +223,10 @@ pub struct WideCoefficients<const N: usize> {
 }
 
 impl<const N: usize> WideCoefficients<N> {
+    /// What changes nothing, in every lane.
+    pub const FLAT: Self =
+        Self { b0: [1.0; N], b1: [0.0; N], b2: [0.0; N], a1: [0.0; N], a2: [0.0; N] };
+
     #[inline(always)]
     pub fn gather(of: impl Fn(usize) -> Coefficients) -> Self {
         let of: [Coefficients; N] = std::array::from_fn(of);
@@ -236,12 +242,15 @@ impl<const N: usize> WideCoefficients<N> {
 
 /// States of `N` sections side by side.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(align(64))]
 pub struct WideState<const N: usize> {
     pub s1: [f64; N],
     pub s2: [f64; N],
 }
 
 impl<const N: usize> WideState<N> {
+    pub const REST: Self = Self { s1: [0.0; N], s2: [0.0; N] };
+
     #[inline(always)]
     pub fn gather(of: impl Fn(usize) -> State) -> Self {
         let of: [State; N] = std::array::from_fn(of);
@@ -273,27 +282,29 @@ impl<const N: usize> WideState<N> {
     }
 }
 
-/// `K` sections of `N` channels in series, frame by frame, in one pass over the samples. Each frame's
-/// sections wait for each other, but a section is busy with the next frame while the ones behind it
-/// are still at this one, so the recursions overlap instead of adding up; and audio is read and
-/// written once instead of `K` times. Lane by lane the operations and their order are those of [`run`]
-/// section after section.
+/// `K` sections in series over `N` lanes of `C` channels, frame by frame, in one pass over the samples;
+/// a lane has the same coefficients in every channel. Each frame's sections wait for each other, but a
+/// section is busy with the next channel and frame while the ones behind it are still at this one, so
+/// the recursions overlap instead of adding up; and audio is read and written once instead of `K`
+/// times. Lane by lane the operations and their order are those of [`run`] section after section.
 #[inline(always)]
-pub fn run_series<const K: usize, const N: usize, In, Out>(
-    states: &mut [WideState<N>; K],
+pub fn run_series<const K: usize, const C: usize, const N: usize, In, Out>(
+    states: &mut [[WideState<N>; C]; K],
     c: &[WideCoefficients<N>; K],
     frames: usize,
     input: In,
     mut output: Out,
 ) where
-    In: Fn(usize) -> [f64; N],
-    Out: FnMut(usize, [f64; N]),
+    In: Fn(usize) -> [[f64; N]; C],
+    Out: FnMut(usize, [[f64; N]; C]),
 {
     let (mut local, c) = (*states, *c);
     for i in 0..frames {
         let mut x = input(i);
         for k in 0..K {
-            x = local[k].step(&c[k], x);
+            for channel in 0..C {
+                x[channel] = local[k][channel].step(&c[k], x[channel]);
+            }
         }
         output(i, x);
     }

@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{
     node::{MAX_CHANNELS, Tail},
-    param::Ramp,
     plan::{Plan, PlanBatch},
     simd::{LANES, LaneFrame, LaneIo, LaneNode},
     state::{Loader, Saver},
@@ -26,8 +25,6 @@ use crate::{
 pub(crate) struct BatchRun {
     /// One per stage of the chain.
     pub stages: Vec<Box<dyn LaneNode>>,
-    /// `ramps[lane * params + param]`, for the widest stage.
-    ramps: Vec<Ramp>,
     dry: [Vec<LaneFrame>; MAX_CHANNELS],
     /// Room for the state of one node, when state moves.
     scratch: Vec<u8>,
@@ -36,10 +33,8 @@ pub(crate) struct BatchRun {
 impl BatchRun {
     pub fn new(plan: &Plan, batch: &PlanBatch) -> BatchRun {
         let mut stages: Vec<Box<dyn LaneNode>> = Vec::with_capacity(batch.stages.len());
-        let mut widest = 0;
         for &class in &batch.stages {
             let class = &plan.classes[class as usize];
-            widest = widest.max(class.params.len());
             if let Some(make) = class.kind.and_then(|kind| kind.lanes) {
                 let mut node = make();
                 node.prepare(&class.setup(plan.sample_rate, plan.max_block, 0));
@@ -47,12 +42,7 @@ impl BatchRun {
             }
         }
         let block = || vec![[0.0; LANES]; plan.max_block];
-        BatchRun {
-            stages,
-            ramps: vec![Ramp::default(); widest * LANES],
-            dry: [block(), block()],
-            scratch: Vec::new(),
-        }
+        BatchRun { stages, dry: [block(), block()], scratch: Vec::new() }
     }
 
     /// Makes room for the state of any of these nodes, so that moving it later
@@ -105,6 +95,10 @@ pub(crate) fn run_batch(
     len: usize,
 ) {
     let channels = usize::from(batch.channels);
+    for channel in 0..channels {
+        // SAFETY: the plan gives this batch its block for itself.
+        unsafe { buffers.turn(batch.block, channel, off, len) };
+    }
     for stage in 0..batch.stages.len() {
         let mut units: [Option<&mut Unit>; LANES] = Default::default();
         for (lane, chain) in batch.members.iter().enumerate() {
@@ -308,19 +302,21 @@ impl StageRun<'_, '_> {
     }
 
     fn call(&mut self, run: &mut BatchRun, frame: i64, at: usize, frames: usize) {
-        let class = &self.core.plan.classes[self.batch.stages[self.stage] as usize];
-        let params = class.params.len();
         let mut params_changed = [false; LANES];
-        for lane in 0..LANES {
-            // Empty lanes follow the first, so that they never need a set of
-            // coefficients that nobody else has.
-            let from = if lane < self.batch.members.len() { lane } else { 0 };
-            if let Some(unit) = &self.units[from] {
-                run.ramps[lane * params..(lane + 1) * params].copy_from_slice(&unit.params.ramps);
-                params_changed[lane] = unit.params.changed;
+        for (changed, unit) in params_changed.iter_mut().zip(&mut self.units) {
+            if let Some(unit) = unit {
+                *changed = std::mem::take(&mut unit.params.changed);
             }
         }
-        self.units.iter_mut().flatten().for_each(|unit| unit.params.changed = false);
+        // Empty lanes follow the first, so that they never need a set of coefficients that nobody
+        // else has.
+        let first = params_changed[0];
+        params_changed[self.batch.members.len()..].fill(first);
+        let first = self.units.first().and_then(Option::as_deref);
+        let ramps = self
+            .units
+            .each_ref()
+            .map(|unit| unit.as_deref().or(first).map_or(&[][..], |unit| &unit.params.ramps[..]));
         let [left, right] = &mut self.block;
         let right_end = if self.channels > 1 { at + frames } else { 0 };
         let right_start = right_end.saturating_sub(if self.channels > 1 { frames } else { 0 });
@@ -329,8 +325,7 @@ impl StageRun<'_, '_> {
             frame,
             channels: [&mut left[at..at + frames], &mut right[right_start..right_end]],
             count: self.channels,
-            ramps: &run.ramps[..params * LANES],
-            params,
+            ramps,
             params_changed,
         };
         let stage = &mut run.stages[self.stage];

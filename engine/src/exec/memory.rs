@@ -7,7 +7,7 @@ use std::cell::UnsafeCell;
 
 use crate::{
     plan::Slot,
-    simd::{LANES, LaneFrame},
+    simd::{LANES, LaneFrame, interleave},
 };
 
 /// Things of which each is used by one worker at a time, as the plan orders them.
@@ -50,6 +50,10 @@ impl<T> Cells<T> {
 pub(crate) struct Arena {
     samples: Cells<Vec<f32>>,
     blocks: Cells<Vec<LaneFrame>>,
+    /// What is on its way into the blocks, lane after lane: copying a plane is cheap, and one
+    /// pass turns all of them into frames.
+    planes: Cells<Vec<f32>>,
+    max_block: usize,
 }
 
 impl Arena {
@@ -57,6 +61,8 @@ impl Arena {
         Arena {
             samples: Cells::new((0..slots * 2).map(|_| vec![0.0; max_block])),
             blocks: Cells::new((0..blocks * 2).map(|_| vec![[0.0; LANES]; max_block])),
+            planes: Cells::new((0..blocks * 2).map(|_| vec![0.0; max_block * LANES])),
+            max_block,
         }
     }
 }
@@ -107,5 +113,36 @@ impl<'a> Buffers<'a> {
         // SAFETY: promised by the caller.
         let block = unsafe { self.arena(block).blocks.get(block.index() * 2 + channel) };
         &mut block[at..at + frames]
+    }
+
+    /// Where the samples of one lane wait until [`Buffers::turn`].
+    ///
+    /// # Safety
+    /// Nothing else uses the block's channel while the result is alive.
+    pub unsafe fn lane(
+        &self,
+        block: Slot,
+        channel: usize,
+        lane: usize,
+        at: usize,
+        frames: usize,
+    ) -> &'a mut [f32] {
+        let arena = self.arena(block);
+        // SAFETY: promised by the caller.
+        let planes = unsafe { arena.planes.get(block.index() * 2 + channel) };
+        &mut planes[lane % LANES * arena.max_block + at..][..frames]
+    }
+
+    /// Fills a range of the block with what its lanes were given.
+    ///
+    /// # Safety
+    /// Nothing else uses the block's channel meanwhile.
+    pub unsafe fn turn(&self, block: Slot, channel: usize, at: usize, frames: usize) {
+        let arena = self.arena(block);
+        // SAFETY: promised by the caller.
+        let planes = unsafe { arena.planes.peek(block.index() * 2 + channel) };
+        // SAFETY: promised by the caller.
+        let out = unsafe { self.block(block, channel, at, frames) };
+        interleave(planes, arena.max_block, at, out);
     }
 }

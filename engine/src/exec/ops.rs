@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     plan::{Op, PlanTask, Slot},
-    simd::{Kernel, LANES, LaneFrame, dispatch},
+    simd::{Kernel, LANES, add_lanes, dispatch},
 };
 
 /// Always called on the real-time thread.
@@ -101,12 +101,8 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
                 // SAFETY: see above.
                 let samples = unsafe { buffers.read(src, channel, off, len) };
                 // SAFETY: see above.
-                let frames = unsafe { buffers.block(lanes, channel, off, len) };
-                // Masked, so that no frame is checked for the lane.
-                let lane = usize::from(lane) % LANES;
-                for (frame, sample) in frames.iter_mut().zip(samples) {
-                    frame[lane] = *sample;
-                }
+                let plane = unsafe { buffers.lane(lanes, channel, usize::from(lane), off, len) };
+                plane.copy_from_slice(samples);
             }
         }
         Op::Batch { batch } => {
@@ -139,7 +135,7 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
                 let frames = unsafe { buffers.block(lanes, channel, off, len) };
                 // SAFETY: see above.
                 let sum = unsafe { buffers.write(dst, channel, off, len) };
-                add_lanes(frames, usize::from(first), usize::from(end).min(LANES), sum);
+                add_lanes(frames, usize::from(first), usize::from(end), sum);
             }
         }
         Op::Output { output, src, channels } => {
@@ -152,32 +148,6 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
             }
         }
         Op::Region { .. } => {}
-    }
-}
-
-/// Frame by frame, so that every sum is read and written once; within a frame lane
-/// by lane, which is the order that adding the lanes one after the other has.
-fn add_lanes(frames: &[LaneFrame], first: usize, end: usize, sum: &mut [f32]) {
-    match (first, end) {
-        // Whole batches are most, and known bounds unroll.
-        (0, LANES) => add_known::<0>(frames, sum),
-        (1, LANES) => add_known::<1>(frames, sum),
-        _ => {
-            for (sum, frame) in sum.iter_mut().zip(frames) {
-                *sum = frame[first..end].iter().fold(*sum, |sum, sample| sum + sample);
-            }
-        }
-    }
-}
-
-#[inline(always)]
-fn add_known<const FIRST: usize>(frames: &[LaneFrame], sum: &mut [f32]) {
-    for (sum, frame) in sum.iter_mut().zip(frames) {
-        let mut total = *sum;
-        for lane in FIRST..LANES {
-            total += frame[lane];
-        }
-        *sum = total;
     }
 }
 

@@ -58,24 +58,21 @@ struct FiniteLanes<'a> {
 impl Kernel for FiniteLanes<'_> {
     #[inline(always)]
     fn run(self) {
-        // Several sums, so that one addition doesn't wait for the last.
-        const STEP: usize = 4;
-        let mut sums = [[0.0f32; LANES]; STEP];
-        let chunks = self.frames.chunks_exact(STEP);
-        for frame in chunks.remainder() {
-            for lane in 0..LANES {
-                sums[0][lane] += frame[lane] * 0.0;
+        // Several frames in one row of sums: one addition doesn't wait for the last,
+        // and a row is what vectors hold.
+        const ROW: usize = 4 * LANES;
+        let mut sums = [0.0f32; ROW];
+        let (rows, rest) = self.frames.as_flattened().as_chunks::<ROW>();
+        for row in rows {
+            for at in 0..ROW {
+                sums[at] += row[at] * 0.0;
             }
         }
-        for chunk in chunks {
-            for step in 0..STEP {
-                for lane in 0..LANES {
-                    sums[step][lane] += chunk[step][lane] * 0.0;
-                }
-            }
+        for (sum, sample) in sums.iter_mut().zip(rest) {
+            *sum += sample * 0.0;
         }
         for lane in 0..LANES {
-            self.finite[lane] &= sums.iter().all(|sums| sums[lane] == 0.0);
+            self.finite[lane] &= sums.iter().skip(lane).step_by(LANES).all(|&sum| sum == 0.0);
         }
     }
 }

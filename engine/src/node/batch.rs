@@ -29,8 +29,7 @@ impl<'a> Values<'a> {
     }
 
     fn of_lane(io: &LaneIo<'a>, lane: usize) -> Self {
-        let ramps = &io.ramps[lane * io.params..(lane + 1) * io.params];
-        Self::new(ramps, io.params_changed[lane], io.frame)
+        Self::new(io.ramps[lane], io.params_changed[lane], io.frame)
     }
 
     fn new(ramps: &'a [Ramp], changed: bool, frame: i64) -> Self {

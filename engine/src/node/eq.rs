@@ -5,6 +5,9 @@
 //! straight lines through the convex set of stable coefficients. A band at 0 dB, or off, costs
 //! nothing, and is bit-equal to not being there.
 
+// Indices of arrays that the compiler unrolls.
+#![allow(clippy::needless_range_loop)]
+
 use std::cell::Cell;
 
 use crate::{
@@ -427,8 +430,8 @@ impl Core for Eq {
 /// The sections in use, gathered, with the states of either channel.
 struct Wide {
     bank: Vec<Section>,
-    /// Where a cell waits between two passes.
-    cell: [[f64; LANES]; CELL],
+    /// Where the cells of both channels wait between two passes.
+    cells: [[[f64; LANES]; CELL]; 2],
 }
 
 /// One section of every lane.
@@ -442,7 +445,7 @@ struct Section {
 
 impl Default for Wide {
     fn default() -> Self {
-        Self { bank: Vec::with_capacity(BANDS * SECTIONS), cell: [[0.0; LANES]; CELL] }
+        Self { bank: Vec::with_capacity(BANDS * SECTIONS), cells: [[[0.0; LANES]; CELL]; 2] }
     }
 }
 
@@ -501,76 +504,110 @@ impl<const CHANNELS: usize> Kernel for Run<'_, CHANNELS> {
             *output = core.output;
         }
         let frames = self.planes[0].len();
-        let Wide { bank, cell } = &mut *self.wide;
+        let Wide { bank, cells } = &mut *self.wide;
+        let Some(cells) = cells.first_chunk_mut() else { return };
         for (from, to, due) in settle::cells(self.frame as u64, frames) {
-            for (channel, plane) in self.planes.iter_mut().enumerate() {
-                if due {
-                    bank.iter_mut().for_each(|section| section.states[channel].settle());
+            if due {
+                for section in bank.iter_mut() {
+                    section.states[..CHANNELS].iter_mut().for_each(|state| state.settle());
                 }
-                run_cell(bank, channel, &output, cell, &mut plane[from..to]);
             }
+            let planes = self.planes.each_mut().map(|plane| &mut plane[from..to]);
+            run_cell(bank, &output, cells, planes);
         }
         self.scatter();
     }
 }
 
-/// All sections over at most a cell: the first pass reads the plane, the last writes it.
+type CellOf<const CHANNELS: usize> = [[[f64; LANES]; CELL]; CHANNELS];
+
+/// All sections over at most a cell: the first pass reads the planes, the last writes them.
 #[inline(always)]
-fn run_cell(
+fn run_cell<const CHANNELS: usize>(
     bank: &mut [Section],
-    channel: usize,
     gain: &[f64; LANES],
-    cell: &mut [[f64; LANES]; CELL],
-    plane: &mut [LaneFrame],
+    cells: &mut CellOf<CHANNELS>,
+    mut planes: [&mut [LaneFrame]; CHANNELS],
 ) {
     let passes = bank.len().div_ceil(PASS).max(1);
     for pass in 0..passes {
         let first = pass * PASS;
         let sections = &mut bank[first..];
         let ends = (pass == 0, pass + 1 == passes);
+        let planes = planes.each_mut().map(|plane| &mut **plane);
         match sections.len() {
-            0 => run_pass::<0>(sections, channel, ends, gain, cell, plane),
-            1 => run_pass::<1>(sections, channel, ends, gain, cell, plane),
-            2 => run_pass::<2>(sections, channel, ends, gain, cell, plane),
-            3 => run_pass::<3>(sections, channel, ends, gain, cell, plane),
-            _ => run_pass::<PASS>(sections, channel, ends, gain, cell, plane),
+            0 => run_pass::<0, CHANNELS>(sections, ends, gain, cells, planes),
+            1 => run_pass::<1, CHANNELS>(sections, ends, gain, cells, planes),
+            2 => run_pass::<2, CHANNELS>(sections, ends, gain, cells, planes),
+            3 => run_pass::<3, CHANNELS>(sections, ends, gain, cells, planes),
+            _ => run_pass::<PASS, CHANNELS>(sections, ends, gain, cells, planes),
         }
     }
 }
 
 #[inline(always)]
-fn run_pass<const K: usize>(
+fn run_pass<const K: usize, const CHANNELS: usize>(
     sections: &mut [Section],
-    channel: usize,
     ends: (bool, bool),
     gain: &[f64; LANES],
-    cell: &mut [[f64; LANES]; CELL],
-    plane: &mut [LaneFrame],
+    cells: &mut CellOf<CHANNELS>,
+    planes: [&mut [LaneFrame]; CHANNELS],
 ) {
-    let mut states: [_; K] = std::array::from_fn(|k| sections[k].states[channel]);
-    let c: [_; K] = std::array::from_fn(|k| sections[k].c);
-    let frames = plane.len().min(CELL);
-    let widened = |plane: &[LaneFrame], i: usize| plane[i].map(widen);
-    let narrowed = |x: [f64; LANES]| std::array::from_fn(|lane| (x[lane] * gain[lane]) as f32);
-    match ends {
-        (true, true) => {
-            let plane = Cell::from_mut(plane).as_slice_of_cells();
-            let input = |i: usize| plane[i].get().map(widen);
-            run_series(&mut states, &c, frames, input, |i, x| plane[i].set(narrowed(x)));
-        }
-        (true, false) => {
-            run_series(&mut states, &c, frames, |i| widened(plane, i), |i, x| cell[i] = x);
-        }
-        (false, false) => {
-            let cell = Cell::from_mut(&mut cell[..]).as_slice_of_cells();
-            run_series(&mut states, &c, frames, |i| cell[i].get(), |i, x| cell[i].set(x));
-        }
-        (false, true) => {
-            run_series(&mut states, &c, frames, |i| cell[i], |i, x| plane[i] = narrowed(x));
+    let mut states = [[WideState::REST; CHANNELS]; K];
+    let mut c = [WideCoefficients::FLAT; K];
+    for k in 0..K {
+        c[k] = sections[k].c;
+        for channel in 0..CHANNELS {
+            states[k][channel] = sections[k].states[channel];
         }
     }
-    for (section, state) in sections.iter_mut().zip(states) {
-        section.states[channel] = state;
+    let frames = planes[0].len().min(CELL);
+    let planes = planes.map(|plane| Cell::from_mut(&mut plane[..frames]).as_slice_of_cells());
+    let cells =
+        cells.each_mut().map(|cell| Cell::from_mut(&mut cell[..frames]).as_slice_of_cells());
+    // Loops over indices, because an array's `map` and iterator are calls that may stay at the
+    // baseline, or move whole arrays about.
+    let read = |i: usize| {
+        let mut x = [[0.0; LANES]; CHANNELS];
+        for channel in 0..CHANNELS {
+            let frame = planes[channel][i].get();
+            for lane in 0..LANES {
+                x[channel][lane] = widen(frame[lane]);
+            }
+        }
+        x
+    };
+    let write = |i: usize, x: [[f64; LANES]; CHANNELS]| {
+        for channel in 0..CHANNELS {
+            let mut frame = [0.0; LANES];
+            for lane in 0..LANES {
+                frame[lane] = (x[channel][lane] * gain[lane]) as f32;
+            }
+            planes[channel][i].set(frame);
+        }
+    };
+    let resume = |i: usize| {
+        let mut x = [[0.0; LANES]; CHANNELS];
+        for channel in 0..CHANNELS {
+            x[channel] = cells[channel][i].get();
+        }
+        x
+    };
+    let put_by = |i: usize, x: [[f64; LANES]; CHANNELS]| {
+        for channel in 0..CHANNELS {
+            cells[channel][i].set(x[channel]);
+        }
+    };
+    match ends {
+        (true, true) => run_series(&mut states, &c, frames, read, write),
+        (true, false) => run_series(&mut states, &c, frames, read, put_by),
+        (false, false) => run_series(&mut states, &c, frames, resume, put_by),
+        (false, true) => run_series(&mut states, &c, frames, resume, write),
+    }
+    for k in 0..K {
+        for channel in 0..CHANNELS {
+            sections[k].states[channel] = states[k][channel];
+        }
     }
 }
 

@@ -42,7 +42,7 @@ parameters!(PARAMS, P {
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.lfo", "LFO", PARAMS);
     descriptor.outputs = &[];
-    descriptor.controls = &["bipolar", "unipolar"];
+    descriptor.controls = &[crate::node::BIPOLAR, crate::node::UNIPOLAR];
     descriptor.reads_transport = true;
     descriptor.uses_random = true;
     descriptor

@@ -241,6 +241,9 @@ fn run(left: &mut [f32], right: &mut [f32], matrix: impl Fn(usize) -> Matrix) {
     }
 }
 
+/// Frames of all lanes in a row, as far as the kernel takes them at once.
+const ROW: usize = 8 * LANES;
+
 struct Wide<'a> {
     ll: [f64; LANES],
     lr: [f64; LANES],
@@ -250,23 +253,43 @@ struct Wide<'a> {
     right: &'a mut [LaneFrame],
 }
 
+/// The gains of each lane, over and over: a row of samples meets a row of gains, and the loop over
+/// both is one that the compiler turns into whole vectors. Frame by frame it shuffles instead.
+#[inline(always)]
+fn tiled(lanes: &[f64; LANES]) -> [f64; ROW] {
+    let mut row = [0.0; ROW];
+    for (at, gain) in row.iter_mut().enumerate() {
+        *gain = lanes[at % LANES];
+    }
+    row
+}
+
 impl Kernel for Wide<'_> {
     #[inline(always)]
     fn run(self) {
-        if self.right.is_empty() {
-            for left in self.left {
-                for (i, sample) in left.iter_mut().enumerate() {
-                    *sample = (self.ll[i] * f64::from(*sample) + self.lr[i] * 0.0) as f32;
+        let [ll, lr, rl, rr] = [self.ll, self.lr, self.rl, self.rr].each_ref().map(tiled);
+        let (left, right) = (self.left.as_flattened_mut(), self.right.as_flattened_mut());
+        if right.is_empty() {
+            for row in left.chunks_mut(ROW) {
+                for at in 0..row.len() {
+                    row[at] = (ll[at] * f64::from(row[at]) + lr[at] * 0.0) as f32;
                 }
             }
             return;
         }
-        for (left, right) in self.left.iter_mut().zip(self.right) {
-            for i in 0..LANES {
-                let (l, r) = (f64::from(left[i]), f64::from(right[i]));
-                left[i] = (self.ll[i] * l + self.lr[i] * r) as f32;
-                right[i] = (self.rl[i] * l + self.rr[i] * r) as f32;
+        let (left_rows, left_rest) = left.as_chunks_mut::<ROW>();
+        let (right_rows, right_rest) = right.as_chunks_mut::<ROW>();
+        for (left, right) in left_rows.iter_mut().zip(right_rows) {
+            for at in 0..ROW {
+                let (l, r) = (f64::from(left[at]), f64::from(right[at]));
+                left[at] = (ll[at] * l + lr[at] * r) as f32;
+                right[at] = (rl[at] * l + rr[at] * r) as f32;
             }
+        }
+        for at in 0..left_rest.len().min(right_rest.len()) {
+            let (l, r) = (f64::from(left_rest[at]), f64::from(right_rest[at]));
+            left_rest[at] = (ll[at] * l + lr[at] * r) as f32;
+            right_rest[at] = (rl[at] * l + rr[at] * r) as f32;
         }
     }
 }

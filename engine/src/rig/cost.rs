@@ -38,8 +38,7 @@ fn lanes_cost(kind: &'static NodeKind) -> Option<f64> {
     configure(&mut rig);
     let mut batch = (kind.lanes?)();
     batch.prepare(&Setup::new(kind.descriptor, 48_000, FRAMES));
-    let one: Vec<Ramp> = rig.ramps();
-    let ramps: Vec<Ramp> = (0..LANES).flat_map(|_| one.iter().copied()).collect();
+    let ramps: Vec<Ramp> = rig.ramps();
     let input = noise(1, 1, FRAMES).remove(0);
     let mut planes: [Vec<LaneFrame>; 2] =
         std::array::from_fn(|_| input.iter().map(|x| [*x; LANES]).collect());
@@ -56,8 +55,7 @@ fn lanes_cost(kind: &'static NodeKind) -> Option<f64> {
             frame,
             channels: [left, right],
             count: 2,
-            ramps: &ramps,
-            params: one.len(),
+            ramps: [&ramps; LANES],
             params_changed: [frame == 0; LANES],
         });
         frame += FRAMES as i64;

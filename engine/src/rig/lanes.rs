@@ -74,7 +74,7 @@ fn call(
     at: usize,
     frames: usize,
 ) {
-    let mut ramps: Vec<Ramp> = Vec::new();
+    let mut ramps: Vec<Vec<Ramp>> = Vec::new();
     let mut params_changed = [false; LANES];
     for (rig, changed) in rigs.iter_mut().zip(&mut params_changed) {
         rig.frame = at as i64;
@@ -82,7 +82,7 @@ fn call(
         let values: Vec<f64> = lane_ramps.iter().map(|ramp| ramp.end).collect();
         *changed = rig.last.as_ref() != Some(&values);
         rig.last = Some(values);
-        ramps.extend(lane_ramps);
+        ramps.push(lane_ramps);
     }
     let count = audio.len();
     let mut planes = audio.iter_mut().map(|plane| &mut plane[at..at + frames]);
@@ -92,8 +92,7 @@ fn call(
         frame: at as i64,
         channels,
         count,
-        params: ramps.len() / LANES,
-        ramps: &ramps,
+        ramps: std::array::from_fn(|lane| &ramps[lane][..]),
         params_changed,
     });
 }

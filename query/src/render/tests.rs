@@ -437,6 +437,27 @@ fn a_lie_in_the_cache_is_found_by_verifying_and_rendered_again() {
 }
 
 #[test]
+fn a_route_swings_to_both_sides_only_where_it_is_bipolar() {
+    let render = |port: u16, bipolar: bool| {
+        let mut entities = project(&["pulse.synth", "pulse.filter", "pulse.lfo"]);
+        entities.put(ModulationRoute {
+            id: ModulationRouteId(id(11, 0)),
+            from: NodeId(id(4, 12)),
+            port,
+            to: ParameterRef { target: Some(NodeId(id(4, 11)).any()), parameter: "cutoff".into() },
+            depth: 0.5,
+            bipolar,
+            enabled: true,
+        });
+        whole(&song(&entities))
+    };
+    let (one_side, both_sides) = (render(0, false), render(0, true));
+    assert!(bits(&one_side) != bits(&both_sides));
+    same(&render(1, false), &one_side, &|| "the other output of the pair".into());
+    same(&render(1, true), &both_sides, &|| "the other output of the pair".into());
+}
+
+#[test]
 fn a_modulator_and_an_envelope_are_part_of_the_key() {
     let (_dir, cache) = cache();
     let mut entities = project(&["pulse.synth", "pulse.filter", "pulse.lfo"]);

@@ -142,10 +142,9 @@ fn a_file_cut_short_keeps_its_beginning() {
     for (name, bytes) in fixtures() {
         let whole = decode(bytes).audio;
         let Ok(mut decoder) = open(&bytes[..bytes.len() * 2 / 3]) else {
-            // The index of these M4A files lies behind their audio, and symphonia
-            // refuses an AIFF chunk that reaches past the end. All of the Vorbis
+            // The index of these M4A files lies behind their audio. All of the Vorbis
             // file's audio lies in one page, which is lost.
-            assert!(["m4a", "aiff", "ogg"].iter().any(|end| name.ends_with(end)), "{name}");
+            assert!(["m4a", "ogg"].iter().any(|end| name.ends_with(end)), "{name}");
             continue;
         };
         let cut = decoder.decode_all(1 << 28).unwrap();
@@ -162,6 +161,67 @@ fn a_file_cut_short_keeps_its_beginning() {
             assert!(cut.findings.truncated.is_some(), "{name}");
         }
     }
+}
+
+/// A file of four chunks: format, sound, a name of three letters.
+fn aiff(form: u32, sound: u32, samples: &[i16]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut put = |bytes: &[u8]| file.extend_from_slice(bytes);
+    put(b"FORM");
+    put(&form.to_be_bytes());
+    put(b"AIFFCOMM");
+    put(&18u32.to_be_bytes());
+    put(&1u16.to_be_bytes());
+    put(&100u32.to_be_bytes());
+    put(&16u16.to_be_bytes());
+    // 44,100 as an 80-bit number.
+    put(&[0x40, 0x0E, 0xAC, 0x44, 0, 0, 0, 0, 0, 0]);
+    put(b"SSND");
+    put(&sound.to_be_bytes());
+    put(&[0; 8]);
+    samples.iter().for_each(|sample| put(&sample.to_be_bytes()));
+    put(b"NAME");
+    put(&3u32.to_be_bytes());
+    put(b"abc\0");
+    file
+}
+
+#[test]
+fn an_aiff_that_ends_anywhere_gives_its_whole_frames_and_says_what_is_missing() {
+    let samples: Vec<i16> = (0..100).map(|n| n * 300 - 15_000).collect();
+    let file = aiff(46 + 8 + 200 + 12, 208, &samples);
+    let whole = decode(&file);
+    assert_eq!((whole.audio.frames(), whole.findings), (100, Findings::default()));
+    for length in 0..file.len() {
+        let opened = open(&file[..length]);
+        let (readable, rest) = (length.saturating_sub(54) / 2, length >= 254);
+        match (opened, readable) {
+            (Err(OpenError::Empty), 0) => {}
+            (Err(OpenError::Damaged { .. } | OpenError::UnknownFormat), 0) if length < 46 => {}
+            (Ok(mut decoder), 1..) => {
+                let cut = decoder.decode_all(1 << 20).unwrap();
+                let readable = readable.min(100);
+                assert_eq!(cut.audio.channel(0), &whole.audio.channel(0)[..readable]);
+                // Nothing of the sound is missing when only the name is cut off.
+                let missing = Truncation { declared: 100, readable: readable as u64 };
+                assert_eq!(cut.findings.truncated, (!rest).then_some(missing), "{length}");
+                decoder.seek(readable as u64 / 2).unwrap();
+                let mut out = AudioBuffer::silent(44_100, 1, 100);
+                let count = decoder.read(&mut out.planes_mut()).unwrap();
+                assert_eq!(count, readable - readable / 2, "{length}");
+            }
+            (opened, _) => panic!("{length}: {:?}", opened.map(|decoder| *decoder.info())),
+        }
+    }
+}
+
+#[test]
+fn an_aiff_whose_sizes_were_never_written_reads_to_its_end() {
+    let samples: Vec<i16> = (0..100).map(|n| n * 300 - 15_000).collect();
+    let mut file = aiff(0, 0, &samples);
+    file.truncate(54 + 71);
+    let found = decode(&file);
+    assert_eq!((found.audio.frames(), found.findings), (35, Findings::default()));
 }
 
 #[test]
