@@ -24,6 +24,10 @@ use crate::{
 
 /// Names the variants that a record lies inside of.
 const WITHIN: &str = "within";
+/// So many lines are in memory at once,
+const BATCH: usize = 16_384;
+/// and at least so many are worth a thread.
+const SHARE: usize = 512;
 /// What the first line says.
 pub const FORMAT: &str = "pulse project";
 pub const VERSION: u32 = 1;
@@ -77,12 +81,36 @@ pub fn export(view: &View, out: &mut impl Write) -> Result<u64, ExportError> {
     let records = view.len();
     let header = Header { format: FORMAT.into(), version: VERSION, root: view.root(), records };
     writeln!(out, "{}", serde_json::to_string(&header).unwrap_or_default())?;
-    for entry in view.state().iter() {
-        let (key, value) = entry?;
-        writeln!(out, "{}", line_of(&key, &value))?;
+    let mut entries = view.state().iter();
+    loop {
+        let batch: Vec<_> = entries.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+        for line in on_all_cores(&batch, |(key, value)| line_of(key, value)) {
+            writeln!(out, "{line}")?;
+        }
+        if batch.len() < BATCH {
+            break;
+        }
     }
     out.flush()?;
     Ok(records)
+}
+
+/// Does `work` for every item, on several threads where that pays off; the results are in the
+/// order of the items, whoever made them.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(8);
+    let share = items.len().div_ceil(threads).max(SHARE);
+    if share >= items.len() {
+        return items.iter().map(work).collect();
+    }
+    let work = &work;
+    std::thread::scope(|scope| {
+        let start = |share| scope.spawn(move || Vec::from_iter(<[T]>::iter(share).map(work)));
+        let workers: Vec<_> = items.chunks(share).map(start).collect();
+        let done = workers.into_iter().map(|worker| worker.join());
+        done.flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
 }
 
 fn line_of(key: &[u8], value: &[u8]) -> String {
@@ -149,14 +177,21 @@ pub(crate) fn read(input: &mut impl BufRead) -> Result<(Vec<Edit>, Hash), Import
     }
     let header: Header = serde_json::from_value(header).map_err(|_| ImportError::Foreign)?;
     let mut records = std::collections::BTreeMap::new();
-    for (at, line) in lines.enumerate() {
-        let (line, text) = (at + 2, line?);
-        if text.trim().is_empty() {
-            continue;
+    let mut lines = lines.enumerate().map(|(at, line)| line.map(|text| (at + 2, text)));
+    loop {
+        let batch: Vec<_> = lines.by_ref().take(BATCH).collect::<Result<_, _>>()?;
+        let written = batch.iter().filter(|(_, text)| !text.trim().is_empty());
+        let written: Vec<_> = written.collect();
+        let read = on_all_cores(&written, |(_, text)| read_line(text));
+        for ((line, _), record) in written.into_iter().zip(read) {
+            let failed = |what| ImportError::Line { line: *line, what };
+            let (key, value) = record.map_err(failed)?;
+            if records.insert(key, value).is_some() {
+                return Err(failed("the entity stands here twice".into()));
+            }
         }
-        let (key, value) = read_line(&text).map_err(|what| ImportError::Line { line, what })?;
-        if records.insert(key, value).is_some() {
-            return Err(ImportError::Line { line, what: "the entity stands here twice".into() });
+        if batch.len() < BATCH {
+            break;
         }
     }
     let found = records.len() as u64;

@@ -7,7 +7,7 @@ mod common;
 use common::{by, gain, move_clip, project, set_gain, write_song};
 use pulse_schemas::{
     entity::{Channel, Clip, HistoryContext, MediaItem, Note, TempoPoint, Track},
-    id::{EntityKind, MediaId, TempoPointId},
+    id::{EntityKind, MediaId, NoteId, TempoPointId},
     time::{Moment, Ticks},
 };
 use pulse_store::{
@@ -403,6 +403,44 @@ fn an_export_comes_back_byte_by_byte() {
     check("{\"format\":\"pulse project\",\"version\":9}", "version 9");
     check(&lines.replace("\"track\":", "\"trick\":"), "no kind of entity is called");
     check(lines.lines().next().unwrap(), "ends after 0 of");
+}
+
+/// Lines are read and written by several threads; nobody can tell.
+#[test]
+fn a_long_export_is_in_order_and_its_first_bad_line_is_the_one_that_is_named() {
+    let mut project = project();
+    let song = write_song(&mut project);
+    let mut tx = project.begin(by("a"));
+    for at in 0..17_000 {
+        let id = NoteId(tx.new_id());
+        let (clip, start) = (song.clip, Ticks(at));
+        tx.put(Note { id, clip, start, length: Ticks(9), ..Note::default() }).unwrap();
+    }
+    tx.commit().unwrap();
+    let mut text = Vec::new();
+    let records = project.snapshot_export(&project.view(), &mut text).unwrap();
+    let mut other = common::project();
+    let imported = other.snapshot_import(&mut &text[..], by("a")).unwrap();
+    assert!(imported.is_identical && imported.records == records && records > 17_000);
+    assert_eq!(other.root(), project.root());
+    let mut again = Vec::new();
+    other.snapshot_export(&other.view(), &mut again).unwrap();
+    assert!(again == text, "the lines stand in key order");
+
+    let lines = String::from_utf8(text).unwrap();
+    let mut lines: Vec<&str> = lines.lines().collect();
+    let check = |lines: &[&str], expect: &str| {
+        let mut project = common::project();
+        let text = lines.join("\n");
+        let error = project.snapshot_import(&mut text.as_bytes(), by("a")).unwrap_err();
+        assert!(error.to_string().starts_with(expect), "{error}");
+    };
+    lines[16_900] = "{";
+    check(&lines, "line 16901: no JSON object");
+    lines[9_000] = "[]";
+    check(&lines, "line 9001: no JSON object");
+    lines[9_000] = lines[12];
+    check(&lines, "line 9001: the entity stands here twice");
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::{
     project::stamp,
     repo::{
         Head, HistoryRow,
+        head::HeadError,
         layout::{DATABASE_FILE, JOURNAL_FILE, sync_dir, write_format},
     },
     tree::{TreeStore, empty_root},
@@ -41,6 +42,10 @@ pub(super) struct Repaired {
 /// Repairs what it can; says in words what it did. What it could not do, the next check shows.
 pub(super) fn repair(dir: &Path, report: &Report, roots_of: RootsOf<'_>) -> Repaired {
     let mut repaired = Repaired::default();
+    let is_future = |it: &Finding| matches!(it, Finding::Head(HeadError::Future { .. }));
+    if report.findings.iter().any(is_future) {
+        return repaired;
+    }
     if report.findings.iter().any(|finding| matches!(finding, Finding::Format { .. }))
         && write_format(dir).is_ok()
     {

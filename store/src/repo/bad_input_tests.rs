@@ -1,12 +1,12 @@
 //! What is not a whole store of this version: an error that names file, cause and next step.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use super::{
     layout::{DATABASE_FILE, FORMAT_FILE, JOURNAL_FILE},
     *,
 };
-use crate::journal;
+use crate::{backend::redb::RedbBackend, journal};
 
 fn options() -> Options {
     Options { store_id: [5; 16], ..Options::default() }
@@ -69,6 +69,50 @@ fn a_store_from_the_future_is_left_alone() {
         [&header[..], &bytes[journal::HEADER..]].concat()
     };
     check(JOURNAL_FILE, future_journal, &["project.journal", "format 2", "newer pulse"]);
+}
+
+/// The `format` file may be the one that was put back from elsewhere.
+#[test]
+fn a_head_from_the_future_is_left_alone_by_opening_and_by_repair() {
+    let dir = store();
+    let database = dir.path().join(DATABASE_FILE);
+    let backend = RedbBackend::open(&database, 1 << 20).unwrap();
+    let mut head = backend.head().unwrap().unwrap();
+    head[4] = 2;
+    let body = head.len() - 8;
+    let check = journal::check_sum(&[&head[..body]]);
+    head[body..].copy_from_slice(&check);
+    backend.write(&Batch { head: Some(head), ..Batch::default() }).unwrap();
+    drop(backend);
+    let error = Repo::open(dir.path(), &options()).map(|_| ()).unwrap_err();
+    assert!(matches!(error, OpenError::Future { found: 2, .. }), "{error}");
+    let before = fs::read(&database).unwrap();
+    let report = crate::fsck::fsck(dir.path(), true, &|_| Vec::new()).unwrap();
+    assert!(report.repaired.is_empty() && !report.is_clean(), "{report:?}");
+    assert!(report.findings[0].to_string().contains("update pulse"), "{report:?}");
+    assert!(fs::read(&database).unwrap() == before);
+}
+
+/// The last file of a new store is the one that finds no space.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_format_file_without_space_is_a_typed_error_and_the_store_can_be_made_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let fresh = dir.path().join("format.new");
+    std::os::unix::fs::symlink("/dev/full", &fresh).unwrap();
+    let error = Repo::create(dir.path(), &options()).map(|_| ()).unwrap_err();
+    let is_full = |source: &io::Error| source.kind() == io::ErrorKind::StorageFull;
+    assert!(matches!(&error, OpenError::Io { source, .. } if is_full(source)), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("format: writing failed"), "{text}");
+    assert!(text.contains("free some space on the disk"), "{text}");
+    let opened = Repo::open(dir.path(), &options()).map(|_| ());
+    assert!(matches!(opened, Err(OpenError::NotAStore { .. })), "{opened:?}");
+    fs::remove_file(&fresh).unwrap();
+    let mut repo = Repo::create(dir.path(), &options()).unwrap();
+    put(&mut repo, "one");
+    repo.close().unwrap();
+    Repo::open(dir.path(), &options()).unwrap();
 }
 
 #[test]

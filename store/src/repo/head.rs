@@ -33,7 +33,7 @@ pub struct Head {
 pub enum HeadError {
     #[error("the store's head is damaged")]
     Damaged,
-    #[error("format {found} comes from a newer pulse (this one reads {FORMAT})")]
+    #[error("format {found} comes from a newer pulse (this one reads {FORMAT}); update pulse")]
     Future { found: u32 },
 }
 

@@ -14,7 +14,7 @@ use pulse_schemas::hash::Hash;
 
 use super::{
     Repo,
-    head::Head,
+    head::{Head, HeadError},
     history::{HistoryChange, HistoryRow, KeyChange},
     layout::{Access, JOURNAL_FILE, OpenError, Options, io_error},
 };
@@ -119,6 +119,7 @@ fn read_head(path: &Path, backend: &dyn BackingStore) -> Result<Option<Head>, Op
     let Some(bytes) = backend.head()? else { return Ok(None) };
     match Head::decode(&bytes) {
         Ok(head) => Ok(Some(head)),
+        Err(HeadError::Future { found }) => Err(OpenError::Future { file: path.to_owned(), found }),
         Err(source) => Err(OpenError::Head { file: path.to_owned(), source }),
     }
 }
