@@ -293,6 +293,13 @@ impl Config {
         Ok(config)
     }
 
+    /// What holds where one stands: `pulse.toml` if there is one, then the
+    /// environment.
+    pub fn here() -> Result<Config, ConfigError> {
+        let file = std::path::Path::new("pulse.toml");
+        Config::load(Some(file).filter(|file| file.exists()), std::env::vars(), &[])
+    }
+
     fn read_file(&mut self, path: &std::path::Path) -> Result<(), ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|error| ConfigError::Read { path: path.to_owned(), error })?;

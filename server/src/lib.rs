@@ -11,6 +11,7 @@ pub mod replay;
 pub mod renders;
 
 pub mod rendering;
+pub mod scratch;
 
 pub mod model;
 

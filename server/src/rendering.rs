@@ -45,7 +45,7 @@ use pulse_store::{
 };
 use serde_json::{Value, json};
 
-use crate::refusal::Refusal;
+use crate::{refusal::Refusal, scratch::Scratch};
 
 pub use bare::Bare;
 pub use causes::Cause;
@@ -53,6 +53,12 @@ pub use diff::{AudibleDiff, Difference, all_channels, audible_diff};
 pub use media::ProjectMedia;
 
 use files::FileWriter;
+
+impl From<CacheError> for RenderingError {
+    fn from(error: CacheError) -> RenderingError {
+        RenderError::from(error).into()
+    }
+}
 
 /// Why a render made no file.
 #[derive(Debug, thiserror::Error)]
@@ -488,20 +494,19 @@ impl<'a> Renderer<'a> {
     }
 }
 
-/// The cache of a project, in its own folder; one that rests nowhere for
-/// projects that do.
-pub fn open_cache(project: Option<&Path>, bytes: u64) -> Result<DiskCache, CacheError> {
-    let folder = match project {
-        Some(dir) => dir.join(pulse_store::project::STORE_DIR).join("cache"),
-        None => scratch(),
-    };
-    DiskCache::open(&folder, bytes)
+/// The cache of a project, in its own folder.
+pub fn open_cache(project: &Path, bytes: u64) -> Result<DiskCache, CacheError> {
+    DiskCache::open(&project.join(pulse_store::project::STORE_DIR).join("cache"), bytes)
 }
 
-/// A cache for one render, for `--no-cache`: segments of one render still meet
-/// there, and nothing of it is found again.
-pub fn scratch() -> PathBuf {
-    use std::hash::{BuildHasher, RandomState};
-    let unique = RandomState::new().hash_one(std::process::id());
-    std::env::temp_dir().join(format!("pulse-render-{unique:016x}"))
+/// A cache that is thrown away, for `--no-cache` and for projects without a
+/// folder: segments of one render still meet there. The folder goes with its
+/// second half.
+pub fn scratch_cache(bytes: u64) -> Result<(DiskCache, Scratch), CacheError> {
+    let folder = Scratch::new().map_err(|source| CacheError::Io {
+        file: std::env::temp_dir(),
+        action: "making a folder below it",
+        source,
+    })?;
+    Ok((DiskCache::open(folder.path(), bytes)?, folder))
 }

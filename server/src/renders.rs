@@ -22,7 +22,8 @@ use crate::{
     command_log::What,
     model::Published,
     refusal::Refusal,
-    rendering::{RenderingError, Watch, open_cache},
+    rendering::{RenderingError, Watch, open_cache, scratch_cache},
+    scratch::Scratch,
     session::Session,
 };
 
@@ -46,6 +47,8 @@ pub struct Renders {
     next: u64,
     active: BTreeMap<JobId, Active>,
     cache: Option<Arc<DiskCache>>,
+    /// Where the cache of a project without a folder lies.
+    scratch: Option<Scratch>,
 }
 
 impl Renders {
@@ -71,10 +74,15 @@ impl Session {
         if let Some(cache) = &self.renders.cache {
             return Ok(Arc::clone(cache));
         }
-        let path = self.open.as_ref().and_then(|open| open.path.clone());
         let bytes = self.config.render_cache_bytes;
-        let cache = open_cache(path.as_deref(), bytes)
-            .map_err(|error| RenderingError::from(pulse_query::render::RenderError::from(error)))?;
+        let cache = match self.open.as_ref().and_then(|open| open.path.as_deref()) {
+            Some(path) => open_cache(path, bytes).map_err(RenderingError::from)?,
+            None => {
+                let (cache, folder) = scratch_cache(bytes).map_err(RenderingError::from)?;
+                self.renders.scratch = Some(folder);
+                cache
+            }
+        };
         let cache = Arc::new(cache);
         self.renders.cache = Some(Arc::clone(&cache));
         Ok(cache)
@@ -85,10 +93,11 @@ impl Session {
         if let Some(cache) = &self.renders.cache {
             return Ok(cache.stats());
         }
-        let path = self.open.as_ref().and_then(|open| open.path.as_deref());
-        let cache = open_cache(path, self.config.render_cache_bytes)
-            .map_err(|error| RenderingError::from(pulse_query::render::RenderError::from(error)))?;
-        Ok(cache.stats())
+        let limit_bytes = self.config.render_cache_bytes;
+        let Some(path) = self.open.as_ref().and_then(|open| open.path.as_deref()) else {
+            return Ok(CacheStats { limit_bytes, ..CacheStats::default() });
+        };
+        Ok(open_cache(path, limit_bytes).map_err(RenderingError::from)?.stats())
     }
 
     /// Starts work on a thread of its own.
@@ -264,5 +273,6 @@ impl Session {
         }
         self.wait_for_jobs();
         self.renders.cache = None;
+        self.renders.scratch = None;
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{new_project, run, run_json};
+use crate::harness::{new_project, pulse, run, run_json};
 
 /// A project with one track, two commits, a branch and an edit that is not committed.
 fn song() -> tempfile::TempDir {
@@ -103,6 +103,27 @@ fn a_render_is_the_same_however_it_is_made_and_the_second_one_is_free() {
     }
     let bytes = |file: &str| std::fs::read(dir.path().join(file)).unwrap();
     assert!(bytes("a.wav") == bytes("b.wav") && bytes("a.wav") == bytes("c.wav"));
+}
+
+#[test]
+fn settings_hold_for_work_done_without_a_server_and_a_cache_thrown_away_leaves_nothing() {
+    let dir = song();
+    let render = |setting: &str, out: &str| {
+        let temporary = dir.path().join("temporary");
+        std::fs::create_dir_all(&temporary).unwrap();
+        let mut pulse = pulse();
+        pulse.current_dir(dir.path()).env("TMPDIR", &temporary);
+        pulse.env("PULSE_RENDER_CACHE_BYTES", setting);
+        let done = pulse.args(["-p", "song", "render", "--no-cache", "-o", out]).output().unwrap();
+        assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0, "something stays behind");
+        done
+    };
+    let refused = render("plenty", "none.wav");
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("render.cache_bytes"), "{told}");
+    let small = render("1048576", "small.wav");
+    assert_eq!(small.status.code(), Some(0), "{small:?}");
 }
 
 #[test]

@@ -26,6 +26,12 @@ use crate::{
     session::{Caller, Session},
 };
 
+/// The settings of work done in this process: `pulse.toml` of the folder one
+/// stands in, then the environment.
+pub fn config() -> Result<Config, Failure> {
+    Ok(Config::here()?)
+}
+
 /// Which project, and who asks.
 pub struct Place {
     pub project: Option<PathBuf>,
@@ -53,7 +59,7 @@ impl Place {
         let options = OpenOptions { draft: DraftPolicy::Adopt, ..OpenOptions::default() };
         match Project::open(&dir, options) {
             Ok(project) => {
-                let session = Session::over(Arc::new(Config::default()), project);
+                let session = Session::over(Arc::new(config()?), project);
                 Ok(Access::Local { session: Box::new(session), caller: self.caller() })
             }
             Err(error) => {

@@ -212,10 +212,7 @@ fn cores() -> usize {
 }
 
 fn settings() -> Result<(), String> {
-    let file = Path::new("pulse.toml");
-    Config::load(Some(file).filter(|file| file.exists()), std::env::vars(), &[])
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    Config::here().map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn project(dir: &Path) -> Value {

@@ -30,7 +30,6 @@ use super::{
     versions::changes,
 };
 use crate::{
-    config::Config,
     refusal::Refusal,
     rendering::{Outcome, Renderer, RenderingError, Request, Watch, audible_diff, open_cache},
     session::{Caller, Session},
@@ -96,10 +95,9 @@ impl<'a> Demo<'a> {
         let sound = dir.join("Renders");
         std::fs::create_dir_all(&sound).map_err(|error| io(&error, &sound))?;
         std::fs::write(dir.join(MARK), "").map_err(|error| io(&error, &dir))?;
-        let config = Config::default();
-        let cache = open_cache(Some(&dir), config.render_cache_bytes).map_err(|error| {
-            Refusal::from(RenderingError::from(pulse_query::render::RenderError::from(error)))
-        })?;
+        let config = super::access::config()?;
+        let cache = open_cache(&dir, config.render_cache_bytes)
+            .map_err(|error| Refusal::from(RenderingError::from(error)))?;
         let mut session = Session::over(Arc::new(config), project);
         let meta =
             TxMeta { author: place.author.clone(), time, ..TxMeta::new("Write the song", "cli") };

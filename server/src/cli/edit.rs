@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     commands::{begin, parse_actor},
-    config::Config,
     refusal::Refusal,
     session::Session,
     templates,
@@ -35,7 +34,7 @@ pub fn new(
         ..CreateOptions::default()
     };
     let project = Project::create(dir, options).map_err(Refusal::from)?;
-    let mut session = Session::over(Arc::new(Config::default()), project);
+    let mut session = Session::over(Arc::new(super::access::config()?), project);
     begin(&mut session, template, &place.author, crate::clock::now().0)?;
     let root = session.project()?.root();
     super::access::Access::Local { session: Box::new(session), caller: place.caller() }.finish()?;

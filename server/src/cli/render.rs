@@ -26,7 +26,7 @@ use crate::{
     refusal::Refusal,
     rendering::{
         AudibleDiff, Difference, Outcome, Renderer, RenderingError, Request, Watch, all_channels,
-        audible_diff, open_cache, scratch,
+        audible_diff, open_cache, scratch_cache,
     },
 };
 
@@ -145,29 +145,14 @@ fn with_cache<R>(
     keep: bool,
     work: impl FnOnce(&dyn CacheStore) -> Result<R, RenderingError>,
 ) -> Result<R, Failure> {
-    let bytes = crate::config::Config::default().render_cache_bytes;
-    if keep {
-        let cache = open_cache(Some(&reading.dir), bytes).map_err(cache_failure)?;
-        return Ok(work(&cache).map_err(Refusal::from)?);
-    }
-    let folder = scratch();
-    let cache = pulse_store::cache::DiskCache::open(&folder, bytes).map_err(cache_failure)?;
-    let result = work(&cache);
-    drop(cache);
-    if let Err(error) = std::fs::remove_dir_all(&folder) {
-        tracing::warn!(%error, "a temporary cache stays behind");
-    }
-    Ok(result.map_err(Refusal::from)?)
-}
-
-fn cache_failure(error: pulse_store::cache::CacheError) -> Failure {
-    RenderingError::from(pulse_query::render::RenderError::from(error)).into_failure()
-}
-
-impl RenderingError {
-    fn into_failure(self) -> Failure {
-        Refusal::from(self).into()
-    }
+    let bytes = super::access::config()?.render_cache_bytes;
+    let worked = if keep {
+        open_cache(&reading.dir, bytes).map_err(RenderingError::from).and_then(|it| work(&it))
+    } else {
+        let cache = scratch_cache(bytes).map_err(RenderingError::from);
+        cache.and_then(|(cache, _folder)| work(&cache))
+    };
+    Ok(worked.map_err(Refusal::from)?)
 }
 
 /// Runs a render with a progress bar on a terminal.
