@@ -6,6 +6,7 @@
 pub mod capture;
 pub mod cpal;
 pub mod keeper;
+pub mod midi_out;
 pub mod midir;
 pub mod null;
 

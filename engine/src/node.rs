@@ -34,6 +34,7 @@ pub mod limiter;
 pub mod loudness;
 mod media;
 pub mod meter;
+pub mod midi_out;
 pub mod note_transform;
 mod note_value;
 mod parameters;

@@ -18,6 +18,7 @@ pub static NODES: &[&NodeKind] = &[
     &node::limiter::KIND,
     &node::loudness::KIND,
     &node::meter::KIND,
+    &node::midi_out::KIND,
     &node::note_transform::KIND,
     &node::reverb::KIND,
     &node::sampler::KIND,

@@ -23,6 +23,7 @@ pub mod callback;
 pub mod feedback;
 pub mod log;
 pub mod metronome;
+pub mod outlet;
 pub mod quiet;
 pub mod scope;
 

@@ -7,6 +7,7 @@
 use std::time::{Duration, Instant};
 
 use pulse_engine::{
+    anticipate::Anticipation,
     device::{self, DeviceConfig, DeviceError, Host},
     rt::{Config, Engine, EngineError, transport::Start},
 };
@@ -62,6 +63,29 @@ fn a_device_that_cannot_be_opened_leaves_the_old_one_playing() {
     assert_eq!(engine.device().map(|device| device.playing), Some(Host::Null));
 }
 
+/// Whoever asks right after a start is told of the start, and of nothing before it.
+#[test]
+fn the_place_is_never_told_from_before_the_start() {
+    for anticipation in [None, Some(Anticipation { workers: 1, ..Anticipation::default() })] {
+        let config = Config { anticipation, ..Config::new(DeviceConfig::null(48_000)) };
+        let engine = Engine::start(config).unwrap();
+        for turn in 0..40u64 {
+            let from = 96_000 - i64::from(turn as u32 % 3) * 1_000;
+            engine.play(Start { from: Some(from), ..Start::default() }).unwrap();
+            let began = Instant::now();
+            while began.elapsed() < Duration::from_millis(20 + turn * 2) {
+                let at = engine.song_frame();
+                assert!(at >= from, "{at} instead of {from} or later, turn {turn}");
+            }
+            engine.stop().unwrap();
+            if turn.is_multiple_of(2) {
+                engine.seek(0).unwrap();
+                assert_eq!(engine.song_frame(), 0);
+            }
+        }
+    }
+}
+
 #[cfg(feature = "jack")]
 #[path = "shared/jack.rs"]
 mod jack;
@@ -78,19 +102,23 @@ mod on_jack {
     };
 
     use pulse_engine::{
-        device::midir,
+        device::{midi_out::MidiSender, midir},
         material::{NoMedia, Slices},
     };
-    use pulse_schemas::graph::{GraphSpec, OutputKind};
+    use pulse_schemas::{
+        graph::{GraphSpec, OutputKind, SpecEvent, SpecEventBody},
+        id::EntityKind,
+    };
 
     use super::{
         jack::{Server, within},
-        session::{master, node, tap},
+        session::{id, key, master, node, tap},
         *,
     };
 
     const SERVER: &str = "pulse-device-test";
     const LIVE_SERVER: &str = "pulse-live-test";
+    const OUT_SERVER: &str = "pulse-out-test";
 
     fn connect(from: &str, to: &str) -> bool {
         let mut command = Command::new("jack_connect");
@@ -173,6 +201,132 @@ mod on_jack {
         wait("the end of the note", 20, || level(heard) < 0.001);
         engine.return_inlet(port.close());
         drop((engine, server));
+    }
+
+    /// What a MIDI port heard: microseconds and bytes.
+    type Heard = Arc<Mutex<Vec<(u64, Vec<u8>)>>>;
+
+    fn instrument(name: &str, heard: &Heard) -> ::midir::MidiInputConnection<Heard> {
+        let input = ::midir::MidiInput::new("Pulse test instrument").unwrap();
+        let take = |stamp: u64, bytes: &[u8], heard: &mut Heard| {
+            heard.lock().unwrap().push((stamp, bytes.to_vec()));
+        };
+        ::midir::os::unix::VirtualInput::create_virtual(input, name, take, heard.clone()).unwrap()
+    }
+
+    /// Whether every note that was begun has ended.
+    fn is_quiet(heard: &Heard) -> bool {
+        let mut held = std::collections::BTreeSet::new();
+        for (_, bytes) in heard.lock().unwrap().iter() {
+            match bytes[0] & 0xf0 {
+                0x90 => _ = held.insert(bytes[1]),
+                0x80 => _ = held.remove(&bytes[1]),
+                _ => {}
+            }
+        }
+        held.is_empty()
+    }
+
+    fn begun(heard: &Heard) -> Vec<u64> {
+        let heard = heard.lock().unwrap();
+        heard.iter().filter(|(_, bytes)| bytes[0] & 0xf0 == 0x90).map(|(at, _)| *at).collect()
+    }
+
+    /// Notes of the song every quarter of a second to a port, which comes late, goes and comes
+    /// back; whatever ends the playing ends the notes.
+    #[test]
+    fn notes_go_out_in_time_and_end() {
+        if !within(OUT_SERVER, "on_jack::notes_go_out_in_time_and_end") {
+            return;
+        }
+        let Some(server) = Server::start(OUT_SERVER, 256) else { return };
+        let engine = Engine::start(Config::new(DeviceConfig::of(Host::Jack, 48_000))).unwrap();
+        let mut spec = GraphSpec {
+            nodes: vec![node(1, "pulse.strip", None), node(2, "pulse.midi", None)],
+            outputs: vec![master(1)],
+            ..GraphSpec::default()
+        };
+        spec.canonicalise();
+        let mut slices = Slices::default();
+        slices.params.set(key(2), "channel", 10.0);
+        let events = slices.events.0.entry(key(2)).or_default();
+        let (channel, velocity) = (0, 0.5);
+        for at in 0..200u8 {
+            let (frame, key) = (i64::from(at) * 12_000, 40 + at % 40);
+            let id = id(EntityKind::Note, u32::from(at));
+            let on = SpecEventBody::NoteOn { channel, key, pitch: f64::from(key), velocity };
+            let off = SpecEventBody::NoteOff { channel, key, velocity };
+            events.push(SpecEvent { frame, id, body: on });
+            // Notes overlap, so that something is always held.
+            events.push(SpecEvent { frame: frame + 18_000, id, body: off });
+        }
+        slices.events.sort();
+        engine.load(&spec, slices, &NoMedia).unwrap();
+        let sender = MidiSender::start(engine.outlet().unwrap()).unwrap();
+        assert!(engine.outlet().is_none(), "there is one");
+        // A port that is not there is a state.
+        let name = "Pulse test instrument:bells".to_owned();
+        sender.lead([(key(2), name.clone())].into());
+        wait("the state", 20, || sender.ports().get(&name).is_some_and(Option::is_some));
+        engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+        let heard = Heard::default();
+        let port = instrument("bells", &heard);
+        wait("the port", 20, || sender.ports().get(&name) == Some(&None));
+        wait("notes", 30, || begun(&heard).len() >= 6);
+        let notes = begun(&heard);
+        assert!(heard.lock().unwrap().iter().all(|(_, bytes)| bytes[0] & 15 == 9), "channel 10");
+        // As far as midir's JACK tells: to its period. A busy machine may be late, but not always.
+        let gaps: Vec<u64> = notes.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let good = gaps.iter().filter(|gap| gap.abs_diff(250_000) < 100_000).count();
+        eprintln!("{gaps:?} us between notes of 250 ms");
+        assert!(good * 2 > gaps.len(), "{gaps:?}");
+        type Action<'a> = (&'a str, &'a dyn Fn());
+        let ends: [Action<'_>; 3] = [
+            ("stop", &|| engine.stop().unwrap()),
+            ("pause", &|| engine.pause().unwrap()),
+            ("bypass", &|| engine.set_bypass(key(2), true).unwrap()),
+        ];
+        for (what, end) in ends {
+            engine.set_bypass(key(2), false).unwrap();
+            engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+            wait("a note", 20, || !is_quiet(&heard));
+            end();
+            wait(what, 20, || is_quiet(&heard));
+            std::thread::sleep(Duration::from_millis(100));
+            let so_far = begun(&heard).len();
+            std::thread::sleep(Duration::from_millis(400));
+            assert_eq!(begun(&heard).len(), so_far, "after {what}");
+        }
+        // A panic and a seek end what was held before them.
+        engine.set_bypass(key(2), false).unwrap();
+        engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+        wait("a note", 20, || !is_quiet(&heard));
+        engine.panic().unwrap();
+        wait("the panic", 20, || is_quiet(&heard));
+        engine.set_bypass(key(2), false).unwrap();
+        engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+        wait("a note", 20, || !is_quiet(&heard));
+        engine.seek(48_000 * 3_600).unwrap();
+        wait("the seek", 20, || is_quiet(&heard));
+        engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+        wait("a note", 20, || !is_quiet(&heard));
+        // Led elsewhere, and back.
+        sender.lead(Default::default());
+        wait("another way", 20, || is_quiet(&heard));
+        sender.lead([(key(2), name.clone())].into());
+        let before = begun(&heard).len();
+        wait("notes again", 20, || begun(&heard).len() > before + 2);
+        // The port goes and comes back.
+        drop(port);
+        wait("the loss of the port", 20, || sender.ports().get(&name).is_some_and(Option::is_some));
+        let heard = Heard::default();
+        let port = instrument("bells", &heard);
+        wait("its return", 20, || begun(&heard).len() > 2);
+        // The plan goes, and the notes with it.
+        spec.nodes.retain(|node| node.key != key(2));
+        engine.load(&spec, Slices::default(), &NoMedia).unwrap();
+        wait("the node", 20, || is_quiet(&heard));
+        drop((sender, engine, port, server));
     }
 
     #[test]

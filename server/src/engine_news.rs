@@ -132,6 +132,13 @@ mod tests {
         told.into_iter().map(|it| (format!("{}.{}", it.domain, it.name), it.payload)).collect()
     }
 
+    /// What the metrics page says of a counter.
+    fn counted(name: &str) -> u64 {
+        let page = metrics::page(&metrics::Gauges::default());
+        let mut values = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next().and_then(|value| value.parse().ok()).unwrap()
+    }
+
     #[test]
     fn a_device_that_goes_and_comes_back_is_told_of_once_each_time() {
         let mut project = Project::new();
@@ -173,7 +180,11 @@ mod tests {
         let nodes = project.ok("node.list", json!({"channel": made["channel"]}));
         let node: AnyId = nodes["nodes"][0]["id"].as_str().unwrap().parse().unwrap();
         let faults = vec![(node, "its output was not finite".to_owned())];
+        let before = [counted("pulse_xruns_total"), counted("pulse_node_faults_total")];
         let told = tell(&mut project, &script, News { faults, xruns: 3, ..News::default() });
+        // Other tests count, too.
+        assert!(counted("pulse_xruns_total") >= before[0] + 3);
+        assert!(counted("pulse_node_faults_total") > before[1]);
         let [xrun, fault] = &told[..] else { panic!("{told:?}") };
         assert_eq!((xrun.0.as_str(), &xrun.1["total"]), ("diagnostics.xrun", &json!(3)));
         assert_eq!((fault.0.as_str(), &fault.1["node"]), ("diagnostics.fault", &json!(node)));
@@ -181,5 +192,6 @@ mod tests {
         assert_eq!(fault.1["trackName"], json!("Bass"));
         let again = tell(&mut project, &script, News { xruns: 9, ..News::default() });
         assert_eq!(again, [], "more is told a second later");
+        assert!(counted("pulse_xruns_total") >= before[0] + 9, "and counted at once");
     }
 }

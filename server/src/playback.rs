@@ -8,6 +8,7 @@ mod derivation;
 pub mod deriver;
 pub mod inputs;
 pub mod meters;
+pub mod outputs;
 pub mod player;
 
 use std::{collections::BTreeMap, path::Path, time::Instant};

@@ -287,3 +287,94 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::{Config, Engine, transport::Start};
+
+    fn wait(what: &str, done: impl Fn() -> bool) {
+        let began = Instant::now();
+        while !done() {
+            assert!(began.elapsed() < Duration::from_secs(60), "{what} takes too long");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// An engine that plays from the start, and the keeper of its device.
+    fn start(device: &DeviceConfig) -> (Engine, Keeper) {
+        let (engine, clock) = Engine::manual(Config::new(device.clone())).unwrap();
+        engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+        let keeper = Keeper::start(device.clone(), clock.into_callback()).unwrap();
+        (engine, keeper)
+    }
+
+    fn goes_on(engine: &Engine, what: &str) {
+        let before = engine.song_frame();
+        wait(what, || engine.song_frame() > before + 2_000);
+    }
+
+    #[test]
+    fn a_lost_device_is_replaced_and_found_again_by_itself() {
+        let (engine, keeper) = start(&DeviceConfig::null(48_000));
+        goes_on(&engine, "the device");
+        let lose = |generation| {
+            let reason = "pulled out".to_owned();
+            keeper.orders.send(Order::Lost { generation, reason }).unwrap();
+        };
+        // News of a device that was closed long ago are none.
+        lose(0);
+        goes_on(&engine, "the device after old news");
+        assert_eq!((keeper.state().lost, keeper.state().losses), (None, 0));
+        lose(1);
+        wait("the loss", || keeper.state().losses == 1);
+        goes_on(&engine, "the stand-in");
+        wait("the recovery", || keeper.state().recoveries == 1);
+        assert_eq!((keeper.state().lost, keeper.state().playing), (None, Host::Null));
+        goes_on(&engine, "the device that was found again");
+    }
+
+    #[test]
+    fn a_device_that_refuses_leaves_the_callback_where_it_was() {
+        let (engine, keeper) = start(&DeviceConfig::null(48_000));
+        let odd = DeviceConfig {
+            name: Some("no such card".to_owned()),
+            ..DeviceConfig::of(Host::Alsa, 48_000)
+        };
+        for _ in 0..3 {
+            let refused = keeper.open(odd.clone());
+            assert!(matches!(refused, Err(DeviceError::NotFound { .. })), "{refused:?}");
+            assert_eq!(keeper.state().wanted.host, Host::Null);
+            goes_on(&engine, "what played before");
+        }
+        let (rate, wide) = (4_000_000_000, DeviceConfig::null(48_000));
+        let absurd = [
+            DeviceConfig { sample_rate: 0, ..wide.clone() },
+            DeviceConfig { sample_rate: rate, ..wide.clone() },
+            DeviceConfig { channels: 0, ..wide.clone() },
+            DeviceConfig { buffer_frames: Some(u32::MAX), ..wide.clone() },
+        ];
+        for config in absurd {
+            let refused = keeper.open(config.clone());
+            assert!(matches!(refused, Err(DeviceError::Format { .. })), "{config:?}: {refused:?}");
+            goes_on(&engine, "what played before");
+        }
+        // Other blocks are taken, and the callback goes over with all it has.
+        let small = DeviceConfig { buffer_frames: Some(33), ..wide };
+        keeper.open(small.clone()).unwrap();
+        assert_eq!(keeper.state().wanted, small);
+        goes_on(&engine, "smaller blocks");
+    }
+
+    #[test]
+    fn turns_that_come_late_are_counted() {
+        let (engine, keeper) = start(&DeviceConfig::null(48_000));
+        let before = keeper.xruns();
+        // A device whose period is shorter than any machine can wait.
+        let fast = DeviceConfig { buffer_frames: Some(1), ..DeviceConfig::null(192_000) };
+        keeper.open(fast).unwrap();
+        wait("late turns", || keeper.xruns() > before);
+        drop(keeper);
+        drop(engine);
+    }
+}

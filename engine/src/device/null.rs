@@ -16,6 +16,10 @@ use super::{DeviceConfig, DeviceError, Home, Seat};
 use crate::rt::callback::Callback;
 
 const DEFAULT_FRAMES: u32 = 256;
+/// What it keeps time for, and no more than memory is had for at once.
+const RATES: std::ops::RangeInclusive<u32> = 1_000..=768_000;
+const MOST_FRAMES: u32 = 65_536;
+const MOST_CHANNELS: u16 = 256;
 
 pub struct NullDevice {
     stop: Arc<AtomicBool>,
@@ -34,8 +38,10 @@ impl NullDevice {
         let stopped = stop.clone();
         let frames = config.buffer_frames.unwrap_or(DEFAULT_FRAMES).max(1);
         let channels = usize::from(config.channels.max(1));
-        let period = Duration::from_secs_f64(f64::from(frames) / f64::from(config.sample_rate));
+        // From here on a failure sends the callback home.
         let mut seat = Seat::new(callback, home);
+        check(config)?;
+        let period = Duration::from_secs_f64(f64::from(frames) / f64::from(config.sample_rate));
         let run = move || {
             let mut buffer = vec![0.0; frames as usize * channels];
             let mut due = Instant::now();
@@ -54,6 +60,21 @@ impl NullDevice {
         let thread = thread.map_err(|error| DeviceError::Thread { reason: error.to_string() })?;
         Ok(NullDevice { stop, thread: Some(thread) })
     }
+}
+
+/// It plays to nobody, but not at a rate that is none.
+fn check(config: &DeviceConfig) -> Result<(), DeviceError> {
+    let reason = if !RATES.contains(&config.sample_rate) {
+        format!("it takes {} to {} Hz; choose a rate of those", RATES.start(), RATES.end())
+    } else if !(1..=MOST_CHANNELS).contains(&config.channels) {
+        format!("it takes 1 to {MOST_CHANNELS} channels")
+    } else if !(1..=MOST_FRAMES).contains(&config.buffer_frames.unwrap_or(DEFAULT_FRAMES)) {
+        format!("it takes 1 to {MOST_FRAMES} frames at once")
+    } else {
+        return Ok(());
+    };
+    let (rate, channels) = (config.sample_rate, config.channels);
+    Err(DeviceError::Format { device: "null".to_owned(), rate, channels, reason })
 }
 
 impl Drop for NullDevice {

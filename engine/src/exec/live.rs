@@ -31,6 +31,12 @@ impl Executor {
         }
     }
 
+    /// What a node said in the block that ran last; None while it is bypassed or out.
+    pub fn said(&mut self, node: u32) -> Option<&[Event]> {
+        let unit = self.core.units.one(node as usize);
+        (!unit.fully_bypassed()).then(|| unit.emitted.as_slice())
+    }
+
     /// Begins the notes that are held where the song was gone to, `next_frame`
     /// being the frame of the next block there: who jumps into the middle of a
     /// chord hears it.

@@ -24,6 +24,7 @@ use super::{
     handoff::{Parcel, Program, Receiver},
     log::{self, What},
     metronome::Metronome,
+    outlet,
     quiet::quietly,
     scope::Scopes,
     song::Song,
@@ -70,6 +71,7 @@ pub(crate) struct Parts {
     pub tripwire: Option<fn(bool)>,
     /// Whether others count on transport acts to happen at their frames.
     pub keeps_frames: bool,
+    pub outlet: outlet::Writer,
 }
 
 /// One engine on its audio thread. Owned by one device at a time.
@@ -82,6 +84,10 @@ pub struct Callback {
     metronome: Metronome,
     scopes: Scopes,
     taken: u64,
+    /// The clock where this turn began.
+    began: u64,
+    /// Whether what is played elsewhere was told to rest.
+    rests: bool,
     mix: [Vec<f32>; 2],
 }
 
@@ -97,6 +103,8 @@ impl Callback {
             metronome: Metronome::new(parts.rate),
             scopes: Scopes::new(),
             taken: 0,
+            began: 0,
+            rests: false,
             mix: [mix(), mix()],
             parts,
         }
@@ -122,6 +130,8 @@ impl Callback {
         self.parts.place.began_us.store(since, Ordering::Relaxed);
         self.parts.place.began_clock.store(self.course.clock(), Ordering::Relaxed);
         self.parts.place.frames.store(frames as u64, Ordering::Relaxed);
+        self.began = self.course.clock();
+        self.parts.outlet.begin(since, frames as u64, self.parts.rate);
         let ended = quietly(|| {
             catch_unwind(AssertUnwindSafe(|| self.render(inputs, out, channels.max(1), frames)))
         });
@@ -206,6 +216,12 @@ impl Callback {
         if let Some(old) = &mut self.program {
             report_faults(&mut old.executor, &mut self.parts.feedback);
             program.executor.adopt(&mut old.executor);
+            let gone = |key| !program.speakers.iter().any(|speaker| speaker.key == key);
+            for speaker in old.speakers.iter().filter(|speaker| gone(speaker.key)) {
+                let offset = self.course.clock() - self.began;
+                let (key, body) = (speaker.key, EventBody::AllNotesOff);
+                self.parts.outlet.say(key, offset, self.parts.rate, body);
+            }
         }
         self.parts.feedback.restart(program.executor.plan().outputs.len());
         self.scopes.rebind(program.executor.plan());
@@ -270,7 +286,9 @@ impl Callback {
         }
         if effect.reset {
             program.executor.reset();
+            self.tell_outside(EventBody::AllSoundOff);
         }
+        let Some(program) = &mut self.program else { return };
         if effect.jump.landed {
             program.executor.chase(self.course.transport().frame());
         }
@@ -296,8 +314,10 @@ impl Callback {
         if self.course.transport().mode() != Mode::Paused {
             self.node_acts(frames);
             self.play(frames, inputs);
+            self.speak();
             self.click(frames);
         } else {
+            self.rest_outside();
             self.scopes.rest(frames);
         }
         self.fade(frames);
@@ -356,6 +376,43 @@ impl Callback {
         }
         if program.executor.has_new_faults() {
             report_faults(&mut program.executor, &mut self.parts.feedback);
+        }
+    }
+
+    /// Sends what nodes said for others, and an end to those who fall silent.
+    fn speak(&mut self) {
+        self.rests = false;
+        let Some(program) = &mut self.program else { return };
+        let (rate, start) = (self.parts.rate, self.course.clock() - self.began);
+        for speaker in &mut program.speakers {
+            let said = program.executor.said(speaker.node);
+            let ended = said.is_none() && !speaker.silent;
+            speaker.silent = said.is_none();
+            if ended {
+                self.parts.outlet.say(speaker.key, start, rate, EventBody::AllNotesOff);
+            }
+            for event in said.unwrap_or_default() {
+                let offset = start + u64::from(event.offset);
+                self.parts.outlet.say(speaker.key, offset, rate, event.body);
+            }
+        }
+        let count = self.parts.outlet.take_lost();
+        if count > 0 {
+            self.parts.log.note(self.course.clock(), What::MessagesLost { count });
+        }
+    }
+
+    /// Notes that are played elsewhere don't wait for the next play as voices do.
+    fn rest_outside(&mut self) {
+        if !std::mem::replace(&mut self.rests, true) {
+            self.tell_outside(EventBody::AllNotesOff);
+        }
+    }
+
+    fn tell_outside(&mut self, body: EventBody) {
+        let offset = self.course.clock() - self.began;
+        for speaker in self.program.iter().flat_map(|program| &program.speakers) {
+            self.parts.outlet.say(speaker.key, offset, self.parts.rate, body);
         }
     }
 

@@ -27,6 +27,7 @@ use super::{
     handoff::{self, Parcel, Program},
     inlet::Inlet,
     log,
+    outlet::{self, Outlet},
     params::{self, ParamError},
     retire::Collector,
     scope::{self, Listener, SCOPES},
@@ -191,6 +192,8 @@ pub struct Engine {
     control: Mutex<Control>,
     /// Rings for MIDI ports that nobody has.
     midi: Mutex<Vec<Producer<Message>>>,
+    /// What is played elsewhere, until somebody takes it.
+    outlet: Mutex<Option<Outlet>>,
     epoch: Instant,
     xruns: Arc<AtomicU64>,
     place: Arc<Place>,
@@ -211,6 +214,12 @@ impl ManualClock {
     /// The next frames, interleaved in stereo.
     pub fn run(&mut self, frames: usize) -> &[f32] {
         self.run_with(frames, &[])
+    }
+
+    /// For a device of a test's own.
+    #[cfg(test)]
+    pub(crate) fn into_callback(self) -> Box<Callback> {
+        self.callback
     }
 
     /// The same, hearing inputs.
@@ -255,6 +264,7 @@ impl Engine {
         let (writer, reader) = feedback::channel(rate);
         let (log_writer, log_reader) = log::channel();
         let xruns = Arc::new(AtomicU64::new(0));
+        let (outlet, outside) = outlet::channel(place.clone(), epoch);
         let callback = Callback::new(Parts {
             rate,
             max_block: config.max_block,
@@ -268,6 +278,7 @@ impl Engine {
             epoch,
             tripwire: config.tripwire,
             keeps_frames: ahead.is_some(),
+            outlet,
         });
         let collector = Collector::start(returns)
             .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
@@ -298,6 +309,7 @@ impl Engine {
             loader: Mutex::new(loader),
             control: Mutex::new(control),
             midi: Mutex::new(midi),
+            outlet: Mutex::new(Some(outside)),
             epoch,
             xruns,
             place,
@@ -491,6 +503,12 @@ impl Engine {
     /// Does something at a frame of the device's clock, see [`Feedback::clock`].
     pub fn act_at(&self, clock: u64, act: Act) -> Result<(), EngineError> {
         self.control().act(clock, act)
+    }
+
+    /// What `pulse.midi` nodes say, for the one who sends it to ports; None once
+    /// it was taken.
+    pub fn outlet(&self) -> Option<Outlet> {
+        self.outlet.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes back the way in of a port that was closed.
@@ -725,7 +743,8 @@ impl Loader {
         let mut executor = executor;
         executor.swap_profile(profile.as_ref().map(|(_, profile)| profile.clone()));
         engine.control().profile = profile;
-        let program = Program { serial: self.serial, at: 0, executor, crew, master };
+        let speakers = outlet::speakers(&plan);
+        let program = Program { serial: self.serial, at: 0, executor, crew, master, speakers };
         let sent = self.send(Parcel::Program(Box::new(program)));
         self.loaded = match sent {
             Ok(()) => Some(Loaded { plan, material, slices: Slices::default(), spec: hash }),

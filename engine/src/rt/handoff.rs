@@ -13,7 +13,7 @@ use std::sync::{
 use pulse_schemas::graph::NodeKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
-use super::{course::Course, scope::Scope, song::Song};
+use super::{course::Course, outlet::Speaker, scope::Scope, song::Song};
 use crate::{
     exec::{Executor, NodePoint, profile::Profile},
     material::Material,
@@ -32,6 +32,8 @@ pub struct Program {
     pub crew: Option<Crew>,
     /// The output that the device plays.
     pub master: Option<usize>,
+    /// Nodes whose words leave as MIDI.
+    pub(crate) speakers: Vec<Speaker>,
 }
 
 /// The state of nodes that the audio thread runs, for who takes them over.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use pulse_engine::{
-    device::midir::Target,
+    device::{midi_out::Routes, midir::Target},
     material::{Patch, Slices},
     registry::Registry,
     rt::{Engine, Song},
@@ -32,6 +32,7 @@ use pulse_schemas::{
 use super::{
     deriver::{DeriveError, Held, Revision},
     inputs::connect,
+    outputs,
 };
 use crate::rendering::ProjectMedia;
 
@@ -57,7 +58,16 @@ pub struct Next {
     pub whole: bool,
     /// Who hears MIDI.
     pub targets: Vec<Target>,
+    /// Which port each node that sends notes plays to.
+    pub routes: Routes,
     pub facts: Facts,
+}
+
+/// What was loaded, as those want to know it who play to it and for whom it plays.
+pub struct Loaded {
+    pub facts: Facts,
+    pub targets: Vec<Target>,
+    pub routes: Routes,
 }
 
 /// What is kept from one revision to the next.
@@ -94,7 +104,7 @@ impl Derivation {
         engine: &Engine,
         revision: &Revision,
         held: &Held,
-    ) -> Result<(Facts, Vec<Target>), DeriveError> {
+    ) -> Result<Loaded, DeriveError> {
         let loaded = self.next(revision, held).and_then(|next| self.give(engine, next));
         if loaded.is_err() {
             // What the engine has is not what the next step would start from.
@@ -103,8 +113,8 @@ impl Derivation {
         loaded
     }
 
-    fn give(&mut self, engine: &Engine, next: Next) -> Result<(Facts, Vec<Target>), DeriveError> {
-        let Next { spec, time, patch, whole, targets, facts } = next;
+    fn give(&mut self, engine: &Engine, next: Next) -> Result<Loaded, DeriveError> {
+        let Next { spec, time, patch, whole, targets, routes, facts } = next;
         let Some(media) = &self.media else { return Err(DeriveError::NoArrangement) };
         if whole {
             let mut slices = Slices::default();
@@ -122,7 +132,7 @@ impl Derivation {
             engine.set_song(Song::new(tempo, signatures, self.rate))?;
             self.time = Some(time);
         }
-        Ok((facts, targets))
+        Ok(Loaded { facts, targets, routes })
     }
 
     /// Nothing is open: whoever opens the files next must not find them in use.
@@ -171,6 +181,13 @@ impl Derivation {
             own.canonicalise();
             spec = Arc::new(own);
         }
+        let mut routes = Routes::new();
+        if outputs::has_any(&spec) {
+            let mut own = (*spec).clone();
+            routes = outputs::lead(&source, arrangement, &revision.hardware, &mut own);
+            own.canonicalise();
+            spec = Arc::new(own);
+        }
         source.check()?;
         let before = std::mem::take(&mut self.heard);
         patch.params.extend(before.into_iter().map(|node| (node, None)));
@@ -194,7 +211,7 @@ impl Derivation {
             master: stage.master(),
             baked: held.keys().cloned().collect(),
         };
-        Ok(Next { spec, time, patch, whole, targets: heard.midi, facts })
+        Ok(Next { spec, time, patch, whole, targets: heard.midi, routes, facts })
     }
 
     /// The host at a revision. Another project, or one whose former revision is

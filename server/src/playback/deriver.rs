@@ -12,7 +12,10 @@ use std::{
 };
 
 use pulse_engine::{
-    device::midir::{Target, Targets},
+    device::{
+        midi_out::MidiSender,
+        midir::{Target, Targets},
+    },
     event::EventBody,
     registry::Registry,
     rt::Engine,
@@ -83,6 +86,8 @@ struct Shared {
     playing: Mutex<Playing>,
     held: Mutex<Held>,
     targets: Targets,
+    /// Sends notes to ports; another player of the same engine may have it.
+    sender: Option<MidiSender>,
 }
 
 pub struct Deriver {
@@ -96,7 +101,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Deriver {
     pub fn start(engine: Arc<Engine>, registry: Registry) -> std::io::Result<Deriver> {
-        let shared = Arc::new(Shared::default());
+        let sender = engine.outlet().map(MidiSender::start).transpose()?;
+        let shared = Arc::new(Shared { sender, ..Shared::default() });
         let own = shared.clone();
         let named = std::thread::Builder::new().name("pulse-derive".into());
         let thread = named.spawn(move || run(&own, &engine, registry))?;
@@ -141,6 +147,11 @@ impl Deriver {
         self.shared.targets.clone()
     }
 
+    /// The ports that notes are led to, and what is the matter with each.
+    pub fn ports_out(&self) -> BTreeMap<String, Option<String>> {
+        self.shared.sender.as_ref().map(MidiSender::ports).unwrap_or_default()
+    }
+
     pub fn held(&self) -> MutexGuard<'_, Held> {
         lock(&self.shared.held)
     }
@@ -177,10 +188,13 @@ fn run(shared: &Shared, engine: &Engine, registry: Registry) {
         let result = derivation.load(engine, &revision, &held);
         let mut playing = lock(&shared.playing);
         match result {
-            Ok((facts, targets)) => {
-                *playing = Playing { facts, failed: None };
+            Ok(loaded) => {
+                *playing = Playing { facts: loaded.facts, failed: None };
                 drop(playing);
-                listen(engine, targets, &shared.targets);
+                listen(engine, loaded.targets, &shared.targets);
+                if let Some(sender) = &shared.sender {
+                    sender.lead(loaded.routes);
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "the latest revision does not play");

@@ -224,6 +224,47 @@ fn nodes_are_timed_when_somebody_asks() {
     assert_eq!(stage.ok("diagnostics.nodeLoads", json!({}))["profiling"], json!(false));
 }
 
+/// Waits until these ports are wanted and not there.
+fn missing(stage: &mut Stage, expect: &[&str]) {
+    let mut found = Vec::new();
+    for _ in 0..3_000 {
+        let listed = stage.ok("hardware.list", json!({}))["midi"].clone();
+        let gone = |port: &&Value| port["name"].as_str().unwrap().ends_with("(not connected)");
+        found = listed.as_array().unwrap().iter().filter(gone).map(|it| it["id"].clone()).collect();
+        if found == expect {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{found:?} instead of {expect:?}");
+}
+
+#[test]
+fn notes_are_led_to_the_port_that_their_node_is_named_after() {
+    let mut stage = Stage::new();
+    let made = stage.track(json!([{"pitch": 60, "start": 0, "length": QUARTER}]));
+    let node = json!({"channel": made["channel"], "kind": "pulse.midi", "params": {"channel": 2}});
+    let node = stage.ok("node.add", node)["node"].clone();
+    let name = |name: &str| json!({"node": node, "name": name});
+    stage.ok("node.rename", name("Bells of nobody"));
+    missing(&mut stage, &["Bells of nobody"]);
+    stage.ok("node.rename", name("Horns of nobody"));
+    missing(&mut stage, &["Horns of nobody"]);
+    // A track that is muted plays nowhere.
+    stage.ok("channel.setMute", json!({"channels": [made["channel"]], "mute": true}));
+    missing(&mut stage, &[]);
+    stage.ok("channel.setMute", json!({"channels": [made["channel"]], "mute": false}));
+    missing(&mut stage, &["Horns of nobody"]);
+    // A role of the name is what each machine fills with a port of its own.
+    let role = json!({"name": "Brass", "direction": "midiOutput", "channels": 0});
+    let role = stage.ok("routing.createRole", role)["role"].clone();
+    stage.ok("hardware.mapRole", json!({"role": role, "device": "Horns of nobody"}));
+    stage.ok("node.rename", name("Brass"));
+    missing(&mut stage, &["Horns of nobody"]);
+    stage.ok("node.remove", json!({"nodes": [node]}));
+    missing(&mut stage, &[]);
+}
+
 /// A track that listens to the second input of the device.
 fn singer(stage: &mut Stage) -> Value {
     let role = json!({"name": "Mics", "direction": "audioInput", "channels": 2});

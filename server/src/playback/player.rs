@@ -621,15 +621,29 @@ impl Playback for Player {
             default: entry.default,
         });
         let ports = midir::ports().unwrap_or_default();
+        let led = self.deriver.ports_out();
         let port = |name: String, input: bool| MidiPort {
             id: name.clone(),
-            active: input && self.ports.contains_key(&name),
+            active: match input {
+                true => self.ports.contains_key(&name),
+                false => led.get(&name).is_some_and(Option::is_none),
+            },
             name,
             input,
         };
+        // What notes are led to and isn't there is shown, and waited for.
+        let gone = led.keys().filter(|name| !ports.outputs.contains(name));
+        let missing: Vec<MidiPort> = gone
+            .map(|name| MidiPort {
+                id: name.clone(),
+                name: format!("{name} (not connected)"),
+                input: false,
+                active: false,
+            })
+            .collect();
         let inputs = ports.inputs.into_iter().map(|name| port(name, true));
         let outputs = ports.outputs.into_iter().map(|name| port(name, false));
-        (audio.collect(), inputs.chain(outputs).collect())
+        (audio.collect(), inputs.chain(outputs).chain(missing).collect())
     }
 
     fn configure(&mut self, wanted: &Wanted) -> Option<String> {

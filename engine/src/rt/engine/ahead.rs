@@ -34,6 +34,7 @@ use crate::{
         events::Act,
         feedback::Fault,
         handoff::{Capture, Parcel, Program},
+        outlet::speakers,
         song::Song,
     },
 };
@@ -387,7 +388,9 @@ impl Loader {
             control.profile = profile;
             let crew =
                 (self.threads > 1 && plan.tasks.len() > 1).then(|| Crew::new(&plan, self.threads));
-            Some(Parcel::Program(Box::new(Program { serial, at, executor, crew, master })))
+            let speakers = speakers(&plan);
+            let program = Program { serial, at, executor, crew, master, speakers };
+            Some(Parcel::Program(Box::new(program)))
         };
         own.split = parts;
         let loaded = Loaded { plan, material, slices: Slices::default(), spec: hash };
