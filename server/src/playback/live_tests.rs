@@ -224,6 +224,24 @@ fn nodes_are_timed_when_somebody_asks() {
     assert_eq!(stage.ok("diagnostics.nodeLoads", json!({}))["profiling"], json!(false));
 }
 
+#[test]
+fn the_song_starts_where_it_is_told_to_and_not_before() {
+    let mut stage = Stage::new();
+    stage.track(json!([]));
+    // On a frame, and between two.
+    for from in [4 * QUARTER, 4 * QUARTER + 333, 9 * QUARTER - 1, 17] {
+        stage.ok("transport.play", json!({"from": {"ticks": from}}));
+        assert_eq!(stage.state(), ("playing".to_owned(), from));
+        stage.hear(480);
+        let (_, at) = stage.state();
+        let moved = (at - from - QUARTER / 50).abs();
+        assert!(moved <= QUARTER / 24_000, "{at} instead of 10 ms after {from}");
+        stage.ok("transport.stop", json!({}));
+        stage.ok("transport.seek", json!({"to": {"ticks": from + 5}}));
+        assert_eq!(stage.state().1, from + 5);
+    }
+}
+
 /// Waits until these ports are wanted and not there.
 fn missing(stage: &mut Stage, expect: &[&str]) {
     let mut found = Vec::new();

@@ -68,6 +68,8 @@ pub struct Player {
     seeds: Arc<Seeds>,
     anticipation: Option<Anticipation>,
     playing: bool,
+    /// Where the song was last sent to.
+    landed: Flicks,
     /// Parameters that were held and are to be the project's again.
     released: Vec<(NodeKey, String)>,
     roles: BTreeMap<HardwareRoleId, (String, u16)>,
@@ -215,6 +217,7 @@ impl Player {
             seeds: Arc::default(),
             anticipation: None,
             playing: false,
+            landed: Flicks(0),
             released: Vec::new(),
             roles: BTreeMap::new(),
             ports: BTreeMap::new(),
@@ -313,6 +316,12 @@ impl Player {
     }
 }
 
+/// When a frame sounds; [`Flicks::of_frame`] is the earliest time that is rounded to it.
+fn time_of(frame: i64, rate: u32) -> Flicks {
+    let time = i128::from(frame) * i128::from(Flicks::PER_SECOND) / i128::from(rate.max(1));
+    Flicks(time as i64)
+}
+
 impl Meters {
     fn add(&mut self, feedback: &Feedback, master: Option<ChannelId>) {
         self.load = feedback.load;
@@ -386,7 +395,12 @@ impl Playback for Player {
     }
 
     fn position(&self) -> Flicks {
-        Flicks::of_frame(self.engine.song_frame(), self.engine.sample_rate())
+        let frame = self.engine.song_frame();
+        // Who was sent between two frames stands where he was sent to, not before it.
+        if self.frame(self.landed) == frame {
+            return self.landed;
+        }
+        time_of(frame, self.engine.sample_rate())
     }
 
     fn settle(&self, patience: Duration) -> Result<(), String> {
@@ -427,7 +441,8 @@ impl Playback for Player {
 
     fn play(&mut self, roll: &Roll) {
         let from = self.frame(roll.from);
-        let first = self.frame(Flicks(roll.from.0 - roll.pre_roll.0));
+        self.landed = Flicks(roll.from.0 - roll.pre_roll.0);
+        let first = self.frame(self.landed);
         let start = Start {
             from: Some(from),
             pre_roll: from - first,
@@ -456,6 +471,7 @@ impl Playback for Player {
     }
 
     fn seek(&mut self, to: Flicks) {
+        self.landed = to;
         self.told(self.engine.seek(self.frame(to)));
     }
 
