@@ -205,7 +205,9 @@ fn curve(points: &[&Value], bars: &Bars) -> String {
         let here = from + (to - from) / (COLUMNS as i64 - 1) * at as i64;
         let level = (level(points, here) - low) / span;
         let row = ((1.0 - level) * (ROWS - 1) as f64).round() as usize;
-        cells[row.min(ROWS - 1)][at] = '─';
+        if let Some(cell) = cells.get_mut(row.min(ROWS - 1)).and_then(|row| row.get_mut(at)) {
+            *cell = '─';
+        }
     }
     for point in points {
         let at = i128::from(tick(point) - from) * (COLUMNS as i128 - 1) / i128::from(to - from);
