@@ -162,6 +162,7 @@ fn check(before: tripwire::Counts, what: &str) {
     assert_eq!(after, before, "{what}; the last call was number {}", tripwire::last_call());
 }
 
+#[cfg(feature = "jack")]
 fn wait(what: &str, done: impl Fn() -> bool) {
     let began = Instant::now();
     while !done() {
