@@ -10,7 +10,7 @@
 //! in memory, which makes a full render dearer and the share of an edit look
 //! better in time than with files (shares of segments do not depend on it).
 //! Segments are counted by unit and, in brackets, times the nodes in it. The cache lies on the disk
-//! of the workspace, warm, and takes about 2 GB (60 GB with `--full`); `--dir=`
+//! of the workspace, warm, and takes about 3 GB a minute of 100 tracks; `--dir=`
 //! names another place. Each edit starts from the cache of all before it and
 //! is undone in the store afterwards; times are of one run.
 
