@@ -15,20 +15,40 @@ use crate::tripwire::watch as watch_thread;
 static TOOK: [AtomicU64; 10_000] = [const { AtomicU64::new(0) }; 10_000];
 
 thread_local! {
-    static BEGAN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static BEGAN: Cell<Option<(Instant, u64)>> = const { Cell::new(None) };
+}
+
+/// The most that a turn waited for others to leave the core, in microseconds.
+static WAITED: AtomicU64 = AtomicU64::new(0);
+
+/// What [`WAITED`] has come to since the last look.
+pub fn take_waited() -> u64 {
+    WAITED.swap(0, Ordering::Relaxed)
+}
+
+/// The CPU time of this thread in microseconds; 0 where it can't be told.
+#[allow(unsafe_code)]
+fn worked() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call fills the timespec that it is given.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1_000
 }
 
 /// What goes into `Config::tripwire`: counts what is forbidden and how long it takes.
 pub fn watch(armed: bool) {
     if armed {
-        BEGAN.with(|began| began.set(Some(Instant::now())));
+        let now = (Instant::now(), worked());
+        BEGAN.with(|began| began.set(Some(now)));
         watch_thread(true);
         return;
     }
     watch_thread(false);
     let began = BEGAN.with(|began| began.take());
-    let tens = began.map_or(0, |began| began.elapsed().as_micros() / 10);
-    TOOK[(tens as usize).min(TOOK.len() - 1)].fetch_add(1, Ordering::Relaxed);
+    let Some((began, before)) = began else { return };
+    let took = began.elapsed().as_micros() as u64;
+    WAITED.fetch_max(took.saturating_sub(worked() - before), Ordering::Relaxed);
+    TOOK[((took / 10) as usize).min(TOOK.len() - 1)].fetch_add(1, Ordering::Relaxed);
 }
 
 pub fn count() -> u64 {
