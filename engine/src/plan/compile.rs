@@ -250,11 +250,7 @@ impl Compiler {
         Ok(plan)
     }
 
-    /// As `compile`, for one worker whatever the compiler was told.
-    pub(crate) fn compile_one_task(&mut self, spec: &GraphSpec) -> Result<Plan, CompileError> {
-        self.compile_task_within(spec, None)
-    }
-
+    /// As `compile_within`, for one worker whatever the compiler was told.
     pub(crate) fn compile_task_within(
         &mut self,
         spec: &GraphSpec,

@@ -110,6 +110,7 @@ pub(crate) fn emit(
     let chains = Chains::new(plan, graph, components, component_of, arrivals);
     let next: Vec<Option<u32>> =
         (0..graph.nodes.len() as u32).map(|node| chains.next(node)).collect();
+    let home = units::homes(graph, components, &next);
     let items = items(&chains, &next, lanes, &rank, &width);
     let mut item_of = vec![0u32; graph.nodes.len()];
     for index in 0..items.list.len() as u32 {
@@ -122,9 +123,9 @@ pub(crate) fn emit(
         let own = rank[*component as usize];
         plan.nodes[node].rank = graph.whole.as_ref().map_or(own, |whole| whole[node]);
     }
-    let draft =
-        Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank).run(&order);
-    units::fuse(plan, graph, &next);
+    let draft = Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank, &home)
+        .run(&order);
+    units::fuse(plan, graph, &home);
     draft
 }
 
@@ -443,9 +444,12 @@ fn eager(graph: &Graph<'_>, walk: &[u32], item_of: &[u32]) -> Vec<u32> {
 
 /// The place of each audio edge in the sum of its port: the order of a run without
 /// lanes, and what comes back through a loop last.
-fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32]) -> Vec<u32> {
+///
+/// Signals of other units come before those of the reader's own, because they arrive
+/// as one sum where each unit is rendered by itself.
+fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32], home: &[u32]) -> Vec<u32> {
     let mut place = vec![0; graph.edges.len()];
-    let mut edges: Vec<(u32, bool, u32, u32)> = vec![];
+    let mut edges: Vec<(u32, bool, bool, u32, u32)> = vec![];
     // Edges are sorted by where they end, so it is enough to sort those of each node.
     for node in 0..graph.nodes.len() as u32 {
         edges.clear();
@@ -455,16 +459,21 @@ fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32]) -> Vec<u32> {
             let returns = edge.feedback > 0 && component == component_of[edge.to as usize];
             let own = rank[component as usize];
             let rank = graph.whole.as_ref().map_or(own, |whole| whole[edge.from as usize]);
-            (edge.to_port, returns, rank, edge.index)
+            (edge.to_port, is_inner(home, edge), returns, rank, edge.index)
         }));
         edges.sort_unstable();
         for port in edges.chunk_by(|a, b| a.0 == b.0) {
-            for (at, &(_, _, _, index)) in port.iter().enumerate() {
+            for (at, &(_, _, _, _, index)) in port.iter().enumerate() {
                 place[index as usize] = at as u32;
             }
         }
     }
     place
+}
+
+/// Whether both ends are in one unit.
+fn is_inner(home: &[u32], edge: &GraphEdge<'_>) -> bool {
+    home[edge.from as usize] == home[edge.to as usize]
 }
 
 /// The running sum of one input port.
@@ -478,6 +487,10 @@ struct Sum {
     task: u32,
     /// Where its signals begin among those of all sums.
     first: u32,
+    /// How many come from other units.
+    outer: u32,
+    /// How many the current group has.
+    grouped: u32,
 }
 
 struct Emitter<'a, 'g> {
@@ -512,6 +525,7 @@ struct Emitter<'a, 'g> {
 }
 
 impl<'a, 'g> Emitter<'a, 'g> {
+    #[allow(clippy::too_many_arguments)]
     fn new(
         plan: &'a mut Plan,
         graph: &'a Graph<'g>,
@@ -520,6 +534,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
         component_of: &'a [u32],
         arrivals: &'a [u32],
         rank: &[u32],
+        home: &[u32],
     ) -> Emitter<'a, 'g> {
         let (mut sum_start, mut sums) = (vec![], vec![]);
         for node in &graph.nodes {
@@ -527,7 +542,9 @@ impl<'a, 'g> Emitter<'a, 'g> {
             sums.resize(sums.len() + node.inputs.len(), Sum::default());
         }
         for edge in graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio) {
-            sums[(sum_start[edge.to as usize] + edge.to_port) as usize].expected += 1;
+            let sum = &mut sums[(sum_start[edge.to as usize] + edge.to_port) as usize];
+            sum.expected += 1;
+            sum.outer += u32::from(!is_inner(home, edge));
         }
         let mut signals = 0;
         for sum in &mut sums {
@@ -542,9 +559,14 @@ impl<'a, 'g> Emitter<'a, 'g> {
             next[output.node as usize] += 1;
         }
         Emitter {
-            place: places(graph, component_of, rank),
+            place: places(graph, component_of, rank, home),
             held: vec![None; signals as usize],
-            draft: Draft { tasks: items.list.len() as u32, ..Draft::default() },
+            draft: Draft {
+                tasks: items.list.len() as u32,
+                // About one operation for each node and each of its ends.
+                ops: Vec::with_capacity(nodes + 2 * graph.edges.len()),
+                ..Draft::default()
+            },
             sum_start,
             sums,
             lane_of: vec![None; nodes],
@@ -938,11 +960,18 @@ impl<'a, 'g> Emitter<'a, 'g> {
             }
         }
         sum.seen += 1;
-        if sum.seen == sum.expected || (sum.seen as usize).is_multiple_of(SUM_GROUP) {
+        sum.grouped += 1;
+        let outer_done = sum.seen == sum.outer;
+        if sum.seen == sum.expected || outer_done || sum.grouped as usize == SUM_GROUP {
+            sum.grouped = 0;
             match (sum.total, sum.group.take()) {
                 (Some(dst), Some(src)) => self.op(Op::Add { src, dst, from: to, to }, target),
                 (_, group) => sum.total = group,
             }
+        }
+        if outer_done && sum.seen < sum.expected {
+            // The sum of what comes from other units is the first signal of a group.
+            (sum.group, sum.grouped, sum.task) = (sum.total.take(), 1, target);
         }
         self.sums[at] = sum;
     }

@@ -9,17 +9,25 @@ use pulse_schemas::graph::EdgeKind;
 use super::{
     Plan, PlanUnit,
     compile::{Graph, starts},
+    flow::Components,
 };
 
-/// Replaces the plan's units by fused ones. `next` is the chain successor of each
-/// node.
-pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, next: &[Option<u32>]) {
+/// Replaces the plan's units by fused ones. `home` tells the unit of each node, see
+/// [`homes`].
+pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, home: &[u32]) {
     let units = std::mem::take(&mut plan.units);
     let mut unit_of = vec![0u32; graph.nodes.len()];
     for (index, unit) in units.iter().enumerate() {
         unit.nodes.iter().for_each(|&node| unit_of[node as usize] = index as u32);
     }
-    let merged = merge(graph, &units, &unit_of, next);
+    let mut first = vec![u32::MAX; graph.nodes.len()];
+    let merged: Vec<u32> = (0..units.len() as u32)
+        .map(|unit| {
+            let first = &mut first[home[units[unit as usize].nodes[0] as usize] as usize];
+            *first = (*first).min(unit);
+            *first
+        })
+        .collect();
     let mut fused: Vec<Option<PlanUnit>> = vec![None; units.len()];
     let mut order = vec![];
     for (index, unit) in units.into_iter().enumerate() {
@@ -52,36 +60,36 @@ fn least_arrival(plan: &Plan, nodes: &[u32]) -> u32 {
     nodes.iter().map(|&node| plan.nodes[node as usize].arrival).min().unwrap_or(0)
 }
 
-/// The representative of each unit: joined along chains, events and control, then
-/// along whatever loop the joining has closed.
-fn merge(graph: &Graph<'_>, units: &[PlanUnit], unit_of: &[u32], next: &[Option<u32>]) -> Vec<u32> {
-    let mut joined: Vec<u32> = (0..units.len() as u32).collect();
+/// A node that stands for the unit of each node: they are joined in loops, along
+/// chains (`next` is the successor of each node), events and control, then along
+/// whatever loop the joining has closed.
+pub(crate) fn homes(graph: &Graph<'_>, components: &Components, next: &[Option<u32>]) -> Vec<u32> {
+    let mut joined: Vec<u32> = (0..graph.nodes.len() as u32).collect();
+    for pair in components.iter().flat_map(|members| members.windows(2)) {
+        join(&mut joined, pair[0], pair[1]);
+    }
     for (node, next) in next.iter().enumerate() {
         if let Some(next) = next {
-            join(&mut joined, unit_of[node], unit_of[*next as usize]);
+            join(&mut joined, node as u32, *next);
         }
     }
     let mut silent = graph.edges.iter().filter(|edge| edge.spec.kind != EdgeKind::Audio).peekable();
-    if silent.peek().is_none() {
-        // Joining chains closes no loop, and what is in a loop is one unit already.
-        return (0..units.len() as u32).map(|unit| root(&mut joined, unit)).collect();
-    }
-    for edge in silent {
-        join(&mut joined, unit_of[edge.from as usize], unit_of[edge.to as usize]);
-    }
-    let mut digraph: DiGraph<(), (), u32> = DiGraph::new();
-    units.iter().for_each(|_| _ = digraph.add_node(()));
-    for edge in &graph.edges {
-        let from = root(&mut joined, unit_of[edge.from as usize]);
-        let to = root(&mut joined, unit_of[edge.to as usize]);
-        digraph.add_edge(from.into(), to.into(), ());
-    }
-    for members in kosaraju_scc(&digraph) {
-        for pair in members.windows(2) {
-            join(&mut joined, pair[0].index() as u32, pair[1].index() as u32);
+    // Joining chains closes no loop, and what is in a loop is one unit already.
+    if silent.peek().is_some() {
+        silent.for_each(|edge| join(&mut joined, edge.from, edge.to));
+        let mut digraph: DiGraph<(), (), u32> = DiGraph::new();
+        graph.nodes.iter().for_each(|_| _ = digraph.add_node(()));
+        for edge in &graph.edges {
+            let (from, to) = (root(&mut joined, edge.from), root(&mut joined, edge.to));
+            digraph.add_edge(from.into(), to.into(), ());
+        }
+        for members in kosaraju_scc(&digraph) {
+            for pair in members.windows(2) {
+                join(&mut joined, pair[0].index() as u32, pair[1].index() as u32);
+            }
         }
     }
-    (0..units.len() as u32).map(|unit| root(&mut joined, unit)).collect()
+    (0..graph.nodes.len() as u32).map(|node| root(&mut joined, node)).collect()
 }
 
 fn root(joined: &mut [u32], mut unit: u32) -> u32 {

@@ -58,7 +58,7 @@ impl SegmentRunner {
         media: &dyn MediaResolver,
     ) -> Result<SegmentRunner, CompileError> {
         let part = Part::cut(spec, plan, unit);
-        let compiled = Arc::new(compiler.compile_one_task(&part.spec)?);
+        let compiled = Arc::new(compiler.compile_task_within(&part.spec, Some(plan))?);
         let material = Arc::new(Material::bind(&compiled, slices, media));
         let executor = Executor::new(compiled, material);
         Ok(SegmentRunner { executor, inputs: part.inputs, outputs: part.outputs })
@@ -242,12 +242,38 @@ pub fn sum_signals(signals: &[([&[f32]; 2], u8)], channels: u8) -> [Vec<f32>; 2]
 
 #[cfg(test)]
 mod tests {
-    use crate::testkit::{How, check_segments, everything, render};
+    use crate::{
+        material::Slices,
+        testkit::{How, Sketch, check_segments, everything, render},
+    };
 
     #[test]
     fn segments_put_together_are_the_whole_render() {
         let (sketch, slices) = everything();
         check_segments(&sketch, &slices, 9_000, 2_048);
+    }
+
+    /// One wobble moves two gains, which makes them one unit; what the second hears
+    /// comes in part from inside, in part from outside, in no order of the ids.
+    #[test]
+    fn a_sum_of_signals_from_inside_and_outside_is_that_of_the_whole_render() {
+        for outside in [1u32, 2, 5, 15, 16, 17, 40] {
+            for inside in [1u32, 2, 17] {
+                let (mut sketch, slices) = (Sketch::default(), Slices::default());
+                sketch.node(500, "test.wobble").node(501, "test.gain").output(501);
+                sketch.control(500, 501, "gain");
+                for gain in 0..inside {
+                    let (source, gain) = (9_000 + gain, [100, 600][gain as usize % 2] + gain);
+                    sketch.node(source, "test.noise").node(gain, "test.gain").edge(source, gain);
+                    sketch.control(500, gain, "gain").edge(gain, 501);
+                }
+                for source in 0..outside {
+                    let source = [1, 2_000][source as usize % 2] + source;
+                    sketch.node(source, "test.noise").edge(source, 501);
+                }
+                check_segments(&sketch, &slices, 1_500, 512);
+            }
+        }
     }
 
     #[test]
