@@ -50,6 +50,20 @@ fn check(choice: &str, of: fn((String, String)) -> String) {
 }
 
 #[test]
+fn the_command_line_takes_a_draft_over_aloud_and_once() {
+    let dir = new_project();
+    crashed(dir.path());
+    let told = || {
+        let status =
+            pulse().current_dir(dir.path()).args(["-p", "song", "status"]).output().unwrap();
+        assert!(status.status.success(), "{status:?}");
+        String::from_utf8_lossy(&status.stderr).contains("unsaved edits are taken over")
+    };
+    assert!(told(), "somebody who did not know of the crash should");
+    assert!(!told(), "it is theirs now");
+}
+
+#[test]
 fn a_draft_is_adopted_when_somebody_says_so() {
     check("adopt", |(_, draft)| draft);
 }

@@ -59,6 +59,7 @@ impl Place {
         let options = OpenOptions { draft: DraftPolicy::Adopt, ..OpenOptions::default() };
         match Project::open(&dir, options) {
             Ok(project) => {
+                say_adopted(&project);
                 let session = Session::over(Arc::new(config()?), project);
                 Ok(Access::Local { session: Box::new(session), caller: self.caller() })
             }
@@ -84,6 +85,16 @@ impl Place {
         who.author = Some(self.author.clone());
         let client = Client::connect_unix(socket, &who).map_err(|error| call_failure(&error))?;
         Ok(Access::Remote(Box::new(client)))
+    }
+}
+
+/// Nobody can be asked here, so unsaved work of a crash is taken over, aloud.
+fn say_adopted(project: &Project) {
+    let edits = project.repo().recovered().rows;
+    if edits > 0 && project.is_dirty().unwrap_or(true) {
+        tracing::warn!(
+            "whoever had this project last did not close it; its {edits} unsaved edits are taken over: `pulse diff` shows them, `pulse undo` takes them back"
+        );
     }
 }
 
