@@ -164,12 +164,14 @@ fn kept(command: &Command, begun: bool) -> Kept {
         Command::Rendering(rendering::Command::Freeze(_) | rendering::Command::Bounce(_)) => {
             Kept::Yes
         }
-        Command::Cohort(_)
+        Command::Arrangement(_)
+        | Command::Cohort(_)
         | Command::Gesture(_)
         | Command::History(_)
         | Command::Media(_)
         | Command::Parameter(_)
         | Command::Project(_)
+        | Command::Variant(_)
         | Command::Version(_) => Kept::Yes,
         _ => Kept::No,
     }

@@ -400,7 +400,8 @@ impl std::fmt::Debug for View {
     }
 }
 
-pub(crate) fn decode(id: AnyId, bytes: &[u8]) -> Result<AnyEntity, ReadError> {
+/// A record as the entity that it is.
+pub fn decode(id: AnyId, bytes: &[u8]) -> Result<AnyEntity, ReadError> {
     RecordView::parse(bytes)
         .and_then(|record| record.entity())
         .map_err(|source| ReadError::Record { id, source })

@@ -10,12 +10,17 @@ use pulse_schemas::{
         },
         session::Severity,
     },
-    entity::{Channel, DspNode, Lane, MediaItem, OnDelete, Send, Track},
+    entity::{AnyEntity, Channel, DspNode, Lane, MediaItem, OnDelete, Send, Track},
     error::ErrorCode,
     id::{AnyId, ChannelId, EntityKind, LaneId, NodeId, SendId, TrackId},
     record::EntityKey,
 };
-use pulse_store::{project::CareError, repo::layout::JOURNAL_FILE, view::View};
+use pulse_store::{
+    overlay,
+    project::CareError,
+    repo::layout::JOURNAL_FILE,
+    view::{self, ReadError, View},
+};
 
 use super::edit::{done, reply};
 use crate::{
@@ -216,10 +221,14 @@ pub fn check(view: &View, folder: Option<&Path>, media: bool, watch: &Watch) -> 
     let (mut checked, mut findings) = (0, Vec::new());
     for entry in view.state().scan(&[]) {
         checked += 1;
-        let key = entry.map_err(Refusal::from).and_then(|(key, _)| {
-            EntityKey::from_bytes(&key).map_err(|error| Refusal::internal(error.to_string()))
+        let found = entry.map_err(Refusal::from).and_then(|(key, record)| {
+            let named = overlay::entity_key(&key);
+            let named = named.map_err(|error| Refusal::internal(error.to_string()))?;
+            match overlay::split(&key) {
+                Some(_) => check_hidden(&named, &record, &mut findings),
+                None => check_record(view, &named, &mut findings),
+            }
         });
-        let found = key.and_then(|key| check_record(view, &key, &mut findings));
         if let Err(Refusal(error)) = found {
             let hint = "run `pulse fsck`";
             findings.push(finding(Severity::Error, "record", error.message, Some(hint)));
@@ -232,25 +241,19 @@ pub fn check(view: &View, folder: Option<&Path>, media: bool, watch: &Watch) -> 
     reply(CheckReply { checked, findings })
 }
 
-fn check_record(view: &View, key: &EntityKey, findings: &mut Vec<Finding>) -> Result<(), Refusal> {
-    let entity = match view.entity(key) {
-        Ok(Some(entity)) => entity,
-        Ok(None) => return Ok(()),
-        Err(error) => {
-            let refusal = Refusal::from(error);
-            if refusal.0.code == ErrorCode::EntityOpaque.as_str() {
-                let text = refusal.0.message;
-                findings.push(finding(Severity::Info, "record", text, None));
-                return Ok(());
-            }
-            return Err(refusal);
-        }
-    };
-    let id = entity.any_id();
-    for violation in entity.validate() {
-        let text = format!("{id}: {violation}");
-        findings.push(finding(Severity::Error, "record", text, None));
+/// What lies in a variant that doesn't play. What it names may lie in there, too,
+/// so references are checked when it plays.
+fn check_hidden(key: &EntityKey, record: &[u8], into: &mut Vec<Finding>) -> Result<(), Refusal> {
+    if let Some(entity) = told(view::decode(key.any_id(), record), into)? {
+        check_fields(&entity, into);
     }
+    Ok(())
+}
+
+fn check_record(view: &View, key: &EntityKey, findings: &mut Vec<Finding>) -> Result<(), Refusal> {
+    let Some(entity) = told(view.entity(key), findings)?.flatten() else { return Ok(()) };
+    check_fields(&entity, findings);
+    let id = entity.any_id();
     for reference in entity.references() {
         if reference.on_delete != OnDelete::Keep && !view.contains(reference.target)? {
             let text =
@@ -259,6 +262,26 @@ fn check_record(view: &View, key: &EntityKey, findings: &mut Vec<Finding>) -> Re
         }
     }
     Ok(())
+}
+
+fn check_fields(entity: &AnyEntity, findings: &mut Vec<Finding>) {
+    let id = entity.any_id();
+    for violation in entity.validate() {
+        let text = format!("{id}: {violation}");
+        findings.push(finding(Severity::Error, "record", text, None));
+    }
+}
+
+/// What was read; a record that only a newer version can read is told of, not wrong.
+fn told<T>(read: Result<T, ReadError>, into: &mut Vec<Finding>) -> Result<Option<T>, Refusal> {
+    match read.map_err(Refusal::from) {
+        Ok(read) => Ok(Some(read)),
+        Err(Refusal(error)) if error.code == ErrorCode::EntityOpaque.as_str() => {
+            into.push(finding(Severity::Info, "record", error.message, None));
+            Ok(None)
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 fn check_files(
@@ -330,6 +353,21 @@ mod tests {
         let checked = project.ok("diagnostics.check", json!({"media": true}));
         assert_eq!(checked["findings"], json!([]));
         assert_eq!(project.ok("diagnostics.doctor", json!({}))["healthy"], json!(true));
+    }
+
+    #[test]
+    fn what_lies_in_a_variant_is_looked_at_too() {
+        let mut project = Project::new();
+        let track = project.ok("track.create", json!({"nodes": ["pulse.eq"]}));
+        let count = |project: &mut Project| {
+            let checked = project.ok("diagnostics.check", json!({}));
+            assert_eq!(checked["findings"], json!([]));
+            checked["checked"].as_u64().unwrap()
+        };
+        let before = count(&mut project);
+        let subject = json!({"subject": track["track"], "activate": true});
+        project.ok("variant.create", subject);
+        assert!(count(&mut project) > before + 1, "what doesn't play is there");
     }
 
     #[test]
