@@ -3,6 +3,7 @@
 mod ahead;
 mod bad_input;
 mod cli;
+mod compat;
 mod docs;
 mod drafts;
 mod generated;
