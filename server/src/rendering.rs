@@ -169,6 +169,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Cancelled by a flag that others raise.
+    pub fn until(cancel: Arc<AtomicBool>) -> Watch {
+        Watch { cancel, ..Watch::default() }
+    }
+
     /// 0 to 1.
     pub fn share(&self) -> f64 {
         let total = self.total.load(Ordering::Relaxed);

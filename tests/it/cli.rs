@@ -127,6 +127,33 @@ fn settings_hold_for_work_done_without_a_server_and_a_cache_thrown_away_leaves_n
 }
 
 #[test]
+fn a_render_that_is_interrupted_says_so_and_leaves_nothing_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    run_json(dir.path(), &["new", "song", "--template", "stress:120x40"]);
+    let temporary = dir.path().join("temporary");
+    std::fs::create_dir_all(&temporary).unwrap();
+    let mut command = pulse();
+    command.current_dir(dir.path()).env("TMPDIR", &temporary);
+    command.args(["-p", "song", "render", "--no-cache", "-o", "mix.wav"]);
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let rendering = command.spawn().unwrap();
+    // Who writes listens by then.
+    while !dir.path().join("mix.wav.partial").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let pid = rendering.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    let ended = rendering.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{told}");
+    assert!(told.contains("cancelled"), "{told}");
+    let left: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "the song and an empty folder: {left:?}");
+    assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+#[test]
 fn a_project_begins_where_its_history_begins() {
     for template in ["empty", "demo", "stress:2x3"] {
         let dir = tempfile::tempdir().unwrap();

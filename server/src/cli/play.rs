@@ -22,6 +22,7 @@ use pulse_schemas::{
     time::Flicks,
 };
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     access::Place,
@@ -230,18 +231,24 @@ fn decibels(peak: f32) -> String {
     format!("{:.1} dB", pulse_engine::dsp::decibel::gain_to_db(f64::from(peak)))
 }
 
-/// Raised by Ctrl-C, where that can be listened for.
-fn interrupted() -> Arc<AtomicBool> {
+/// Raised by Ctrl-C, where that can be listened for; when it returns, it is.
+pub fn interrupted() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let raised = flag.clone();
+    let (listening, begun) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        if let Ok(runtime) = runtime
-            && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
-        {
-            raised.store(true, Ordering::Relaxed);
-        }
+        let Ok(runtime) = runtime else { return };
+        runtime.block_on(async move {
+            let Ok(mut pressed) = signal(SignalKind::interrupt()) else { return };
+            // Nobody waits any more where the caller is gone.
+            let _ = listening.send(());
+            if pressed.recv().await.is_some() {
+                raised.store(true, Ordering::Relaxed);
+            }
+        });
     });
+    let _ = begun.recv();
     flag
 }
 

@@ -160,7 +160,7 @@ fn watched<R>(
     output: &Output,
     work: impl FnOnce(&Watch) -> Result<R, RenderingError>,
 ) -> Result<R, RenderingError> {
-    let watch = Watch::default();
+    let watch = Watch::until(super::play::interrupted());
     if output.json || !std::io::stderr().is_terminal() {
         return work(&watch);
     }
