@@ -4,6 +4,7 @@ mod ahead;
 mod bad_input;
 mod cli;
 mod compat;
+mod demo;
 mod docs;
 mod drafts;
 mod generated;
