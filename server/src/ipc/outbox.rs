@@ -75,6 +75,18 @@ struct State {
     /// The writer has taken bytes and has not come back for more.
     writing: bool,
     sink: Option<Box<dyn Sink>>,
+    /// The end of an answer whose beginning is in the socket already. Nothing may come before it,
+    /// and nothing takes it back: half a frame would make noise of all that follows.
+    begun: Option<Bytes>,
+}
+
+impl State {
+    /// Drops all that waits, except for the end of what was begun.
+    fn forget(&mut self) {
+        self.queue.clear();
+        self.latest.clear();
+        self.stats.queued_bytes = self.begun.as_ref().map_or(0, |rest| rest.len());
+    }
 }
 
 pub struct Outbox {
@@ -121,7 +133,8 @@ impl Outbox {
         if state.closed.is_some() {
             return;
         }
-        let free = !state.writing && state.queue.is_empty() && state.lagging.is_none();
+        let waits = state.writing || state.begun.is_some() || !state.queue.is_empty();
+        let free = !waits && state.lagging.is_none();
         let taken = match &state.sink {
             Some(sink) if free => sink.try_write(&bytes).unwrap_or(0),
             _ => 0,
@@ -132,9 +145,14 @@ impl Outbox {
             state.stats.written_messages += 1;
             return;
         }
+        if taken == 0 {
+            drop(state);
+            return self.push(Class::Reply, bytes);
+        }
+        state.stats.queued_bytes += bytes.len() - taken;
+        state.begun = Some(bytes[taken..].into());
         drop(state);
-        let rest = if taken == 0 { bytes } else { bytes[taken..].into() };
-        self.push(Class::Reply, rest);
+        self.wake.notify_one();
     }
 
     /// Queues a message, or does what its class says when there is no room.
@@ -190,9 +208,7 @@ impl Outbox {
             }
             _ if after > self.limit => {
                 state.closed = Some(Closed::TooSlow);
-                state.queue.clear();
-                state.latest.clear();
-                state.stats.queued_bytes = 0;
+                state.forget();
                 false
             }
             _ => true,
@@ -205,9 +221,7 @@ impl Outbox {
         state.closed.get_or_insert(why);
         if why == Closed::TooSlow {
             // Who does not read needs no queue.
-            state.queue.clear();
-            state.latest.clear();
-            state.stats.queued_bytes = 0;
+            state.forget();
         }
         drop(state);
         self.wake.notify_one();
@@ -240,6 +254,11 @@ impl Outbox {
         let mut state = self.lock();
         state.writing = false;
         let mut bytes = Vec::new();
+        if let Some(rest) = state.begun.take() {
+            state.stats.queued_bytes -= rest.len();
+            state.stats.written_messages += 1;
+            bytes.extend_from_slice(&rest);
+        }
         while bytes.len() < BATCH
             && let Some((class, frame)) = state.queue.pop_front()
         {
@@ -309,6 +328,26 @@ mod tests {
         assert_eq!(*taken.lock().unwrap(), [1, 1, 1, 2, 2]);
         assert_eq!(outbox.try_take().unwrap().bytes, [2, 3, 3]);
         assert_eq!(outbox.stats().queued_bytes, 0);
+    }
+
+    #[test]
+    fn what_was_begun_is_ended_before_anything_else_is_said() {
+        let (outbox, taken) = with_socket(2);
+        outbox.push_now(bytes(5, 1));
+        assert_eq!(*taken.lock().unwrap(), [1, 1]);
+        outbox.push(event(1), bytes(2, 2));
+        outbox.push_now(bytes(2, 3));
+        assert_eq!(outbox.stats().queued_bytes, 7);
+        assert_eq!(outbox.try_take().unwrap().bytes, [1, 1, 1, 2, 2, 3, 3]);
+        assert_eq!(outbox.stats().queued_bytes, 0);
+
+        // Also for who is cut off: the reason has to be readable.
+        let (outbox, _) = with_socket(2);
+        outbox.push_now(bytes(5, 1));
+        outbox.push(event(1), bytes(2, 2));
+        outbox.close(Closed::TooSlow);
+        let last = outbox.try_take().unwrap();
+        assert_eq!((&last.bytes[..], last.closed), (&[1, 1, 1][..], Some(Closed::TooSlow)));
     }
 
     #[test]
