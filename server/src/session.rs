@@ -324,6 +324,12 @@ impl Session {
 
     /// One transaction for one edit or for a batch of them.
     fn edit(&mut self, caller: &Caller, command: &Command) -> Reply {
+        let reply = self.try_edit(caller, command);
+        self.settle_files(reply.is_ok());
+        reply
+    }
+
+    fn try_edit(&mut self, caller: &Caller, command: &Command) -> Reply {
         let meta = self.meta(caller, command)?;
         if let Some(done) = commands::whole(self, command, &meta) {
             let (mut reply, committed) = done?;
@@ -362,6 +368,30 @@ impl Session {
         }
         self.committed(committed);
         Ok(reply)
+    }
+
+    /// Removes the originals of files that were moved, once the edit that says so is durable:
+    /// until then they are what the project names after a crash. Of an edit that failed, it
+    /// removes the copies.
+    fn settle_files(&mut self, done: bool) {
+        let touched = self.live.facts.take_touched();
+        let durable = || self.ticket.as_ref().map_or(Ok(()), Ticket::wait);
+        let gone = match done {
+            false => touched.made,
+            true if touched.moved.is_empty() => return,
+            true => match durable() {
+                Ok(()) => touched.moved,
+                Err(error) => {
+                    return tracing::warn!(%error, "the originals of moved files stay");
+                }
+            },
+        };
+        for path in gone {
+            if let Err(error) = commands::media::files::remove(&path) {
+                let file = path.display();
+                tracing::warn!(%error, %file, "a file that is not needed any more stays");
+            }
+        }
     }
 
     /// Runs several edits of the server's own as one transaction.

@@ -40,6 +40,15 @@ pub struct Facts {
     walked: Option<Walk>,
     /// Copies that wait for their name, by what they are copies of.
     staged: BTreeMap<PathBuf, PathBuf>,
+    touched: Touched,
+}
+
+/// Files that an edit made, and those which it moved away from.
+#[derive(Debug, Default)]
+pub struct Touched {
+    pub made: Vec<PathBuf>,
+    /// They go once the edit is certain.
+    pub moved: Vec<PathBuf>,
 }
 
 /// Folders, and every file below them with its length.
@@ -103,13 +112,22 @@ impl Facts {
         match self.staged.remove(from) {
             Some(staged) if staged.parent() == to.parent() => files::settle(&staged, to),
             _ => files::copy(from, to),
-        }
+        }?;
+        self.touched.made.push(to.to_owned());
+        Ok(())
     }
 
-    /// Moves a file, across drives too.
+    /// Moves a file, across drives too. The original stays until the edit that says where the
+    /// file is now is durable: should it fail, the project still names the original.
     pub fn move_file(&mut self, from: &Path, to: &Path) -> Result<(), Refusal> {
         self.copy(from, to)?;
-        files::remove_original(from)
+        self.touched.moved.push(from.to_owned());
+        Ok(())
+    }
+
+    /// What the present edit did to files.
+    pub fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
     }
 
     fn stage(&mut self, from: &Path, folder: &Path, watch: &Watch) -> Result<(), Refusal> {

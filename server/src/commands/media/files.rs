@@ -266,9 +266,13 @@ fn not_copied(from: &Path, to: &Path, error: &io::Error) -> Refusal {
     Refusal::new(code, text).with("reason", error.to_string())
 }
 
-/// Ends a move: the copy is where it belongs.
-pub fn remove_original(from: &Path) -> Result<(), Refusal> {
-    fs::remove_file(from).map_err(|error| unreadable(from, &error))
+/// Removes the original of what was moved, or a copy that nobody needs now.
+pub fn remove(from: &Path) -> io::Result<()> {
+    match fs::remove_file(from) {
+        // One file may have been moved twice at once.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
 }
 
 /// Every file below some folders with its length, in one order everywhere.

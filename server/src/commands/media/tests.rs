@@ -73,6 +73,30 @@ fn a_file_is_copied_read_and_known_again() {
 }
 
 #[test]
+fn the_original_of_a_moved_file_stays_until_the_edit_stands() {
+    let folder = Folder::new("moved");
+    let mut project = folder.project();
+    let kick = folder.wav("kick.wav", 0, 100);
+    let media = import(&mut project, &kick, "reference")["media"].clone();
+    let relocate = json!({
+        "domain": "media", "name": "relocate", "payload": {"media": media, "mode": "move"}
+    });
+    let wrong = json!({
+        "domain": "track", "name": "rename", "payload": {"track": id("trk", 9), "name": "No"}
+    });
+    let batch = json!({"commands": [relocate, wrong]});
+    project.refused("project.batch", batch, "batch.failed");
+    assert!(kick.is_file(), "the project names it still");
+    assert!(!folder.0.join("song/Media/kick.wav").exists(), "nothing of the batch was done");
+    let found = project.ok("media.list", json!({}))["items"][0].clone();
+    assert_eq!(found["storage"]["path"], json!(kick));
+    project.ok("track.create", json!({}));
+    assert!(kick.is_file(), "the next edit is another one");
+    project.ok("media.relocate", json!({"media": media, "mode": "move"}));
+    assert!(!kick.exists() && folder.0.join("song/Media/kick.wav").is_file());
+}
+
+#[test]
 fn what_is_no_media_is_refused() {
     let folder = Folder::new("bad");
     let mut project = folder.project();
