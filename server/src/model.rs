@@ -231,6 +231,9 @@ fn run<H: Handler>(
     releaser.stop();
 }
 
+/// What holds the model thread up for so long is told in the log.
+const LONG: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Who writes an answer: the thread that has it, or the writer of its connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Write {
@@ -245,9 +248,16 @@ fn command<H: Handler>(
     mut request: Request,
     write: Write,
 ) {
+    let begun = Instant::now();
     // A defect in one command must not take the session of everybody else with it.
     let outcome = catch_unwind(AssertUnwindSafe(|| handler.handle(&mut request, hub)))
         .unwrap_or_else(|panic| Outcome::failed(defect(&request, panic.as_ref())));
+    let took = begun.elapsed();
+    if took >= LONG {
+        let command = format!("{}.{}", request.envelope.domain, request.envelope.name);
+        let ms = took.as_millis() as u64;
+        tracing::warn!(command, ms, "a command kept everybody waiting");
+    }
     if outcome.later {
         return;
     }
