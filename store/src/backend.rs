@@ -8,6 +8,7 @@ pub mod failing;
 pub mod memory;
 #[allow(clippy::disallowed_methods, reason = "it lies over a file")]
 pub mod overlay;
+mod quiet;
 // Backends are where the store meets files.
 #[allow(clippy::disallowed_methods)]
 pub mod redb;

@@ -130,7 +130,11 @@ pub fn fsck(dir: &Path, repair: bool, roots_of: RootsOf<'_>) -> Result<Report, F
     if let Err(error @ OpenError::Future { .. }) = check_format(dir) {
         return Err(error.into());
     }
-    let _lock = Lock::acquire(&dir.join(LOCK_FILE), &Holder::this_process(None))?;
+    let (lock, holder) = (dir.join(LOCK_FILE), Holder::this_process(None));
+    let _lock = match repair {
+        true => Some(Lock::acquire(&lock, &holder)?),
+        false => Lock::acquire_to_look(&lock, &holder)?,
+    };
     let mut report = check_dir(dir, roots_of);
     if repair && !report.is_clean() {
         let repaired = repair::repair(dir, &report, roots_of);

@@ -94,6 +94,70 @@ fn a_folder_that_moves_while_it_is_open_goes_on_and_is_found_at_its_new_place() 
     fails(&output, &["song/.pulse", "pulse new", "(project.notFound)"]);
 }
 
+/// Whoever may not write asks for a check of what lies on a medium that nobody writes to.
+#[cfg(unix)]
+#[test]
+fn a_folder_that_may_not_be_written_can_be_checked() {
+    use std::os::unix::{
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    };
+    let dir = new_project();
+    let (song, store) = (dir.path().join("song"), dir.path().join("song/.pulse"));
+    run_json(dir.path(), &["-p", "song", "do", "track.create", "{}"]);
+    let is_root = fs::metadata(dir.path()).unwrap().uid() == 0;
+    let mut check = Command::new(crate::harness::binary());
+    if is_root {
+        // Permissions are nothing to root, so somebody else checks.
+        const NOBODY: u32 = 65_534;
+        let program = dir.path().join("pulse");
+        fs::copy(crate::harness::binary(), &program).unwrap();
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        check = Command::new(program);
+        check.uid(NOBODY);
+        chown(&song, Some(0), None).unwrap();
+    }
+    let modes = |folder: u32, file: u32| {
+        for entry in fs::read_dir(&store).unwrap() {
+            let path = entry.unwrap().path();
+            fs::set_permissions(path, fs::Permissions::from_mode(file)).unwrap();
+        }
+        fs::set_permissions(&store, fs::Permissions::from_mode(folder)).unwrap();
+    };
+    modes(0o555, 0o444);
+    check.current_dir(&song).args(["--json", "fsck"]).env("HOME", dir.path());
+    let checked = check.output().unwrap();
+    let text = String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
+    assert!(text.contains(r#""clean": true"#) || text.contains(r#""clean":true"#), "{text}");
+    // A repair has to write, and says that it can't.
+    fails(&check.arg("--repair").output().unwrap(), &["lock", "make the folder writable"]);
+    modes(0o755, 0o644);
+    check_files(dir.path());
+}
+
+/// What the database says of pages that make no sense is an error with a next step; what the code
+/// below it says to its own developers is nobody's.
+#[test]
+fn damaged_pages_are_told_of_in_one_line_and_no_panic_is_shown() {
+    let dir = new_project();
+    let database = dir.path().join("song/.pulse/project.redb");
+    let whole = fs::read(&database).unwrap();
+    let mut impossible = 0;
+    for page in 1..12 {
+        let mut bytes = whole.clone();
+        bytes[page * 4096..(page + 1) * 4096].fill(0xff);
+        fs::write(&database, &bytes).unwrap();
+        for args in [&["-p", "song", "fsck"][..], &["-p", "song", "status"]] {
+            let output = run(dir.path(), args);
+            let text = format!("{output:?}");
+            assert!(!text.contains("panicked") && !text.contains("backtrace"), "{text}");
+            impossible += usize::from(text.contains("met impossible data"));
+        }
+    }
+    assert!(impossible > 0, "no page led the database into an assertion");
+}
+
 /// What `fsck` finds in a store that is made worse byte by byte, and what `--repair` says.
 #[test]
 fn a_damaged_project_is_repaired_and_told_so_in_words() {

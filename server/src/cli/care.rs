@@ -37,8 +37,23 @@ pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Fa
     if report.is_clean() {
         return Ok(ExitCode::SUCCESS);
     }
-    let text = format!("{} damages were found", report.findings.len());
-    Err(Refusal::new(pulse_schemas::error::ErrorCode::ProjectCorrupt, text).into())
+    Err(damaged(
+        report.findings.len(),
+        match repair {
+            false => "`pulse fsck --repair` puts right what can be proved; nothing was changed.",
+            true => "What is left needs a backup or a text export beside `.pulse`.",
+        },
+    ))
+}
+
+/// What the check found is on the page; this is the end of it.
+fn damaged(count: usize, hint: &str) -> Failure {
+    let text = match count {
+        1 => "1 damage was found".to_owned(),
+        count => format!("{count} damages were found"),
+    };
+    let refusal = Refusal::new(pulse_schemas::error::ErrorCode::ProjectCorrupt, text);
+    refusal.with("hint", hint).into()
 }
 
 /// The files are in use, so the server that uses them looks: at every record and
@@ -67,8 +82,7 @@ fn served_fsck(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
     if damages == 0 {
         return Ok(ExitCode::SUCCESS);
     }
-    let text = format!("{damages} damages were found");
-    Err(Refusal::new(pulse_schemas::error::ErrorCode::ProjectCorrupt, text).into())
+    Err(damaged(damages, "Stop the server, then `pulse fsck` checks the files themselves."))
 }
 
 fn page(output: &Output, report: &Report, repair: bool) -> String {

@@ -17,7 +17,7 @@ use redb::{
     TableDefinition, WriteTransaction,
 };
 
-use super::{BackendError, BackingStore, Batch, Swept};
+use super::{BackendError, BackingStore, Batch, Swept, quiet};
 use crate::{
     node::Node,
     tree::{lock, read, write},
@@ -75,7 +75,7 @@ pub(crate) fn guarded<T>(
     action: &'static str,
     work: impl FnOnce() -> Result<T, BackendError>,
 ) -> Result<T, BackendError> {
-    catch_unwind(AssertUnwindSafe(work))
+    catch_unwind(AssertUnwindSafe(|| quiet::quietly(work)))
         .unwrap_or_else(|_| Err(BackendError::Damaged { file: file.to_owned(), action }))
 }
 

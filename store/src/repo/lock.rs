@@ -62,6 +62,21 @@ impl Lock {
         Ok(lock)
     }
 
+    /// For who only looks: where nothing may be written, there is no writer to keep out, and a
+    /// lock file that can be read tells whether somebody holds it all the same.
+    pub fn acquire_to_look(path: &Path, holder: &Holder) -> Result<Option<Lock>, LockError> {
+        match Lock::acquire(path, holder) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Io { source, .. }) if may_not_write(&source) => {
+                let taken = File::open(path).is_ok_and(|file| {
+                    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+                });
+                if taken { Err(held(path)) } else { Ok(None) }
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Writes who holds the lock, for instance once a socket is known.
     pub fn describe(&mut self, holder: &Holder) -> Result<(), LockError> {
         let text = serde_json::to_vec(holder).unwrap_or_default();
@@ -79,6 +94,11 @@ impl Drop for Lock {
         drop(self.file.set_len(0));
         drop(self.file.unlock());
     }
+}
+
+fn may_not_write(error: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull)
 }
 
 fn held(path: &Path) -> LockError {
