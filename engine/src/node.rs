@@ -22,6 +22,7 @@ use crate::{
 
 pub(crate) mod batch;
 pub mod compressor;
+mod controllers;
 pub mod delay;
 pub mod drums;
 pub mod eq;
@@ -45,6 +46,7 @@ pub(crate) mod side_chain;
 pub mod strip;
 pub mod sum;
 pub mod synth;
+mod voice_filter;
 mod voices;
 
 /// Most channels of one port.

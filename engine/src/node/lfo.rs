@@ -5,14 +5,12 @@
 //! of the song position where the transport starts or jumps, and follows the tempo from
 //! there, so it stays on the beat through tempo changes.
 
-use pulse_schemas::time::Ticks;
-
 use crate::{
     dsp::lfo::{LfoPhase, LfoShape, SHAPES},
     event::EventBody,
     node::{
         Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
-        note_value::{NAMES, beats},
+        note_value::{NAMES, beats, follow},
         parameters::parameters,
     },
     param::{ParamDesc, Unit},
@@ -104,17 +102,7 @@ impl Node for Lfo {
 impl Lfo {
     fn set_rate(&mut self, io: &Io<'_>) {
         let beats = beats(io.param_index(P::Sync as usize));
-        if beats == 0.0 {
-            return self.phase.set_rate(io.frame(), io.param(P::Rate as usize) / self.rate);
-        }
-        let transport = io.transport();
-        let fresh = self.phase.is_fresh();
-        let tempo = transport.tempo.clamp(1.0, 10_000.0);
-        self.phase.set_rate(io.frame(), tempo / (60.0 * beats * self.rate));
-        if fresh || (transport.playing && transport.jumped) {
-            let cycles = transport.ticks / (Ticks::PER_QUARTER as f64 * beats);
-            self.phase.anchor(io.frame(), cycles);
-        }
+        follow(&mut self.phase, io, beats, io.param(P::Rate as usize), self.rate);
     }
 
     fn handle(&mut self, body: EventBody, frame: i64, restarts: bool) {

@@ -1,6 +1,10 @@
 //! Note values that times and rates may be given in: one list for every node, because
 //! a choice is stored by its index.
 
+use pulse_schemas::time::Ticks;
+
+use crate::{dsp::lfo::LfoPhase, node::Io};
+
 /// Names by index; the first means that the time is not in tempo. D is dotted, T a
 /// triplet.
 pub const NAMES: &[&str] = &[
@@ -32,4 +36,20 @@ const BEATS: [f64; 18] = [
 /// Quarter notes of a choice; zero is not in tempo.
 pub fn beats(index: usize) -> f64 {
     BEATS.get(index).copied().unwrap_or(0.0)
+}
+
+/// Sets the rate of a phase for this call: free in hertz, or, where `beats` is not zero, so that a
+/// cycle lasts so many quarter notes. In tempo the phase is that of the song position where the
+/// transport starts or jumps.
+pub fn follow(phase: &mut LfoPhase, io: &Io<'_>, beats: f64, hertz: f64, sample_rate: f64) {
+    if beats == 0.0 {
+        return phase.set_rate(io.frame(), hertz / sample_rate);
+    }
+    let transport = io.transport();
+    let fresh = phase.is_fresh();
+    let tempo = transport.tempo.clamp(1.0, 10_000.0);
+    phase.set_rate(io.frame(), tempo / (60.0 * beats * sample_rate));
+    if fresh || (transport.playing && transport.jumped) {
+        phase.anchor(io.frame(), transport.ticks / (Ticks::PER_QUARTER as f64 * beats));
+    }
 }

@@ -1,7 +1,7 @@
 //! `pulse.synth`: a polyphonic subtractive synthesiser.
 //!
-//! Sixteen voices, and four more in which stolen ones fade out, so that stealing
-//! never clicks. Which voice is stolen depends on the notes alone: the oldest that
+//! Sixteen voices, and as many in which stolen ones fade out, so that stealing never
+//! clicks, not even where a whole chord takes the place of another. Which voice is stolen depends on the notes alone: the oldest that
 //! is being released, else the oldest. All that moves slowly is decided on the
 //! absolute 16-frame grid (see `voice`), all that is periodic comes from the frame.
 
@@ -11,7 +11,10 @@ use crate::{
     event::{Event, EventBody},
     node::{
         Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
+        controllers::{self, CHANNELS, Controllers, Order},
+        note_value::{NAMES, beats, follow},
         parameters::parameters,
+        voice_filter,
         voices::{MOST_FRAMES, Note, Step, is_same_note, walk, write},
     },
     param::{GRID, ParamDesc, Unit, cell_start},
@@ -28,16 +31,16 @@ use voice::{Common, Mix, Voice};
 /// Most notes that sound together.
 const POLYPHONY: usize = 16;
 /// Voices, with those that fade out after being stolen.
-const VOICES: usize = POLYPHONY + 4;
+const VOICES: usize = 2 * POLYPHONY;
 /// Notes that a monophonic synthesiser remembers as held.
 const HELD: usize = 16;
-const CHANNELS: usize = 16;
 /// Seconds in which a stolen voice falls silent.
 const STEAL_SECONDS: f64 = 0.004;
 
 /// Oscillator shapes by index.
 const SHAPES: &[&str] = &["saw", "pulse", "triangle", "sine", "noise"];
 const FILTERS: &[&str] = &["lowPass12", "lowPass24", "bandPass12", "highPass12", "notch", "off"];
+const SUB_SHAPES: &[&str] = &["sine", "triangle", "pulse"];
 const PLAY_MODES: &[&str] = &["poly", "mono", "legato"];
 
 const fn ratio(id: &'static str, name: &'static str, default: f64) -> ParamDesc {
@@ -110,31 +113,40 @@ parameters!(PARAMS, P {
     Polyphony => count("polyphony", "Voices", POLYPHONY, 16.0),
     Velocity => ratio("velocity", "Velocity to level", 0.7),
     Gain => ParamDesc::new("gain", "Gain", Unit::Decibel, (-60.0, 12.0), -12.0),
+    Sub => ratio("sub", "Sub-oscillator level", 0.0),
+    SubShape => ParamDesc::choice("subShape", "Sub-oscillator shape", SUB_SHAPES, 0),
+    SubOctave => ParamDesc::choice("subOctave", "Sub-oscillator octave", &["-1", "-2"], 0),
+    Phase => ParamDesc::choice("phase", "Phase at note-on", &["fixed", "random"], 0),
+    FilterDrive => voice_filter::drive("filterDrive", "Filter drive"),
+    PitchEnvelope => semitones("pitchEnvelope", "Filter envelope to pitch", 48.0, 0.0),
+    LfoSync => ParamDesc::choice("lfoSync", "LFO note value", NAMES, 0),
+    LfoRetrigger => ParamDesc::choice("lfoRetrigger", "LFO restart", &["never", "note"], 0),
+    LfoDelay => ParamDesc::new(
+        "lfoDelay", "LFO fade in", Unit::Milliseconds, (0.0, 10_000.0), 0.0,
+    ).power(3.0).smoothing(0.0),
+    TimbreFilter => semitones("timbreFilter", "Brightness to filter", 60.0, 0.0),
+    WheelFilter => semitones("wheelFilter", "Modulation wheel to filter", 60.0, 0.0),
+    Spread => ratio("spread", "Spread of notes", 0.0),
 });
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.synth", "Synthesiser", PARAMS);
+    // 2: volume, expression, panorama and brightness are obeyed; a voice fades out in a place of its
+    // own however many are stolen at once.
+    descriptor.dsp_version = 2;
     descriptor.uses_random = true;
+    descriptor.reads_transport = true;
     descriptor
 };
 
 pub static KIND: NodeKind = NodeKind::new(&DESCRIPTOR, || Box::new(Synth::default()));
-
-/// What controllers of one channel last said.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct ChannelState {
-    bend: f64,
-    wheel: f64,
-    pressure: f64,
-    pedal: bool,
-}
 
 #[derive(Default)]
 struct Synth {
     rate: f64,
     patch: Option<Patch>,
     voices: Vec<Voice>,
-    channels: [ChannelState; CHANNELS],
+    channels: [Controllers; CHANNELS],
     /// Keys held in a monophonic mode, oldest first.
     held: [Note; HELD],
     held_count: usize,
@@ -161,7 +173,8 @@ impl Node for Synth {
         };
         self.patch = Some(patch);
         let (frame, frames) = (io.frame(), io.frames());
-        self.lfo.set_rate(frame, patch.lfo_rate);
+        let beats = beats(io.param_index(P::LfoSync as usize));
+        follow(&mut self.lfo, io, beats, io.param(P::LfoRate as usize), self.rate);
         walk(frame, frames, io.events(), |step| match step {
             Step::GridPoint(now) => self.control(now, &patch),
             Step::Event(event, now) => self.handle(event, now, &patch),
@@ -171,12 +184,7 @@ impl Node for Synth {
 
     fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
         self.voices.iter_mut().for_each(|voice| voice.visit(visitor));
-        for channel in &mut self.channels {
-            visitor.f64(&mut channel.bend);
-            visitor.f64(&mut channel.wheel);
-            visitor.f64(&mut channel.pressure);
-            visitor.bool(&mut channel.pedal);
-        }
+        self.channels.iter_mut().for_each(|channel| channel.visit(visitor));
         self.held.iter_mut().for_each(|note| note.visit(visitor));
         visitor.usize(&mut self.held_count);
         self.held_count = self.held_count.min(HELD);
@@ -188,7 +196,7 @@ impl Node for Synth {
 
     fn reset(&mut self) {
         self.voices.fill(Voice::default());
-        self.channels = [ChannelState::default(); CHANNELS];
+        self.channels = [Controllers::default(); CHANNELS];
         self.held = [Note::default(); HELD];
         self.held_count = 0;
         self.last_pitch = 0.0;
@@ -204,26 +212,25 @@ impl Node for Synth {
 
 impl Synth {
     fn common(&self, channel: u8, frame: i64, patch: &Patch) -> Common {
-        let state = self.channels[usize::from(channel) % CHANNELS];
-        let cycles = self.lfo.cycles(cell_start(frame) + GRID);
+        let said = &self.channels[usize::from(channel) % CHANNELS];
         Common {
-            lfo: patch.lfo.at(cycles, 0x1f0),
-            bend: state.bend * patch.bend_range,
-            wheel: state.wheel,
-            pressure: state.pressure,
+            cycles: self.lfo.cycles(cell_start(frame) + GRID),
+            bend: said.bend * patch.bend_range,
+            wheel: said.wheel,
+            pressure: said.pressure,
+            brightness: said.brightness(),
+            sides: said.sides,
         }
     }
 
     fn control(&mut self, frame: i64, patch: &Patch) {
-        if !self.voices.iter().any(|voice| voice.active) {
-            return;
-        }
-        let lfo = self.common(0, frame, patch).lfo;
-        for voice in self.voices.iter_mut().filter(|voice| voice.active) {
-            let state = self.channels[usize::from(voice.note.channel) % CHANNELS];
-            let bend = state.bend * patch.bend_range;
-            let common = Common { lfo, bend, wheel: state.wheel, pressure: state.pressure };
-            voice.control(frame, patch, &common);
+        let keep = controllers::keep(self.rate);
+        self.channels.iter_mut().for_each(|channel| channel.slide(keep));
+        for slot in 0..VOICES {
+            if self.voices[slot].active {
+                let common = self.common(self.voices[slot].note.channel, frame, patch);
+                self.voices[slot].control(frame, patch, &common);
+            }
         }
     }
 
@@ -233,6 +240,7 @@ impl Synth {
             a: io.param_ramp(P::ALevel as usize),
             b: io.param_ramp(P::BLevel as usize),
             noise: io.param_ramp(P::Noise as usize),
+            sub: io.param_ramp(P::Sub as usize),
         };
         let fade_step = 1.0 / (STEAL_SECONDS * self.rate);
         let frame = io.frame() + at as i64;
@@ -258,7 +266,7 @@ impl Synth {
             }
             EventBody::AllSoundOff => {
                 self.held_count = 0;
-                self.voices.fill(Voice::default());
+                self.voices.iter_mut().for_each(|voice| voice.stolen = voice.active);
             }
             EventBody::PitchBend { channel, value } => {
                 self.channels[usize::from(channel) % CHANNELS].bend = f64::from(value);
@@ -275,7 +283,10 @@ impl Synth {
             EventBody::NotePressure { value } => {
                 self.express(event.id, |voice| voice.pressure = f64::from(value));
             }
-            EventBody::NoteTimbre { .. } | EventBody::Program { .. } => {}
+            EventBody::NoteTimbre { value } => {
+                self.express(event.id, |voice| voice.timbre = f64::from(value));
+            }
+            EventBody::Program { .. } => {}
         }
     }
 
@@ -284,18 +295,36 @@ impl Synth {
     }
 
     fn controller(&mut self, channel: u8, controller: u8, value: f32) {
-        let state = &mut self.channels[usize::from(channel) % CHANNELS];
-        match controller {
-            1 => state.wheel = f64::from(value),
-            64 => {
-                state.pedal = value >= 0.5;
-                if !state.pedal {
-                    let on_pedal = |v: &&mut Voice| v.on_pedal && v.note.channel == channel;
-                    self.voices.iter_mut().filter(on_pedal).for_each(Voice::release);
-                }
-            }
-            _ => {}
+        let said = &mut self.channels[usize::from(channel) % CHANNELS];
+        let order = said.hear(controller, value);
+        let pedal = said.pedal;
+        let of_channel =
+            |voice: &&mut Voice| voice.active && voice.note.channel == channel && !voice.stolen;
+        let voices = self.voices.iter_mut().filter(of_channel);
+        match order {
+            Order::Nothing => return,
+            Order::PedalUp => voices.filter(|voice| voice.on_pedal).for_each(Voice::release),
+            Order::SoundOff => voices.for_each(|voice| voice.stolen = true),
+            // The pedal holds what keys no longer do.
+            Order::NotesOff if pedal => voices.for_each(|voice| voice.on_pedal = true),
+            Order::NotesOff => voices.for_each(Voice::release),
         }
+        if order != Order::PedalUp {
+            self.forget_held(channel);
+        }
+    }
+
+    /// No key of the channel is held any more.
+    fn forget_held(&mut self, channel: u8) {
+        let mut kept = 0;
+        for at in 0..self.held_count {
+            if self.held[at].channel != channel {
+                self.held[kept] = self.held[at];
+                kept += 1;
+            }
+        }
+        self.held[kept..self.held_count].fill(Note::default());
+        self.held_count = kept;
     }
 
     fn note_on(&mut self, note: Note, frame: i64, patch: &Patch) {
@@ -356,11 +385,12 @@ impl Synth {
         self.played = true;
     }
 
-    /// An idle voice, else the one that has faded most.
+    /// An idle voice, else, of those that were stolen, the one that has faded most.
     fn free_slot(&self) -> usize {
         let rank = |slot: &usize| {
             let voice = &self.voices[*slot];
-            if voice.active { 1 + (voice.fade.max(0.0) * 1e9) as u64 } else { 0 }
+            let left = 1 + (voice.fade.max(0.0) * 1e9) as u64;
+            (voice.active && !voice.stolen, if voice.active { left } else { 0 })
         };
         (0..VOICES).min_by_key(rank).unwrap_or(0)
     }

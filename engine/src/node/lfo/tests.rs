@@ -1,3 +1,5 @@
+use pulse_schemas::time::Ticks;
+
 use super::*;
 use crate::{event::Event, param::GRID, rig::Rig};
 

@@ -1,12 +1,16 @@
 //! Zones made ready to play: samples in memory behind guards, loops unrolled.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, OnceLock},
+};
 
 use pulse_schemas::{
     graph::{ZoneLoop, ZoneSpec},
     hash::Hash,
 };
 
+use super::{P, PARAMS};
 use crate::{
     buffer::{AudioBuffer, AudioSource},
     dsp::interpolate::{SincSpec, SincTable},
@@ -180,9 +184,11 @@ impl SamplerPlan {
     }
 }
 
-pub fn bind(_: &BindContext, content: &mut Content) {
+pub fn bind(context: &BindContext, content: &mut Content) {
     let _ = table(1.0);
-    let mut zones: Vec<Zone> = content.zones.iter().filter_map(zone).collect();
+    let wishes = Wishes::of(&context.layout);
+    let mut zones: Vec<Zone> =
+        content.zones.iter().filter_map(|open| zone(open, &wishes)).collect();
     zones.sort_by_key(|zone| zone.id);
     let by_key = (0..=127)
         .map(|key| {
@@ -193,9 +199,46 @@ pub fn bind(_: &BindContext, content: &mut Content) {
     content.extra = Some(Arc::new(SamplerPlan { zones, by_key }));
 }
 
+/// What the sampler wants of all its zones.
+struct Wishes {
+    reverse: bool,
+    ping_pong: bool,
+    without_loop: bool,
+    crossfade_seconds: f64,
+}
+
+impl Wishes {
+    fn of(layout: &BTreeMap<String, f64>) -> Wishes {
+        let value = |param: P| {
+            let desc = &PARAMS[param as usize];
+            layout.get(desc.id).copied().unwrap_or(desc.default)
+        };
+        Wishes {
+            reverse: value(P::Reverse) >= 0.5,
+            ping_pong: value(P::LoopMode) == 1.0,
+            without_loop: value(P::LoopMode) == 2.0,
+            crossfade_seconds: value(P::LoopCrossfade) * 0.001,
+        }
+    }
+
+    /// The zone as it is to be played. A sampler in reverse turns a reversed zone around again.
+    fn apply(&self, spec: &ZoneSpec, rate: u32) -> ZoneSpec {
+        let mut spec = spec.clone();
+        spec.reverse ^= self.reverse;
+        let crossfade = libm::round(self.crossfade_seconds * f64::from(rate)) as u64;
+        spec.repeat = spec.repeat.filter(|_| !self.without_loop).map(|repeat| ZoneLoop {
+            crossfade: repeat.crossfade.max(crossfade),
+            ping_pong: repeat.ping_pong || self.ping_pong,
+            ..repeat
+        });
+        spec
+    }
+}
+
 /// A zone without media, or without a frame to play, is silent: it is left out.
-fn zone(open: &OpenZone) -> Option<Zone> {
-    let (spec, source) = (&open.spec, open.source.as_ref()?);
+fn zone(open: &OpenZone, wishes: &Wishes) -> Option<Zone> {
+    let source = open.source.as_ref()?;
+    let spec = &wishes.apply(&open.spec, source.rate());
     let gain = if spec.gain.is_finite() { spec.gain } else { return None };
     Some(Zone {
         id: spec.id.id.0,
@@ -234,8 +277,19 @@ fn sample(spec: &ZoneSpec, source: &dyn AudioSource) -> Option<Arc<Sample>> {
         return Some(found);
     }
     let mut audio = read_range(source, spec.source_start, frames)?;
+    let mut repeat = spec.repeat;
     if spec.reverse {
         audio.planes_mut().into_iter().for_each(<[f32]>::reverse);
+        // The loop stays where it is in the recording: its end is now its start.
+        let mirrored = |frame: u64| {
+            let from_start = frame.saturating_sub(spec.source_start).min(frames);
+            spec.source_start + (frames - from_start)
+        };
+        repeat = repeat.map(|repeat| ZoneLoop {
+            start: mirrored(repeat.end),
+            end: mirrored(repeat.start),
+            ..repeat
+        });
     }
     let made = Arc::new(Sample {
         whole: Guarded::new(audio.channels(), audio.frames(), |channel, frame| {
@@ -245,7 +299,7 @@ fn sample(spec: &ZoneSpec, source: &dyn AudioSource) -> Option<Arc<Sample>> {
                 .copied()
                 .unwrap_or(0.0)
         }),
-        body: spec.repeat.and_then(|repeat| body(&audio, repeat, spec.source_start)),
+        body: repeat.and_then(|repeat| body(&audio, repeat, spec.source_start)),
     });
     keep(&SAMPLES, key, &made);
     Some(made)

@@ -263,7 +263,9 @@ fn cuts_of_the_block_and_saved_state_change_no_bit() {
             Event { offset: 0, id: 0, body: EventBody::PitchBend { channel: 0, value: -0.7 } },
         ));
         let mut rig = rig(48_000, zones, events);
-        rig.set("polyphony", 6.0);
+        rig.set("polyphony", 6.0).set("filterMode", 2.0).set("filterEnvelope", 30.0);
+        rig.set("lfoPitch", 90.0).set("lfoAmp", 0.5).set("lfoSync", 12.0).set("start", 0.1);
+        rig.events.push(controller(700, 7, 0.3));
         rig.set_motion("tune", Box::new(|frame| frame as f64 / 500.0));
         rig
     };
@@ -315,4 +317,207 @@ fn notes_that_are_over_leave_no_trace_in_the_state() {
     // One more note before all others, and one that ends among them.
     assert!(song(&[on(100, 1, 72, 0.5)]) == plain);
     assert!(song(&[on(100, 1, 72, 0.5), on(7_000, 2, 80, 0.5)]) == plain);
+}
+
+fn controller(frame: i64, controller: u8, value: f32) -> (i64, Event) {
+    let body = EventBody::Controller { channel: 0, controller, value };
+    (frame, Event { offset: 0, id: 0, body })
+}
+
+fn peak(plane: &[f32]) -> f32 {
+    plane.iter().fold(0.0, |peak, x| peak.max(x.abs()))
+}
+
+fn largest_step(plane: &[f32]) -> f32 {
+    plane.windows(2).fold(0.0, |most, pair| most.max((pair[1] - pair[0]).abs()))
+}
+
+/// Binds again, as a new plan would.
+fn lay_out(rig: &mut Rig, layout: &[(&str, f64)]) {
+    let context = BindContext {
+        node: NodeKey::new(id(0), "sampler"),
+        sample_rate: 48_000,
+        channels: 2,
+        layout: layout.iter().map(|(id, value)| ((*id).to_owned(), *value)).collect(),
+        derived: None,
+    };
+    bind::bind(&context, &mut rig.content);
+}
+
+#[test]
+fn the_filter_has_its_response_and_follows_its_envelope() {
+    // A sine an octave above the cutoff of a low pass of 12 dB without resonance's peak.
+    let level = |settings: &[(&str, f64)]| {
+        let zones = vec![(spec(120), sine(48_000, 2_000.0, 48_000))];
+        let mut rig = rig(48_000, zones, vec![on(0, 1, 60, 1.0)]);
+        rig.set("resonance", 0.0).set("cutoff", 1_000.0);
+        settings.iter().for_each(|(id, value)| {
+            rig.set(id, *value);
+        });
+        20.0 * libm::log10(f64::from(peak(&left(&mut rig, 24_000)[12_000..])) / 0.5)
+    };
+    assert!(level(&[]).abs() < 0.01);
+    // |H| of 1 / (1 + k·s + s²) with k = 1.48 at the warped octave.
+    let w = libm::tan(core::f64::consts::PI / 24.0) / libm::tan(core::f64::consts::PI / 48.0);
+    let expect = -20.0 * libm::log10(libm::hypot(1.0 - w * w, 1.48 * w));
+    let got = level(&[("filterMode", 1.0)]);
+    assert!((got - expect).abs() < 0.02, "{got}, not {expect} dB");
+    assert!(level(&[("filterMode", 2.0)]) < got - 9.0);
+    assert!(level(&[("filterMode", 4.0)]) > -4.0);
+    let open = [("filterMode", 1.0), ("filterEnvelope", 48.0), ("filterSustain", 1.0)];
+    assert!(level(&open) > -0.6, "{}", level(&open));
+    let tracking = [("filterMode", 1.0), ("keyTracking", 1.0)];
+    assert!((level(&tracking) - got).abs() < 0.02);
+}
+
+#[test]
+fn soft_notes_may_be_darker_and_begin_later() {
+    let run = |velocity: f32, settings: &[(&str, f64)]| {
+        let zones = vec![(spec(121), sine(48_000, 4_000.0, 48_000))];
+        let mut rig = rig(48_000, zones, vec![on(0, 1, 60, velocity)]);
+        rig.set("velocity", 0.0).set("cutoff", 8_000.0).set("resonance", 0.0);
+        settings.iter().for_each(|(id, value)| {
+            rig.set(id, *value);
+        });
+        left(&mut rig, 48_000)
+    };
+    let darker = [("filterMode", 2.0), ("filterVelocity", 60.0)];
+    let ratio = peak(&run(1.0, &darker)[4_000..24_000]) / peak(&run(0.0, &darker)[4_000..24_000]);
+    assert!(ratio > 100.0, "{ratio}");
+    let ends = |signal: Vec<f32>| signal.iter().rposition(|&x| x != 0.0).expect("sound");
+    let later = [("velocityStart", 0.5)];
+    assert!(ends(run(1.0, &later)).abs_diff(48_000) < 10);
+    assert!(ends(run(0.0, &later)).abs_diff(24_000) < 10);
+    assert!(ends(run(1.0, &[("start", 0.25)])).abs_diff(36_000) < 10);
+}
+
+#[test]
+fn a_start_within_the_loop_stays_in_it() {
+    let mut zone = spec(122);
+    zone.repeat = Some(ZoneLoop {
+        start: 480,
+        end: 960,
+        crossfade: 0,
+        ping_pong: false,
+        through_release: true,
+    });
+    let mut rig = rig(48_000, vec![(zone, sine(48_000, 100.0, 9_600))], vec![on(0, 1, 60, 1.0)]);
+    rig.set("start", 0.9);
+    let signal = left(&mut rig, 48_000);
+    assert!((rises(&signal[100..]) as i64 - 99).abs() <= 1);
+}
+
+#[test]
+fn the_lfo_moves_pitch_level_and_filter() {
+    let run = |settings: &[(&str, f64)]| {
+        let zones = vec![(spec(123), sine(48_000, 2_000.0, 96_000))];
+        let events = vec![on(0, 1, 60, 1.0), controller(0, 1, 1.0)];
+        let mut rig = rig(48_000, zones, events);
+        // A square wave: half a second up, half a second down.
+        rig.set("lfoShape", 4.0).set("lfoRate", 1.0);
+        settings.iter().for_each(|(id, value)| {
+            rig.set(id, *value);
+        });
+        left(&mut rig, 48_000)
+    };
+    for id in ["lfoPitch", "wheelVibrato"] {
+        let signal = run(&[(id, 1200.0)]);
+        let (up, down) = (rises(&signal[1_000..23_000]), rises(&signal[25_000..47_000]));
+        assert!(up.abs_diff(4 * down) <= 3, "{id}: {up} {down}");
+    }
+    let signal = run(&[("lfoAmp", 1.0)]);
+    assert!(peak(&signal[1_000..23_000]) > 0.4 && peak(&signal[25_000..47_000]) < 1e-6);
+    let filter = [("lfoFilter", 48.0), ("filterMode", 2.0), ("cutoff", 1_000.0)];
+    let signal = run(&filter);
+    let (open, closed) = (peak(&signal[1_000..23_000]), peak(&signal[30_000..47_000]));
+    assert!(open > 100.0 * closed, "{open} {closed}");
+    // In tempo: a cycle of a half note at 120 BPM is a second.
+    let synced = run(&[("lfoAmp", 1.0), ("lfoSync", 3.0), ("lfoRate", 20.0)]);
+    assert!(peak(&synced[1_000..23_000]) > 0.4 && peak(&synced[25_000..47_000]) < 1e-6);
+}
+
+#[test]
+fn the_filter_envelope_may_move_pitch() {
+    let zones = vec![(spec(124), sine(48_000, 500.0, 96_000))];
+    let mut rig = rig(48_000, zones, vec![on(0, 1, 60, 1.0)]);
+    rig.set("pitchEnvelope", 12.0).set("filterSustain", 1.0).set("filterAttack", 0.1);
+    assert!(rises(&left(&mut rig, 36_000)[100..24_100]).abs_diff(500) <= 1);
+}
+
+#[test]
+fn a_chord_that_takes_the_place_of_another_never_clicks() {
+    let chord = |frame, first: u128| {
+        (0..POLYPHONY as u128).map(move |i| on(frame, first + i, 40 + i as u8, 0.3))
+    };
+    let zones = || vec![(spec(125), sine(48_000, 200.0, 96_000))];
+    let events = chord(0, 1).chain(chord(9_000, 100)).collect();
+    let mut both = rig(48_000, zones(), events);
+    both.set("attack", 100.0);
+    let signal = left(&mut both, 12_000);
+    let (before, during) = (largest_step(&signal[..9_000]), largest_step(&signal[8_990..9_400]));
+    assert!(during < 1.5 * before, "{during} where the material has {before}");
+    let mut alone = rig(48_000, zones(), chord(9_000, 100).collect());
+    alone.set("attack", 100.0);
+    let expect = left(&mut alone, 12_000);
+    let off = signal[9_300..].iter().zip(&expect[9_300..]);
+    assert!(off.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-6);
+}
+
+#[test]
+fn volume_panorama_and_mode_messages_are_obeyed() {
+    let run = |messages: Vec<(i64, Event)>| {
+        let zones = vec![(spec(126), sine(48_000, 300.0, 96_000))];
+        let mut rig = rig(48_000, zones, [vec![on(0, 1, 60, 1.0)], messages].concat());
+        rig.set("release", 20.0);
+        rig.run(&[], 12_000, &[512]).remove(0)
+    };
+    let plain = largest_step(&run(vec![])[0]);
+    let quiet = run(vec![controller(4_800, 7, 0.5)]);
+    assert!((peak(&quiet[0][9_000..]) - 0.125).abs() < 1e-3);
+    let aside = run(vec![controller(4_800, 10, 0.0)]);
+    assert!(peak(&aside[0][9_000..]) > 0.49 && peak(&aside[1][9_000..]) == 0.0);
+    for (message, frames) in [(120, 250), (123, 970)] {
+        let ended = run(vec![controller(4_800, message, 0.0)]);
+        assert_eq!(peak(&ended[0][4_800 + frames..]), 0.0, "controller {message}");
+        assert!(largest_step(&ended[0]) < 1.25 * plain);
+    }
+}
+
+#[test]
+fn the_sampler_may_turn_zones_around_and_loop_them_otherwise() {
+    let ramp: Vec<f32> = (0..4_800).map(|i| i as f32 / 4_800.0).collect();
+    let audio: Arc<dyn AudioSource> =
+        Arc::new(AudioBuffer::from_channels(48_000, &[ramp]).expect("even"));
+    let mut zone = spec(127);
+    zone.repeat = Some(ZoneLoop {
+        start: 2_400,
+        end: 3_600,
+        crossfade: 0,
+        ping_pong: false,
+        through_release: true,
+    });
+    let run = |layout: &[(&str, f64)]| {
+        let mut rig = rig(48_000, vec![(zone.clone(), audio.clone())], vec![on(0, 1, 60, 1.0)]);
+        lay_out(&mut rig, layout);
+        left(&mut rig, 12_000)
+    };
+    let check = |signal: &[f32], at: usize, frame: f32| {
+        let got = signal[at] * 4_800.0;
+        assert!((got - frame).abs() < 40.0, "frame {got}, not {frame}, after {at}");
+    };
+    let plain = run(&[]);
+    check(&plain, 3_500, 3_500.0);
+    check(&plain, 3_700, 2_500.0);
+    let there_and_back = run(&[("loopMode", 1.0)]);
+    check(&there_and_back, 3_700, 3_500.0);
+    let once = run(&[("loopMode", 2.0)]);
+    check(&once, 4_700, 4_700.0);
+    assert_eq!(peak(&once[4_900..]), 0.0);
+    // Backwards the same part of the recording goes round.
+    let back = run(&[("reverse", 1.0)]);
+    check(&back, 1_000, 3_800.0);
+    check(&back, 2_300, 2_500.0);
+    check(&back, 2_500, 3_500.0);
+    let smooth = run(&[("loopCrossfade", 20.0)]);
+    assert!(largest_step(&smooth[1_000..]) < 0.1 * largest_step(&plain[1_000..]));
 }

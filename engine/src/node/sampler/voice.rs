@@ -1,16 +1,34 @@
 //! One zone while it sounds.
 
 use super::{
+    Patch,
     bind::{LoopBody, Zone, table},
     factor,
 };
 use crate::{
-    dsp::adsr::{Adsr, AdsrRates},
+    dsp::{adsr::Adsr, svf},
+    math,
     node::{
         StateVisitor,
+        controllers::push,
+        voice_filter::{Filter, Mode},
         voices::{Line, Note},
     },
 };
+
+/// What all voices of a channel share at a grid point.
+#[derive(Clone, Copy, Debug)]
+pub struct Common {
+    /// Semitones by which all is played higher.
+    pub tune: f64,
+    /// −1..1.
+    pub lfo: f64,
+    pub pressure: f64,
+    /// −1..1.
+    pub brightness: f64,
+    /// Gains of both sides by the controllers of the channel.
+    pub sides: [f64; 2],
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Voice {
@@ -21,6 +39,9 @@ pub struct Voice {
     pub order: u64,
     pub on_pedal: bool,
     pub tuning: f64,
+    pub pressure: f64,
+    /// Brightness of this note, 0..1.
+    pub timbre: f64,
     /// 1 while playing; falls by `fade_step` per frame once choked or stolen.
     pub fade: f64,
     fade_step: f64,
@@ -32,33 +53,71 @@ pub struct Voice {
     /// Left the loop at note-off: what follows is played to its end.
     left_loop: bool,
     speed: Line,
+    cutoff: Line,
+    /// Level of the LFO and of the channel on both sides.
+    sides: [Line; 2],
     amp: Adsr,
+    tone: Adsr,
+    filters: [Filter; 2],
 }
 
 impl Voice {
-    pub fn start(zone: &Zone, note: Note, order: u64, level: f64, tune: f64, rate: f64) -> Voice {
+    pub fn start(zone: &Zone, note: Note, order: u64, patch: &Patch, common: &Common) -> Voice {
         let mut voice = Voice {
             active: true,
             note,
             zone: zone.id,
             order,
             fade: 1.0,
-            level,
+            level: 1.0 - patch.velocity + patch.velocity * note.velocity * note.velocity,
+            timbre: 0.5,
             ..Voice::default()
         };
         voice.amp.gate_on();
-        voice.speed = Line::start(voice.target(zone, tune, rate));
+        voice.tone.gate_on();
+        let skipped = (patch.start + patch.velocity_start * (1.0 - note.velocity)).min(0.999);
+        voice.position = libm::floor(skipped * zone.sample.whole.frames as f64);
+        voice.enter_loop(zone);
+        voice.speed = Line::start(voice.speed_target(zone, patch, common));
+        voice.cutoff = Line::start(voice.cutoff_target(patch, common));
+        voice.sides = voice.sides_target(patch, common).map(Line::start);
         voice
     }
 
-    fn target(&self, zone: &Zone, tune: f64, rate: f64) -> f64 {
-        factor(zone.interval(&self.note) + self.tuning + tune) * zone.source_rate / rate
+    fn speed_target(&self, zone: &Zone, patch: &Patch, common: &Common) -> f64 {
+        let mut semitones = zone.interval(&self.note) + self.tuning + common.tune;
+        if patch.pitch_envelope != 0.0 {
+            semitones += patch.pitch_envelope * self.tone.level();
+        }
+        factor(semitones) * zone.source_rate / patch.rate
+    }
+
+    fn cutoff_target(&self, patch: &Patch, common: &Common) -> f64 {
+        if patch.tone.mode == Mode::Off {
+            return 0.0;
+        }
+        let pitch = patch.cutoff
+            + patch.key_tracking * (self.note.pitch - 60.0)
+            + patch.filter_envelope * self.tone.level()
+            + patch.filter_velocity * (self.note.velocity - 1.0)
+            + patch.filter_pressure * self.pressure.max(common.pressure)
+            + patch.timbre_filter * (push(self.timbre) + common.brightness)
+            + patch.lfo_filter * common.lfo;
+        svf::integrator_gain(math::pitch_to_hertz(pitch), patch.rate)
+    }
+
+    fn sides_target(&self, patch: &Patch, common: &Common) -> [f64; 2] {
+        let tremolo = 1.0 - patch.lfo_amp * (0.5 - 0.5 * common.lfo);
+        common.sides.map(|side| side * tremolo)
     }
 
     /// At every point of the absolute grid.
-    pub fn control(&mut self, zone: &Zone, tune: f64, rate: f64) {
-        let target = self.target(zone, tune, rate);
-        self.speed.aim(target);
+    pub fn control(&mut self, zone: &Zone, patch: &Patch, common: &Common) {
+        self.speed.aim(self.speed_target(zone, patch, common));
+        self.cutoff.aim(self.cutoff_target(patch, common));
+        let sides = self.sides_target(patch, common);
+        self.sides.iter_mut().zip(sides).for_each(|(side, target)| side.aim(target));
+        self.filters.iter_mut().for_each(Filter::settle);
     }
 
     pub fn is_choked(&self) -> bool {
@@ -82,6 +141,7 @@ impl Voice {
         }
         self.released = true;
         self.amp.gate_off();
+        self.tone.gate_off();
         if let Some(body) = zone.sample.body.as_ref().filter(|body| !body.through_release) {
             self.leave(body);
         }
@@ -99,13 +159,17 @@ impl Voice {
         }
     }
 
-    pub fn render(&mut self, out: &mut [[f64; 2]], zone: &Zone, amp: &AdsrRates) {
+    pub fn render(&mut self, out: &mut [[f64; 2]], zone: &Zone, patch: &Patch) {
         for frame in out {
-            let envelope = self.amp.next(amp);
+            let envelope = self.amp.next(&patch.amp);
+            let _ = self.tone.next(&patch.filter);
             let gain = envelope * self.level * self.fade;
-            let value = self.read(zone);
-            frame[0] += value[0] * gain * zone.gains[0];
-            frame[1] += value[1] * gain * zone.gains[1];
+            let g = self.cutoff.next();
+            for (channel, value) in self.read(zone).into_iter().enumerate() {
+                let value = self.filters[channel].run(value, g, &patch.tone);
+                let side = self.sides[channel].next();
+                frame[channel] += value * gain * zone.gains[channel] * side;
+            }
             self.fade = (self.fade - self.fade_step).max(0.0);
             self.advance(zone);
             if self.fade == 0.0 || self.amp.is_idle() || !self.active {
@@ -125,6 +189,11 @@ impl Voice {
 
     fn advance(&mut self, zone: &Zone) {
         self.position += self.speed.next();
+        self.enter_loop(zone);
+    }
+
+    /// Into the loop where it begins, around at its end; or to the end of the recording.
+    fn enter_loop(&mut self, zone: &Zone) {
         match &zone.sample.body {
             Some(body) if !self.left_loop => {
                 if !self.in_loop && self.position >= body.from {
@@ -147,6 +216,8 @@ impl Voice {
         visitor.u64(&mut self.order);
         visitor.bool(&mut self.on_pedal);
         visitor.f64(&mut self.tuning);
+        visitor.f64(&mut self.pressure);
+        visitor.f64(&mut self.timbre);
         visitor.f64(&mut self.fade);
         visitor.f64(&mut self.fade_step);
         visitor.bool(&mut self.released);
@@ -155,6 +226,10 @@ impl Voice {
         visitor.bool(&mut self.in_loop);
         visitor.bool(&mut self.left_loop);
         self.speed.visit(visitor);
+        self.cutoff.visit(visitor);
+        self.sides.iter_mut().for_each(|side| side.visit(visitor));
         self.amp.visit(visitor);
+        self.tone.visit(visitor);
+        self.filters.iter_mut().for_each(|filter| filter.visit(visitor));
     }
 }

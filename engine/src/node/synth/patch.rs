@@ -1,7 +1,7 @@
 //! What the parameters of the synthesiser amount to: everything a voice needs that
 //! is a pure function of parameter values and rate, worked out once per change.
 
-use super::{P, SHAPES};
+use super::{P, SHAPES, SUB_SHAPES};
 use crate::{
     dsp::{
         adsr::{AdsrRates, AdsrTimes},
@@ -9,7 +9,10 @@ use crate::{
         oscillator::Shape,
     },
     math,
-    node::Io,
+    node::{
+        Io,
+        voice_filter::{Mode, Setting},
+    },
 };
 
 /// Most copies of an oscillator in one voice.
@@ -32,16 +35,6 @@ pub struct OscillatorPatch {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum FilterMode {
-    Low12,
-    Low24,
-    Band12,
-    High12,
-    Notch,
-    Off,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum PlayMode {
     Poly,
     Mono,
@@ -59,9 +52,7 @@ pub struct Patch {
     pub highest_ratio: f64,
     /// Whether the two channels can differ.
     pub stereo: bool,
-    pub mode: FilterMode,
-    pub damping: f64,
-    pub drive: f64,
+    pub filter_setting: Setting,
     /// The cutoff as a pitch in semitones.
     pub cutoff: f64,
     pub key_tracking: f64,
@@ -71,12 +62,21 @@ pub struct Patch {
     pub amp: AdsrRates,
     pub filter: AdsrRates,
     pub lfo: LfoShape,
-    /// Cycles per frame.
-    pub lfo_rate: f64,
     pub lfo_pitch: f64,
     pub wheel_pitch: f64,
     pub lfo_filter: f64,
     pub lfo_amp: f64,
+    /// Whether each note has a cycle of its own.
+    pub lfo_per_note: bool,
+    pub lfo_delay_frames: f64,
+    pub sub: Shape,
+    /// Frequency of the sub-oscillator against that of the note.
+    pub sub_ratio: f64,
+    pub random_phase: bool,
+    pub spread: f64,
+    pub pitch_envelope: f64,
+    pub timbre_filter: f64,
+    pub wheel_filter: f64,
     pub tune: f64,
     pub bend_range: f64,
     pub glide_frames: f64,
@@ -104,9 +104,11 @@ impl Patch {
             unison_pan,
             highest_ratio: unison_ratio.iter().copied().fold(1.0, f64::max),
             stereo: unison > 1 && value(P::UnisonWidth) > 0.0,
-            mode: filter_mode(index(P::FilterMode)),
-            damping: 1.44 * (1.0 - value(P::Resonance)) + 0.04,
-            drive: 1.0 - 0.5 * value(P::Resonance),
+            filter_setting: Setting::new(
+                filter_mode(index(P::FilterMode)),
+                value(P::Resonance),
+                value(P::FilterDrive),
+            ),
             cutoff: 69.0 + 12.0 * math::log2(value(P::Cutoff) / 440.0),
             key_tracking: value(P::KeyTracking),
             filter_envelope: value(P::FilterEnvelope),
@@ -119,11 +121,19 @@ impl Patch {
                 rate,
             ),
             lfo: LfoShape::from_index(index(P::LfoShape)),
-            lfo_rate: value(P::LfoRate) / rate,
             lfo_pitch: value(P::LfoPitch) / 100.0,
             wheel_pitch: value(P::WheelVibrato) / 100.0,
             lfo_filter: value(P::LfoFilter),
             lfo_amp: value(P::LfoAmp),
+            lfo_per_note: index(P::LfoRetrigger) == 1,
+            lfo_delay_frames: value(P::LfoDelay) * 0.001 * rate,
+            sub: sub_shape(index(P::SubShape)),
+            sub_ratio: if index(P::SubOctave) == 1 { 0.25 } else { 0.5 },
+            random_phase: index(P::Phase) == 1,
+            spread: value(P::Spread),
+            pitch_envelope: value(P::PitchEnvelope),
+            timbre_filter: value(P::TimbreFilter),
+            wheel_filter: value(P::WheelFilter),
             tune: value(P::Tune) / 100.0,
             bend_range: value(P::BendRange),
             glide_frames: value(P::Glide) * 0.001 * rate,
@@ -161,14 +171,22 @@ fn source(index: usize) -> Source {
     }
 }
 
-fn filter_mode(index: usize) -> FilterMode {
+fn sub_shape(index: usize) -> Shape {
+    match SUB_SHAPES.get(index) {
+        Some(&"pulse") => Shape::Pulse,
+        Some(&"triangle") => Shape::Triangle,
+        _ => Shape::Sine,
+    }
+}
+
+fn filter_mode(index: usize) -> Mode {
     match index {
-        0 => FilterMode::Low12,
-        1 => FilterMode::Low24,
-        2 => FilterMode::Band12,
-        3 => FilterMode::High12,
-        4 => FilterMode::Notch,
-        _ => FilterMode::Off,
+        0 => Mode::Low12,
+        1 => Mode::Low24,
+        2 => Mode::Band12,
+        3 => Mode::High12,
+        4 => Mode::Notch,
+        _ => Mode::Off,
     }
 }
 

@@ -115,11 +115,17 @@ fn busy(rate: u32) -> Rig {
     events.push(event(333, EventBody::Controller { channel: 0, controller: 1, value: 0.8 }));
     events.push(event(350, EventBody::Controller { channel: 0, controller: 64, value: 1.0 }));
     events.push(event(900, EventBody::Controller { channel: 0, controller: 64, value: 0.0 }));
+    for (frame, controller) in [(410, 7), (420, 10), (430, 11), (440, 74), (1_500, 121)] {
+        events.push(event(frame, EventBody::Controller { channel: 0, controller, value: 0.3 }));
+    }
     events.push((500, Event { offset: 0, id: 9, body: EventBody::NotePressure { value: 0.6 } }));
     let mut rig = rig(rate, events);
     rig.set("polyphony", 5.0).set("unison", 5.0).set("bLevel", 0.5).set("noise", 0.1);
     rig.set("bShape", 1.0).set("lfoWidth", 0.7).set("lfoPitch", 80.0).set("lfoFilter", 12.0);
     rig.set("lfoAmp", 0.5).set("glide", 20.0).set("filterEnvelope", 40.0);
+    rig.set("sub", 0.4).set("subShape", 2.0).set("filterDrive", 12.0).set("spread", 0.6);
+    rig.set("pitchEnvelope", 3.0).set("lfoRetrigger", 1.0).set("lfoDelay", 10.0);
+    rig.set("lfoSync", 12.0).set("phase", 1.0).set("timbreFilter", 24.0).set("wheelFilter", 9.0);
     rig.set("filterPressure", 12.0).set("ampRelease", 5.0).set("resonance", 0.7);
     rig.set_motion("cutoff", Box::new(|frame| 500.0 + frame as f64));
     rig.set_motion("gain", Box::new(|frame| -30.0 + frame as f64 / 200.0));
@@ -206,4 +212,215 @@ fn a_glide_ends_where_the_song_goes_back_to_before_it() {
         let error = cents_off(&signal[500..], 72.0, RATE);
         assert!(error.abs() < 0.5, "{error} cents");
     }
+}
+
+fn controller(frame: i64, controller: u8, value: f32) -> (i64, Event) {
+    let body = EventBody::Controller { channel: 0, controller, value };
+    (frame, Event { offset: 0, id: 0, body })
+}
+
+fn peak(plane: &[f32]) -> f32 {
+    plane.iter().fold(0.0, |peak, x| peak.max(x.abs()))
+}
+
+fn largest_step(plane: &[f32]) -> f32 {
+    plane.windows(2).fold(0.0, |most, pair| most.max((pair[1] - pair[0]).abs()))
+}
+
+#[test]
+fn a_chord_that_takes_the_place_of_another_never_clicks() {
+    let chord = |frame, first: u128| {
+        (0..POLYPHONY as u128).map(move |i| on(frame, first + i, 36.0 + i as f64))
+    };
+    let mut rig = pure(RATE, chord(0, 1).chain(chord(9_000, 100)).collect());
+    rig.set("ampAttack", 100.0);
+    let signal = left(&mut rig, 12_000);
+    let (before, during) = (largest_step(&signal[..9_000]), largest_step(&signal[8_990..9_400]));
+    assert!(during < 1.5 * before, "{during} where the material has {before}");
+    // The new chord is whole: all sixteen of its notes grow on.
+    let mut alone = pure(RATE, chord(9_000, 100).collect());
+    alone.set("ampAttack", 100.0);
+    let expect = left(&mut alone, 12_000);
+    let off = signal[9_300..].iter().zip(&expect[9_300..]);
+    assert!(off.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) < 1e-6);
+}
+
+#[test]
+fn the_sub_oscillator_is_one_or_two_octaves_lower() {
+    for (octave, pitch) in [(0.0, 57.0), (1.0, 45.0)] {
+        let mut rig = pure(RATE, vec![on(0, 1, 69.0)]);
+        rig.set("aLevel", 0.0).set("sub", 1.0).set("subOctave", octave).set("aTune", 7.0);
+        let signal = left(&mut rig, 24_000);
+        let error = cents_off(&signal[2_400..], pitch, RATE);
+        assert!(error.abs() < 0.01, "{error} cents from {pitch}");
+    }
+}
+
+#[test]
+fn volume_and_expression_turn_a_channel_down_without_a_step() {
+    let events = vec![on(0, 1, 57.0), controller(9_000, 7, 0.5), controller(18_000, 11, 0.0)];
+    let signal = left(&mut pure(RATE, events), 24_000);
+    let loud = peak(&signal[3_000..9_000]);
+    assert!((peak(&signal[12_000..18_000]) / loud - 0.25).abs() < 1e-3);
+    assert_eq!(peak(&signal[23_000..]), 0.0);
+    assert!(largest_step(&signal[8_900..]) <= 1.02 * largest_step(&signal[3_000..9_000]));
+}
+
+#[test]
+fn panorama_leaves_one_side() {
+    let mut rig = pure(RATE, vec![controller(0, 10, 1.0), on(4_800, 1, 57.0)]);
+    let out = rig.run(&[], 9_600, &[512]).remove(0);
+    assert_eq!(peak(&out[0]), 0.0);
+    assert!(peak(&out[1]) > 0.1);
+}
+
+#[test]
+fn mode_messages_end_the_notes_of_their_channel() {
+    let other = |body: EventBody| match body {
+        EventBody::NoteOn { key, pitch, velocity, .. } => {
+            EventBody::NoteOn { channel: 3, key, pitch, velocity }
+        }
+        other => other,
+    };
+    // All sound off: silence within 4 ms, without a step; the other channel plays on.
+    for (message, frames) in [(120, 200), (123, 970)] {
+        let signal = |with_other: bool| {
+            let mut events = vec![on(0, 1, 57.0), controller(9_000, message, 0.0)];
+            if with_other {
+                let (frame, mut event) = on(0, 2, 64.0);
+                event.body = other(event.body);
+                events.push((frame, event));
+            }
+            let mut rig = pure(RATE, events);
+            rig.set("ampRelease", 20.0);
+            left(&mut rig, 12_000)
+        };
+        let alone = signal(false);
+        assert!(peak(&alone[8_500..9_000]) > 0.1);
+        assert_eq!(peak(&alone[9_000 + frames..]), 0.0, "controller {message}");
+        assert!(largest_step(&alone) <= 1.25 * largest_step(&alone[3_000..9_000]));
+        assert!(peak(&signal(true)[11_000..]) > 0.1);
+    }
+}
+
+#[test]
+fn the_pedal_holds_and_lets_go() {
+    let down = controller(100, 64, 1.0);
+    let events = vec![on(0, 1, 57.0), down, off(2_000, 1), controller(9_000, 64, 0.0)];
+    let mut rig = pure(RATE, events);
+    rig.set("ampRelease", 20.0);
+    let signal = left(&mut rig, 12_000);
+    assert!(peak(&signal[8_000..9_000]) > 0.1);
+    assert_eq!(peak(&signal[9_970..]), 0.0);
+    // A key that is struck again under the pedal and held on outlives the pedal.
+    let again = vec![on(0, 1, 57.0), down, off(2_000, 1), on(3_000, 2, 57.0)];
+    let mut rig = pure(RATE, [again, vec![controller(9_000, 64, 0.0)]].concat());
+    assert!(peak(&left(&mut rig, 12_000)[11_000..]) > 0.1);
+}
+
+/// Level of a steady sine around a frame.
+fn level_at(signal: &[f32], frame: usize) -> f32 {
+    peak(&signal[frame - 100..frame + 100])
+}
+
+#[test]
+fn the_lfo_may_run_in_tempo() {
+    let mut rig = pure(RATE, vec![on(0, 1, 81.0)]);
+    // A quarter at 120 BPM lasts 24,000 frames; a sine is lowest at three quarters of it.
+    rig.set("lfoSync", 6.0).set("lfoAmp", 1.0).set("lfoRate", 50.0);
+    let signal = left(&mut rig, 48_000);
+    for cycle in [0, 24_000] {
+        assert!(level_at(&signal, cycle + 18_000) < 0.01 * level_at(&signal, cycle + 6_000));
+    }
+}
+
+#[test]
+fn the_lfo_may_begin_anew_with_every_note() {
+    let signal = |retrigger: f64| {
+        let mut rig = pure(RATE, vec![on(7_000, 1, 81.0)]);
+        rig.set("lfoShape", 2.0).set("lfoAmp", 1.0).set("lfoRate", 2.0);
+        rig.set("lfoRetrigger", retrigger);
+        left(&mut rig, 48_000)
+    };
+    // A ramp of 24,000 frames from silence to full level, from wherever it began.
+    let full = level_at(&signal(1.0), 7_000 + 23_500);
+    for (share, frame) in [(0.25, 6_000), (0.5, 12_000), (0.75, 18_000)] {
+        let got = level_at(&signal(1.0), 7_000 + frame) / full;
+        assert!((got - share * 24.0 / 23.5).abs() < 0.02, "{got} for {share}");
+    }
+    let free = level_at(&signal(0.0), 12_000) / full;
+    assert!((free - 0.5).abs() < 0.02, "{free}");
+}
+
+#[test]
+fn the_lfo_may_fade_in() {
+    let mut rig = pure(RATE, vec![on(0, 1, 81.0)]);
+    rig.set("lfoShape", 4.0).set("lfoAmp", 1.0).set("lfoRate", 0.01).set("lfoDelay", 500.0);
+    let signal = left(&mut rig, 36_000);
+    let full = level_at(&signal, 30_000);
+    for (frame, share) in [(2_400, 0.55), (12_000, 0.75), (21_600, 0.95)] {
+        let got = level_at(&signal, frame) / full;
+        assert!((got - share).abs() < 0.01, "{got} for {share}");
+    }
+}
+
+#[test]
+fn the_filter_envelope_may_move_pitch() {
+    let mut rig = pure(RATE, vec![on(0, 1, 60.0)]);
+    rig.set("pitchEnvelope", 7.0).set("filterSustain", 1.0).set("filterAttack", 1.0);
+    let error = cents_off(&left(&mut rig, 24_000)[2_400..], 67.0, RATE);
+    assert!(error.abs() < 0.01, "{error} cents");
+}
+
+#[test]
+fn drive_lifts_what_is_soft_and_keeps_full_scale() {
+    let level = |source: f64, drive: f64| {
+        let mut rig = pure(RATE, vec![on(0, 1, 57.0)]);
+        rig.set("aLevel", source).set("filterDrive", drive).set("gain", 0.0);
+        rig.set("velocity", 0.0);
+        f64::from(peak(&left(&mut rig, 9_600)[2_400..]))
+    };
+    let expect = 0.01 * 10.0 / libm::sqrt(1.0 + 99.0 * 1e-4);
+    assert!((level(0.01, 20.0) / expect - 1.0).abs() < 1e-3, "{}", level(0.01, 20.0));
+    assert!((level(1.0, 20.0) - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn brightness_and_wheel_open_the_filter() {
+    let level = |events: Vec<(i64, Event)>| {
+        let mut rig = pure(RATE, [vec![on(0, 1, 100.0)], events].concat());
+        rig.set("filterMode", 1.0).set("cutoff", 200.0).set("keyTracking", 0.0);
+        rig.set("resonance", 0.0).set("timbreFilter", 60.0).set("wheelFilter", 60.0);
+        peak(&left(&mut rig, 9_600)[4_800..])
+    };
+    let timbre = EventBody::NoteTimbre { value: 1.0 };
+    let closed = level(vec![controller(0, 74, 64.0 / 127.0)]);
+    for open in [
+        vec![(1, Event { offset: 0, id: 1, body: timbre })],
+        vec![controller(0, 74, 1.0)],
+        vec![controller(0, 1, 1.0)],
+    ] {
+        assert!(level(open.clone()) > 30.0 * closed, "{open:?}");
+    }
+}
+
+#[test]
+fn notes_may_begin_anywhere_in_their_cycle_and_anywhere_in_the_panorama() {
+    let run = |phase: f64, spread: f64| {
+        let events = vec![on(0, 1, 57.0), off(4_000, 1), on(9_600, 2, 57.0)];
+        let mut rig = pure(RATE, events);
+        rig.set("phase", phase).set("spread", spread).set("ampRelease", 1.0);
+        rig.set("wheelVibrato", 0.0);
+        rig.run(&[], 12_000, &[512]).remove(0)
+    };
+    let fixed = run(0.0, 0.0);
+    assert_eq!(fixed[0], fixed[1]);
+    assert_eq!(fixed[0][500..2_000], fixed[0][10_100..11_600]);
+    let random = run(1.0, 0.0);
+    assert_ne!(random[0][500..2_000], random[0][10_100..11_600]);
+    let spread = run(0.0, 1.0);
+    let ratio =
+        |range: core::ops::Range<usize>| peak(&spread[0][range.clone()]) / peak(&spread[1][range]);
+    let (first, second) = (ratio(1_000..3_000), ratio(10_600..11_600));
+    assert!((first / second - 1.0).abs() > 0.05, "{first} {second}");
 }

@@ -5,7 +5,7 @@
 //! nothing. A voice that starts between two points starts at its targets and holds
 //! them until the next.
 
-use super::patch::{FilterMode, MAX_UNISON, Patch, Source};
+use super::patch::{MAX_UNISON, Patch, Source};
 use crate::{
     dsp::{
         adsr::Adsr,
@@ -15,42 +15,15 @@ use crate::{
     math,
     node::{
         StateVisitor,
+        controllers::push,
+        voice_filter::Filter,
         voices::{Line, Note},
     },
     param::{GRID, Ramp, cell_start},
 };
 
-/// Damping of the second stage of the 24 dB filter.
-const SECOND_DAMPING: f64 = 1.44;
-
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Filter([svf::State; 2]);
-
-impl Filter {
-    #[inline]
-    fn run(&mut self, x: f64, g: f64, patch: &Patch) -> f64 {
-        if patch.mode == FilterMode::Off {
-            return x;
-        }
-        let x = x * patch.drive;
-        let [first, second] = &mut self.0;
-        let out = first.step(&coefficients(g, patch.damping), x);
-        match patch.mode {
-            FilterMode::Low24 => second.step(&coefficients(g, SECOND_DAMPING), out.low).low,
-            FilterMode::Band12 => out.band * patch.damping,
-            FilterMode::High12 => out.high,
-            FilterMode::Notch => out.high + out.low,
-            _ => out.low,
-        }
-    }
-}
-
-#[inline]
-fn coefficients(g: f64, k: f64) -> svf::Coefficients {
-    let a1 = 1.0 / (1.0 + g * (g + k));
-    let a2 = g * a1;
-    svf::Coefficients { k, a1, a2, a3: g * a2 }
-}
+/// Seed of the LFO's random shapes.
+const LFO_SEED: u64 = 0x1f0;
 
 /// Which table each oscillator reads, and which it comes from.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -62,12 +35,16 @@ struct Levels {
 /// What all voices of a channel share at a grid point.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Common {
-    /// LFO at the next grid point, −1..1.
-    pub lfo: f64,
+    /// Cycles of the LFO that have passed at the next grid point.
+    pub cycles: f64,
     /// Semitones.
     pub bend: f64,
     pub wheel: f64,
     pub pressure: f64,
+    /// −1..1.
+    pub brightness: f64,
+    /// Gains of both sides by the controllers of the channel.
+    pub sides: [f64; 2],
 }
 
 /// Levels of the sources during a call.
@@ -76,6 +53,7 @@ pub struct Mix {
     pub a: Ramp,
     pub b: Ramp,
     pub noise: Ramp,
+    pub sub: Ramp,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -92,17 +70,24 @@ pub struct Voice {
     pub stolen: bool,
     pub tuning: f64,
     pub pressure: f64,
+    /// Brightness of this note, 0..1.
+    pub timbre: f64,
+    /// Cycles of the LFO that had passed when the note began.
+    lfo_start: f64,
     glide_from: f64,
     glide_start: i64,
     glide_frames: f64,
     pub amp: Adsr,
     filter_envelope: Adsr,
     phases: [[f64; MAX_UNISON]; 2],
+    sub_phase: f64,
     increment: Line,
     cutoff: Line,
     level: Line,
+    sides: [Line; 2],
     width: [Line; 2],
     tables: [Levels; 2],
+    sub_tables: Levels,
     filters: [Filter; 2],
 }
 
@@ -111,6 +96,8 @@ impl Voice {
     pub fn start(note: Note, frame: i64, order: u64, patch: &Patch, common: &Common) -> Voice {
         let mut voice =
             Voice { note, active: true, born: frame, order, fade: 1.0, ..Voice::default() };
+        voice.timbre = 0.5;
+        voice.lfo_start = common.cycles;
         voice.glide_from = note.pitch;
         voice.amp.gate_on();
         voice.filter_envelope.gate_on();
@@ -122,8 +109,28 @@ impl Voice {
                 phases
             });
         }
+        if patch.random_phase {
+            voice.scatter();
+        }
         voice.settle_on_targets(frame, patch, common);
         voice
+    }
+
+    /// Starts every oscillator somewhere else at every note.
+    fn scatter(&mut self) {
+        let seed = self.seed();
+        let mut count = 0;
+        let mut throw = || {
+            count += 1;
+            math::random_unit(seed, count)
+        };
+        self.phases.iter_mut().flatten().for_each(|phase| *phase = throw());
+        self.sub_phase = throw();
+    }
+
+    /// Of this note's random numbers.
+    fn seed(&self) -> u64 {
+        self.order.wrapping_mul(4) ^ ((self.born as u64) << 20)
     }
 
     /// Starts where the targets are, without a ramp.
@@ -132,8 +139,10 @@ impl Voice {
         self.increment = Line::start(targets.increment);
         self.cutoff = Line::start(targets.cutoff);
         self.level = Line::start(targets.level);
+        self.sides = targets.sides.map(Line::start);
         self.width = targets.width.map(Line::start);
         self.tables = targets.tables.map(|to| Levels { from: to, to });
+        self.sub_tables = Levels { from: targets.sub_tables, to: targets.sub_tables };
     }
 
     /// Slides from the pitch of now to that of another note.
@@ -186,25 +195,59 @@ impl Voice {
         self.note.pitch + (self.glide_from - self.note.pitch) * left
     }
 
+    /// The LFO of this note at the next grid point, −1..1.
+    fn lfo(&self, frame: i64, patch: &Patch, common: &Common) -> f64 {
+        let (cycles, seed) = if patch.lfo_per_note {
+            (common.cycles - self.lfo_start, LFO_SEED ^ self.seed())
+        } else {
+            (common.cycles, LFO_SEED)
+        };
+        let value = patch.lfo.at(cycles, seed);
+        let passed = frame.saturating_sub(self.born) as f64;
+        if !(0.0..patch.lfo_delay_frames).contains(&passed) {
+            return value;
+        }
+        value * (passed / patch.lfo_delay_frames)
+    }
+
+    /// Gains of both sides: the channel's controllers, and the place of this note in the panorama.
+    fn sides(&self, patch: &Patch, common: &Common) -> [f64; 2] {
+        if patch.spread == 0.0 {
+            return common.sides;
+        }
+        let place = patch.spread * math::random_bipolar(self.seed(), 0);
+        [common.sides[0] * (1.0 - place).min(1.0), common.sides[1] * (1.0 + place).min(1.0)]
+    }
+
     fn targets(&self, frame: i64, patch: &Patch, common: &Common) -> Targets {
-        let vibrato = common.lfo * (patch.lfo_pitch + patch.wheel_pitch * common.wheel);
-        let pitch = self.pitch(frame) + self.tuning + common.bend + patch.tune + vibrato;
+        let lfo = self.lfo(frame, patch, common);
+        let vibrato = lfo * (patch.lfo_pitch + patch.wheel_pitch * common.wheel);
+        let pitch = self.pitch(frame)
+            + self.tuning
+            + common.bend
+            + patch.tune
+            + vibrato
+            + patch.pitch_envelope * self.filter_envelope.level();
         let increment = math::pitch_to_hertz(pitch) / patch.rate;
         let strength = 1.0 - patch.filter_velocity * (1.0 - self.note.velocity);
         let cutoff = patch.cutoff
             + patch.key_tracking * (pitch - 60.0)
             + patch.filter_envelope * self.filter_envelope.level() * strength
-            + patch.lfo_filter * common.lfo
-            + patch.filter_pressure * self.pressure.max(common.pressure);
-        let tremolo = 1.0 - patch.lfo_amp * (0.5 - 0.5 * common.lfo);
+            + patch.lfo_filter * lfo
+            + patch.filter_pressure * self.pressure.max(common.pressure)
+            + patch.timbre_filter * (push(self.timbre) + common.brightness)
+            + patch.wheel_filter * common.wheel;
+        let tremolo = 1.0 - patch.lfo_amp * (0.5 - 0.5 * lfo);
         let tables = Wavetables::shared();
         Targets {
             increment,
             cutoff: svf::integrator_gain(math::pitch_to_hertz(cutoff), patch.rate),
             level: tremolo * patch.velocity_gain(self.note.velocity),
+            sides: self.sides(patch, common),
             width: patch
                 .oscillators
-                .map(|o| (o.width + 0.45 * o.lfo_width * common.lfo).clamp(0.02, 0.98)),
+                .map(|o| (o.width + 0.45 * o.lfo_width * lfo).clamp(0.02, 0.98)),
+            sub_tables: tables.level(increment * patch.sub_ratio),
             tables: patch
                 .oscillators
                 .map(|o| tables.level(increment * o.ratio * patch.highest_ratio)),
@@ -218,11 +261,13 @@ impl Voice {
         self.cutoff.aim(targets.cutoff);
         self.level.aim(targets.level);
         for i in 0..2 {
+            self.sides[i].aim(targets.sides[i]);
             self.width[i].aim(targets.width[i]);
             // The tables of both ends of the line are blended along it.
             self.tables[i] = Levels { from: self.tables[i].to, to: targets.tables[i] };
         }
-        self.filters.iter_mut().flat_map(|f| f.0.iter_mut()).for_each(svf::State::settle);
+        self.sub_tables = Levels { from: self.sub_tables.to, to: targets.sub_tables };
+        self.filters.iter_mut().for_each(Filter::settle);
     }
 
     /// Adds the frames from `frame` on, all within one grid cell. `at` is the offset of
@@ -241,13 +286,17 @@ impl Voice {
             let blend = (phase + 1 + i as i64) as f64 * (1.0 / GRID as f64);
             let sources = self.sources(blend, frame + i as i64, at + i, patch, mix);
             let g = self.cutoff.next();
-            let left = self.filters[0].run(sources[0], g, patch);
-            let right = if patch.stereo { self.filters[1].run(sources[1], g, patch) } else { left };
+            let left = self.filters[0].run(sources[0], g, &patch.filter_setting);
+            let right = if patch.stereo {
+                self.filters[1].run(sources[1], g, &patch.filter_setting)
+            } else {
+                left
+            };
             let envelope = self.amp.next(&patch.amp);
             let _ = self.filter_envelope.next(&patch.filter);
             let gain = envelope * self.level.next() * self.fade;
-            frame_out[0] += left * gain;
-            frame_out[1] += right * gain;
+            frame_out[0] += left * gain * self.sides[0].next();
+            frame_out[1] += right * gain * self.sides[1].next();
             if self.stolen {
                 self.fade = (self.fade - fade_step).max(0.0);
             }
@@ -278,6 +327,13 @@ impl Voice {
                 self.phases[slot][copy] = if phase >= 1.0 { wrap(phase) } else { phase };
             }
         }
+        let sub = mix.sub.at(at);
+        if sub != 0.0 {
+            let value = self.sub(blend, patch) * sub;
+            sum[0] += value;
+            sum[1] += value;
+        }
+        self.sub_phase = wrap(self.sub_phase + increment * patch.sub_ratio);
         let noise = mix.noise.at(at);
         if noise != 0.0 {
             let value = self.noise(2, frame) * noise;
@@ -308,10 +364,20 @@ impl Voice {
         sum
     }
 
+    fn sub(&self, blend: f64, patch: &Patch) -> f64 {
+        let tables = Wavetables::shared();
+        let Levels { from, to } = self.sub_tables;
+        let value = tables.sample(patch.sub, to, self.sub_phase, 0.5);
+        if from == to {
+            return value;
+        }
+        let old = tables.sample(patch.sub, from, self.sub_phase, 0.5);
+        old + (value - old) * blend
+    }
+
     /// White noise of this voice, a function of the frame.
     fn noise(&self, stream: u64, frame: i64) -> f64 {
-        let seed = self.order.wrapping_mul(4) ^ stream ^ ((self.born as u64) << 20);
-        math::random_bipolar(seed, frame as u64)
+        math::random_bipolar(self.seed() ^ stream, frame as u64)
     }
 
     pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
@@ -324,24 +390,25 @@ impl Voice {
         visitor.bool(&mut self.stolen);
         visitor.f64(&mut self.tuning);
         visitor.f64(&mut self.pressure);
+        visitor.f64(&mut self.timbre);
+        visitor.f64(&mut self.lfo_start);
         visitor.f64(&mut self.glide_from);
         visitor.i64(&mut self.glide_start);
         visitor.f64(&mut self.glide_frames);
         self.amp.visit(visitor);
         self.filter_envelope.visit(visitor);
         self.phases.iter_mut().for_each(|phases| visitor.f64s(phases));
+        visitor.f64(&mut self.sub_phase);
         self.increment.visit(visitor);
         self.cutoff.visit(visitor);
         self.level.visit(visitor);
+        self.sides.iter_mut().for_each(|side| side.visit(visitor));
         self.width.iter_mut().for_each(|width| width.visit(visitor));
-        for levels in &mut self.tables {
+        for levels in self.tables.iter_mut().chain([&mut self.sub_tables]) {
             visitor.usize(&mut levels.from);
             visitor.usize(&mut levels.to);
         }
-        for integrators in self.filters.iter_mut().flat_map(|filter| filter.0.iter_mut()) {
-            visitor.f64(&mut integrators.ic1);
-            visitor.f64(&mut integrators.ic2);
-        }
+        self.filters.iter_mut().for_each(|filter| filter.visit(visitor));
     }
 }
 
@@ -349,6 +416,8 @@ struct Targets {
     increment: f64,
     cutoff: f64,
     level: f64,
+    sides: [f64; 2],
     width: [f64; 2],
     tables: [usize; 2],
+    sub_tables: usize,
 }
