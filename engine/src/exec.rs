@@ -10,6 +10,7 @@ mod adopt;
 mod batch;
 mod checkpoint;
 mod delay;
+mod join;
 mod live;
 mod memory;
 mod node;
@@ -99,6 +100,7 @@ pub(crate) struct Core {
 pub(crate) struct Scratch {
     pub local: Arena,
     pub dry: [Vec<f32>; MAX_CHANNELS],
+    pub before: [Vec<f32>; MAX_CHANNELS],
     fits: (usize, usize, usize),
 }
 
@@ -108,6 +110,7 @@ impl Scratch {
             fits: (plan.local_slots, plan.local_blocks, plan.max_block),
             local: Arena::new(plan.local_slots, plan.local_blocks, plan.max_block),
             dry: [vec![0.0; plan.max_block], vec![0.0; plan.max_block]],
+            before: [vec![0.0; plan.max_block], vec![0.0; plan.max_block]],
         }
     }
 }
@@ -124,6 +127,8 @@ pub struct Executor {
     pub(crate) core: Core,
     scratch: Scratch,
     told_faults: u64,
+    /// Readers of nodes that were made anew though the running plan has them.
+    replaced: Vec<u32>,
 }
 
 /// A node that was taken out because it failed.
@@ -168,7 +173,13 @@ impl Executor {
         }
         // Those that are adopted bring their own along.
         let fade = adopt::fade_frames(&executor.core.plan);
-        executor.core.lines.all().for_each(|line| line.enter(fade));
+        let plan = executor.core.plan.clone();
+        for (line, planned) in executor.core.lines.all().zip(&plan.lines) {
+            if !planned.feedback {
+                line.enter(fade);
+            }
+        }
+        executor.join(running);
         executor.reserve_batches();
         executor
     }
@@ -196,7 +207,7 @@ impl Executor {
             plan,
         };
         let scratch = Scratch::new(&core.plan);
-        Executor { core, scratch, told_faults: 0 }
+        Executor { core, scratch, told_faults: 0, replaced: vec![] }
     }
 
     fn make_node(&mut self, node: u32) {

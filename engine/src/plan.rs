@@ -214,6 +214,15 @@ pub struct PlanNode {
     pub rank: u32,
 }
 
+/// Sound from one port to another.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct PlanEdge {
+    pub to: u32,
+    pub from: u32,
+    pub from_port: u16,
+    pub to_port: u16,
+}
+
 /// A delay line, keyed so that it survives a recompile.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlanLine {
@@ -290,6 +299,8 @@ pub struct Plan {
     pub classes: Arc<Vec<Class>>,
     /// Sorted by key.
     pub nodes: Vec<PlanNode>,
+    /// Who hears whom, sorted.
+    pub edges: Vec<PlanEdge>,
     /// Sorted by edge.
     pub lines: Vec<PlanLine>,
     pub batches: Vec<PlanBatch>,
@@ -327,6 +338,13 @@ impl Plan {
 
     pub fn find(&self, key: NodeKey) -> Option<u32> {
         self.nodes.binary_search_by_key(&key, |node| node.key).ok().map(|at| at as u32)
+    }
+
+    /// The edges of sound into a node.
+    pub fn edges_into(&self, node: u32) -> &[PlanEdge] {
+        let start = self.edges.partition_point(|edge| edge.to < node);
+        let end = self.edges[start..].partition_point(|edge| edge.to == node);
+        &self.edges[start..start + end]
     }
 
     /// The latest of the outputs.

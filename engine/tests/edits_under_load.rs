@@ -165,8 +165,16 @@ impl Node for Witness {
 
 /// Nodes of a track: tone, EQ, compressor, witness, then inserts, then the strip.
 const STRIP: u32 = 50;
-const INSERTS: [&str; 5] =
-    ["pulse.eq", "pulse.filter", "pulse.delay", "pulse.compressor", "pulse.gate"];
+/// The last two are late: the saturator oversamples and the limiter looks ahead.
+const INSERTS: [&str; 7] = [
+    "pulse.eq",
+    "pulse.filter",
+    "pulse.delay",
+    "pulse.compressor",
+    "pulse.gate",
+    "pulse.saturator",
+    "pulse.limiter",
+];
 
 fn track(number: u32) -> u32 {
     number * 100
@@ -364,10 +372,11 @@ fn what_an_edit_does_not_touch_is_bit_equal_and_what_it_touches_has_no_step() {
     assert_eq!(after, before, "what the callback did");
     let mut worst = 0.0f32;
     for edit in at_edit {
-        // The sample before the edit and the fade, against the sound around it.
-        let seam = steepest(&heard[edit - 1..edit + 4 * BLOCK]);
-        let before = steepest(&heard[edit.saturating_sub(8 * BLOCK)..edit]);
-        let after = steepest(&heard[edit + 4 * BLOCK..edit + 10 * BLOCK]);
+        // The sample before the edit, the wait for what is late, and the fade, against the sound
+        // around it.
+        let seam = steepest(&heard[edit - 1..edit + 6 * BLOCK]);
+        let before = steepest(&heard[edit.saturating_sub(6 * BLOCK)..edit]);
+        let after = steepest(&heard[edit + 6 * BLOCK..edit + 12 * BLOCK]);
         worst = worst.max(seam - before.max(after));
         assert!(worst <= STEP, "a step of {worst} beyond the material, at frame {edit}");
     }

@@ -3,7 +3,7 @@
 //! until a collector drops it.
 
 use super::{Executor, unit::Unit};
-use crate::plan::{Plan, PlanLine};
+use crate::plan::Plan;
 
 /// How long a seam fades: half of full scale then goes by less than −60 dBFS a sample.
 const SEAM_MS: f64 = 10.0;
@@ -36,33 +36,56 @@ impl Executor {
                 }
             },
         );
-        each_common(
-            (new_plan.lines.len(), |at| (&new_plan.lines[at].edge, new_plan.lines[at].frames)),
-            (old_plan.lines.len(), |at| (&old_plan.lines[at].edge, old_plan.lines[at].frames)),
-            |new, known| {
-                if new_plan.max_block == old_plan.max_block {
-                    std::mem::swap(self.core.lines.one(new), old.core.lines.one(known));
-                }
-            },
-        );
+        if new_plan.max_block == old_plan.max_block {
+            self.take_lines(old, &new_plan, &old_plan);
+        }
         self.open_line_seams(&new_plan, &old_plan);
-        self.open_line_seams(&old_plan, &new_plan);
+        for index in 0..self.replaced.len() {
+            self.core.units.one(self.replaced[index] as usize).open_seam(&new_plan);
+        }
         self.fill_lanes();
     }
 
-    /// Where a signal waits longer or shorter than before, the sum is another one,
-    /// too. Both plans have to know who hears it.
-    fn open_line_seams(&mut self, having: &Plan, lacking: &Plan) {
-        let plan = self.core.plan.clone();
-        for line in &having.lines {
-            let same =
-                |other: &PlanLine| (&other.edge, other.frames).cmp(&(&line.edge, line.frames));
-            if lacking.lines.binary_search_by(same).is_ok() {
+    /// Lines that both plans have change places. A line that is longer or shorter than it was,
+    /// or that is new where a signal came at once before, fades over from that.
+    fn take_lines(&mut self, old: &mut Executor, new_plan: &Plan, old_plan: &Plan) {
+        for (new, planned) in new_plan.lines.iter().enumerate() {
+            let line = self.core.lines.one(new);
+            let Some(known) = old_plan.line(&planned.edge) else {
+                if !planned.feedback && old_plan.hears_at_once(&planned.edge) {
+                    line.enter_straight();
+                }
                 continue;
+            };
+            let old_line = old.core.lines.one(known);
+            let was = &old_plan.lines[known];
+            if was.frames == planned.frames {
+                std::mem::swap(line, old_line);
+            } else if !planned.feedback && !was.feedback && !line.enter_after(old_line) {
+                let heard = new_plan.find(planned.edge.to);
+                if let Some(at) = heard {
+                    self.core.units.one(at as usize).open_seam(new_plan);
+                }
             }
-            let heard = having.find(line.edge.to).and(lacking.find(line.edge.to));
-            if let Some(at) = heard.and(plan.find(line.edge.to)) {
-                self.core.units.one(at as usize).open_seam(&plan);
+        }
+    }
+
+    /// Where a signal no longer waits, or waits for the first time and was not heard before, or
+    /// comes back sooner or later through a loop, the sum is another one, too. Both plans have to
+    /// know who hears it.
+    fn open_line_seams(&mut self, new_plan: &Plan, old_plan: &Plan) {
+        let gone = old_plan.lines.iter().filter(|line| match new_plan.line(&line.edge) {
+            None => true,
+            Some(at) => line.feedback && new_plan.lines[at].frames != line.frames,
+        });
+        let came = new_plan.lines.iter().filter(|line| {
+            old_plan.line(&line.edge).is_none()
+                && (line.feedback || !old_plan.hears_at_once(&line.edge))
+        });
+        for line in gone.chain(came) {
+            let heard = old_plan.find(line.edge.to).and(new_plan.find(line.edge.to));
+            if let Some(at) = heard {
+                self.core.units.one(at as usize).open_seam(new_plan);
             }
         }
     }

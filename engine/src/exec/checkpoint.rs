@@ -8,7 +8,7 @@ use pulse_schemas::graph::NodeKey;
 
 use super::{
     Executor,
-    unit::{ParamEvent, Seam},
+    unit::{Joining, ParamEvent, Seam},
 };
 use crate::{
     material::Material,
@@ -32,6 +32,7 @@ pub(crate) struct NodePoint {
     bytes: Vec<u8>,
     pending_params: Vec<ParamEvent>,
     seam: Seam,
+    joining: Joining,
     last_input: [f32; 2],
     was_playing: bool,
 }
@@ -81,6 +82,7 @@ impl Executor {
         point.pending_params.clear();
         point.pending_params.extend_from_slice(&unit.pending_params);
         point.seam = unit.seam;
+        point.joining = unit.joining;
         point.last_input = unit.last_input;
         point.was_playing = unit.was_playing;
     }
@@ -92,6 +94,7 @@ impl Executor {
         unit.pending_params.clear();
         unit.pending_params.extend_from_slice(&point.pending_params);
         unit.seam = point.seam;
+        unit.joining = point.joining;
         unit.last_input = point.last_input;
         unit.was_playing = point.was_playing;
         loaded

@@ -4,6 +4,7 @@
 use crate::{node::StateVisitor, plan::PlanLine};
 
 /// A ring that can be written before it is read within one range of a block.
+#[derive(Default)]
 pub(crate) struct Ring {
     samples: [Vec<f32>; 2],
     frames: usize,
@@ -40,6 +41,12 @@ impl Ring {
         output[..first].copy_from_slice(&ring[start..start + first]);
         let rest = output.len() - first;
         output[first..].copy_from_slice(&ring[..rest]);
+    }
+
+    /// One frame of what [`Ring::read`] gives.
+    fn sample(&self, channel: usize, i: usize) -> f32 {
+        let ring = &self.samples[channel];
+        ring[(self.at + ring.len() - self.frames + i) % ring.len()]
     }
 
     pub fn advance(&mut self, frames: usize) {
@@ -81,67 +88,114 @@ impl Ring {
     }
 }
 
-/// A fade from silence.
+/// A crossfade that begins after a while: from what was heard before an edit to
+/// what is heard after it.
 #[derive(Clone, Copy, Default)]
-struct Entry {
+pub(crate) struct Blend {
+    wait: u32,
     left: u32,
     length: u32,
 }
 
-impl Entry {
-    fn open(&mut self, frames: u32) {
-        *self = Entry { left: frames, length: frames };
+impl Blend {
+    pub fn new(wait: u32, length: u32) -> Blend {
+        Blend { wait, left: length, length }
     }
 
-    /// The gain of frame `i` of the next ones.
+    pub fn is_over(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The share of what is heard after, at frame `i` of the next ones.
     #[inline]
     fn gain(&self, i: usize) -> f32 {
-        1.0 - self.left.saturating_sub(i as u32) as f32 / self.length.max(1) as f32
+        let done = (i as u32).saturating_sub(self.wait);
+        1.0 - self.left.saturating_sub(done) as f32 / self.length.max(1) as f32
     }
 
-    fn apply(&self, samples: &mut [f32]) {
-        for (i, sample) in samples.iter_mut().enumerate().take(self.left as usize) {
-            *sample *= self.gain(i);
+    /// `before` gives the other signal at a frame of these.
+    pub fn mix(&self, before: impl Fn(usize) -> f32, samples: &mut [f32]) {
+        let whole = self.wait as usize + self.left as usize;
+        for (i, sample) in samples.iter_mut().enumerate().take(whole) {
+            let old = before(i);
+            *sample = old + (*sample - old) * self.gain(i);
         }
     }
 
-    fn advance(&mut self, frames: usize) {
-        self.left = self.left.saturating_sub(frames.min(u32::MAX as usize) as u32);
+    pub fn advance(&mut self, frames: usize) {
+        let frames = frames.min(u32::MAX as usize) as u32;
+        let waited = self.wait.min(frames);
+        self.wait -= waited;
+        self.left = self.left.saturating_sub(frames - waited);
     }
 }
 
+/// What the reader of a line heard until an edit.
+enum Before {
+    Nothing,
+    /// The signal itself, which did not wait.
+    Straight,
+    /// The signal out of the line that was there.
+    Line(Ring),
+}
+
 /// One line of a plan.
+///
+/// A line that joins a running plan has to fill before it has something to say.
+/// Until then its reader hears what it heard before the edit, and then the one
+/// fades into the other.
 pub(crate) struct Line {
     pub ring: Ring,
-    /// Frames until a line that joined a running plan has something to say, and
-    /// the fade with which it begins then.
-    wait: usize,
-    entry: Entry,
+    before: Before,
+    blend: Blend,
 }
 
 impl Line {
     pub fn new(planned: &PlanLine, max_block: usize) -> Line {
         let ring = Ring::new(planned.frames as usize, max_block);
-        Line { ring, wait: 0, entry: Entry::default() }
+        Line { ring, before: Before::Nothing, blend: Blend::default() }
     }
 
     /// What the line gives begins with a fade, because it heard nothing before.
     pub fn enter(&mut self, fade: u32) {
-        self.wait = self.ring.frames();
-        self.entry.open(fade);
+        self.before = Before::Nothing;
+        self.blend = Blend::new(self.ring.frames() as u32, fade);
     }
 
-    /// Over what was read, a channel at a time.
-    pub fn fade(&self, output: &mut [f32]) {
-        if self.entry.left > 0 && self.wait < output.len() {
-            self.entry.apply(&mut output[self.wait..]);
+    /// Its signal went to its reader at once until now.
+    pub fn enter_straight(&mut self) {
+        self.before = Before::Straight;
+    }
+
+    /// Its signal went through another line until now, which it takes along. False if that one
+    /// had not yet come to rest itself.
+    pub fn enter_after(&mut self, old: &mut Line) -> bool {
+        self.before = Before::Line(std::mem::take(&mut old.ring));
+        old.blend.is_over()
+    }
+
+    /// One channel of a range.
+    pub fn pass(&mut self, channel: usize, input: &[f32], output: &mut [f32]) {
+        self.ring.write(channel, input);
+        self.ring.read(channel, output);
+        if self.blend.is_over() {
+            return;
+        }
+        match &mut self.before {
+            Before::Nothing => self.blend.mix(|_| 0.0, output),
+            Before::Straight => self.blend.mix(|i| input[i], output),
+            Before::Line(ring) => {
+                ring.write(channel, input);
+                self.blend.mix(|i| ring.sample(channel, i), output);
+            }
         }
     }
 
     pub fn advance(&mut self, frames: usize) {
         self.ring.advance(frames);
-        let waited = self.wait.min(frames);
-        self.wait -= waited;
-        self.entry.advance(frames - waited);
+        if let (Before::Line(ring), false) = (&mut self.before, self.blend.is_over()) {
+            ring.advance(frames);
+        }
+        self.blend.advance(frames);
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct NodeRun<'a> {
     pub buffers: Buffers<'a>,
     /// Room for one copy of the input, while bypass fades.
     pub dry: &'a mut [Vec<f32>; MAX_CHANNELS],
+    /// Room for another, while the node joins a running plan.
+    pub before: &'a mut [Vec<f32>; MAX_CHANNELS],
     pub node: u32,
     /// The range within the block.
     pub off: usize,
@@ -45,6 +47,45 @@ impl Plan {
 impl NodeRun<'_> {
     /// Always called on the real-time thread.
     pub fn run(mut self, unit: &mut Unit) {
+        if unit.joining.blend.is_over() {
+            return self.play(unit);
+        }
+        self.keep_before(unit);
+        self.play(unit);
+        self.join(unit);
+    }
+
+    /// What was heard in the place of this node until an edit put it there.
+    fn keep_before(&mut self, unit: &Unit) {
+        let input = self.core.plan.inputs(self.node).first().copied();
+        let input = input.filter(|port| unit.joining.between && !port.slot.is_none());
+        for channel in 0..MAX_CHANNELS {
+            let mut before = std::mem::take(&mut self.before[channel]);
+            match input.filter(|port| port.channels > 0) {
+                Some(port) => {
+                    let from = channel.min(usize::from(port.channels) - 1);
+                    before[..self.len].copy_from_slice(self.samples(&port, from, 0, self.len));
+                }
+                None => before[..self.len].fill(0.0),
+            }
+            self.before[channel] = before;
+        }
+    }
+
+    /// Fades from there to what the node says.
+    fn join(&mut self, unit: &mut Unit) {
+        let blend = &mut unit.joining.blend;
+        for (port, output) in self.core.plan.outputs_of(self.node).iter().enumerate() {
+            for channel in 0..usize::from(output.channels) {
+                let before = &self.before[channel];
+                let before = |i: usize| if port == 0 { before[i] } else { 0.0 };
+                blend.mix(before, self.output(output, channel, 0, self.len));
+            }
+        }
+        blend.advance(self.len);
+    }
+
+    fn play(&mut self, unit: &mut Unit) {
         let plan = &*self.core.plan;
         let planned = &plan.nodes[self.node as usize];
         let Some(kind) = plan.class(self.node).kind else { return self.pass_through() };

@@ -40,7 +40,7 @@ pub(crate) fn run_task(core: &Core, scratch: &mut Scratch, block: &Block<'_>, ta
 /// and results are different slots, and that tasks which touch a common slot,
 /// line, node or batch are ordered; a task is run by one worker at a time.
 fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: usize, len: usize) {
-    let Scratch { local, dry, .. } = scratch;
+    let Scratch { local, dry, before, .. } = scratch;
     let buffers = Buffers { local, shared: &core.shared };
     match *op {
         Op::Clear { dst, channels } => {
@@ -56,11 +56,9 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
             let line = unsafe { core.lines.get(line as usize) };
             for channel in 0..usize::from(channels) {
                 // SAFETY: see above.
-                line.ring.write(channel, unsafe { buffers.read(src, channel, off, len) });
+                let input = unsafe { buffers.read(src, channel, off, len) };
                 // SAFETY: see above.
-                let out = unsafe { buffers.write(dst, channel, off, len) };
-                line.ring.read(channel, out);
-                line.fade(out);
+                line.pass(channel, input, unsafe { buffers.write(dst, channel, off, len) });
             }
             line.advance(len);
         }
@@ -89,7 +87,7 @@ fn run_op(core: &Core, scratch: &mut Scratch, block: &Block<'_>, op: &Op, off: u
             {
                 hide_seam(unit, buffers, input.slot, input.channels, off, len);
             }
-            let run = || NodeRun { core, block, buffers, dry, node, off, len }.run(unit);
+            let run = || NodeRun { core, block, buffers, dry, before, node, off, len }.run(unit);
             timed(core.profile.as_deref(), run, |profile, nanos| {
                 profile.note(node as usize, nanos, off == 0);
             });

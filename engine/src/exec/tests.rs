@@ -315,6 +315,90 @@ fn an_edit_leaves_no_step_in_the_sum() {
     }
 }
 
+/// What is heard when one graph takes over from another after 512 frames, of 2,048.
+fn edited(before: &Sketch, after: &Sketch, how: &How) -> Vec<f32> {
+    let plan = Arc::new(before.compile(how));
+    let next = Arc::new(after.compile(how));
+    let bind =
+        |plan: &Plan| Arc::new(Material::bind(plan, &Slices::default(), &crate::material::NoMedia));
+    let timeline = crate::transport::SteadyTempo { tempo: 120.0, sample_rate: 48_000 };
+    let mut running = Executor::new(plan.clone(), bind(&plan));
+    let mut heard = vec![];
+    for block in 0..4 {
+        running.process(&Block::offline(block * 128, 128, &timeline));
+        heard.extend_from_slice(&running.output(0, 0)[..128]);
+    }
+    let mut successor = Executor::successor(next.clone(), bind(&next), &plan);
+    successor.adopt(&mut running);
+    for block in 4..16 {
+        successor.process(&Block::offline(block * 128, 128, &timeline));
+        heard.extend_from_slice(&successor.output(0, 0)[..128]);
+    }
+    heard
+}
+
+/// Two sources into one sum, each through nodes of these latencies.
+fn two_paths(latencies: [&[u32]; 2]) -> Sketch {
+    let mut sketch = Sketch::default();
+    sketch.node(99, "test.gain").output(99);
+    for (source, latencies) in [10, 20].into_iter().zip(latencies) {
+        sketch.node(source, "test.steady");
+        let mut last = source;
+        for (at, &frames) in latencies.iter().enumerate().filter(|(_, frames)| **frames > 0) {
+            let own = source + 1 + at as u32;
+            sketch.node_with(own, "test.late", &[("frames", f64::from(frames))]).edge(last, own);
+            last = own;
+        }
+        sketch.edge(last, 99);
+    }
+    sketch
+}
+
+/// Neither path is ever missing from the sum while latencies come and go.
+#[track_caller]
+fn check_whole(before: [&[u32]; 2], after: [&[u32]; 2]) {
+    let heard = edited(&two_paths(before), &two_paths(after), &How::default());
+    let late = before.iter().flat_map(|path| path.iter()).sum::<u32>() as usize;
+    let off = heard[late..].iter().map(|sample| (sample - 2.0).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-5, "{before:?} to {after:?}: off by {off}");
+}
+
+#[test]
+fn an_insert_with_latency_is_heard_through_until_it_has_something_to_say() {
+    check_whole([&[], &[]], [&[30], &[]]);
+    check_whole([&[], &[]], [&[700], &[]]);
+    check_whole([&[], &[]], [&[30, 50], &[]]);
+    check_whole([&[], &[]], [&[30], &[200]]);
+}
+
+#[test]
+fn a_signal_that_waits_longer_or_shorter_than_before_is_never_missing() {
+    check_whole([&[30], &[]], [&[30, 100], &[]]);
+    check_whole([&[30, 100], &[]], [&[30], &[]]);
+    check_whole([&[30, 100], &[]], [&[0, 100], &[40]]);
+    check_whole([&[300], &[]], [&[], &[]]);
+    check_whole([&[300], &[]], [&[], &[20]]);
+}
+
+#[test]
+fn an_insert_whose_latency_changes_is_never_missing() {
+    check_whole([&[30], &[]], [&[90], &[]]);
+    check_whole([&[90], &[]], [&[30], &[]]);
+    check_whole([&[90], &[30]], [&[30], &[90]]);
+}
+
+#[test]
+fn a_late_node_in_a_path_of_its_own_begins_with_silence() {
+    let mut before = Sketch::default();
+    before.node(1, "test.steady").node(9, "test.gain").edge(1, 9).output(9);
+    let mut after = before.clone();
+    after.node_with(2, "test.late", &[("frames", 200.0)]).edge(1, 2).edge(2, 9);
+    let heard = edited(&before, &after, &How::default());
+    assert!(heard[..712].iter().all(|&sample| sample == 1.0), "nothing came yet");
+    assert_eq!(heard[1_400], 2.0);
+    assert!(roughness(&heard) <= 0.006, "a step of {}", roughness(&heard));
+}
+
 #[test]
 fn a_loop_is_as_late_as_it_says_whichever_end_runs_first() {
     for swapped in [false, true] {

@@ -3,7 +3,10 @@
 
 use std::any::Any;
 
-use super::{delay::Ring, params::Params};
+use super::{
+    delay::{Blend, Ring},
+    params::Params,
+};
 use crate::{
     event::{Event, EventBuffer},
     material::NodeMaterial,
@@ -71,6 +74,16 @@ pub(crate) struct Unit {
     /// The last sample of each input channel, to hide the seam of an edit.
     pub last_input: [f32; 2],
     pub seam: Seam,
+    pub joining: Joining,
+}
+
+/// A node with latency that joined a running plan has nothing to say at first.
+/// Until then its readers hear what they heard before the edit.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Joining {
+    pub blend: Blend,
+    /// It came in between two nodes: its input is what was heard before.
+    pub between: bool,
 }
 
 /// A step between two plans, fading out.
@@ -158,6 +171,7 @@ impl Unit {
             was_playing: true,
             last_input: [0.0; 2],
             seam: Seam::default(),
+            joining: Joining::default(),
         }
     }
 
@@ -207,6 +221,7 @@ impl Unit {
         self.emitted.clear();
         self.controls.iter_mut().for_each(|ring| ring.fill(0.0));
         self.seam = Seam::default();
+        self.joining = Joining::default();
         self.last_input = [0.0; 2];
         self.start(material);
         self.params.disturb();
@@ -274,6 +289,7 @@ impl Unit {
             dry.load(&mut loader);
         }
         self.params.loaded();
+        self.joining = Joining::default();
         let rest = loader.rest()?;
         if self.node.is_none() {
             self.opaque = rest.to_vec();

@@ -13,7 +13,7 @@ use pulse_schemas::{
 };
 
 use super::{
-    Class, EventSource, Modulation, Plan, PlanNode, PlanOutput, Slot, buffers,
+    Class, EventSource, Modulation, Plan, PlanEdge, PlanNode, PlanOutput, Slot, buffers,
     flow::{self, Components},
     index::KeyIndex,
     latency, order, verify,
@@ -469,6 +469,7 @@ impl Compiler {
             max_block: self.max_block,
             classes: graph.classes.clone(),
             nodes: Vec::with_capacity(graph.nodes.len()),
+            edges: Vec::with_capacity(graph.edges.len()),
             lines: vec![],
             batches: vec![],
             outputs: Vec::with_capacity(spec.outputs.len()),
@@ -480,6 +481,13 @@ impl Compiler {
             shared_blocks: 0,
             ports: Vec::with_capacity(graph.nodes.len() * 2),
         };
+        let audio = graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio);
+        plan.edges.extend(audio.map(|edge| PlanEdge {
+            to: edge.to,
+            from: edge.from,
+            from_port: edge.spec.from_port,
+            to_port: edge.to_port as u16,
+        }));
         for (index, node) in graph.nodes.iter().enumerate() {
             let ports = plan.ports.len() as u32;
             for &channels in node.inputs.iter().chain(node.outputs.iter()) {
