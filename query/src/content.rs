@@ -8,6 +8,7 @@ mod automation;
 mod clips;
 mod events;
 mod params;
+mod played;
 mod repeat;
 
 use pulse_engine::{material::Slices, registry::Registry};
@@ -23,6 +24,7 @@ pub use automation::{Curve, automation, track_automation};
 pub use clips::{frozen_clip, lane_clips, zones};
 pub use events::track_events;
 pub use params::{Audible, EngineParam, audible, channel_params, engine_param};
+pub use played::{Played, played};
 
 use crate::{
     chain::{chain, frozen_key, lane_key, node_key, playing_nodes},

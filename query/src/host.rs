@@ -190,6 +190,7 @@ impl Host {
     fn soil(&self, touched: &Touched) {
         for (track, dirt) in &touched.rows {
             self.db.parts.soil(*track, dirt);
+            self.db.plays.soil(*track, dirt);
         }
         let mut screens = self.screens();
         touched.parts.iter().for_each(|touch| screens.touch(*touch));
@@ -210,6 +211,7 @@ impl Host {
     fn forget_rows(&self) {
         self.screens().clear();
         self.db.parts.clear();
+        self.db.plays.clear();
     }
 
     fn note_death(&mut self, change: &Change) {
@@ -356,7 +358,10 @@ impl Host {
 
     /// Inputs and labels that are held.
     pub fn size(&self) -> usize {
-        self.db.inputs().held() + self.db.world.labels.held() + self.db.parts.held()
+        self.db.inputs().held()
+            + self.db.world.labels.held()
+            + self.db.parts.held()
+            + self.db.plays.held()
     }
 
     pub fn memo(&self) -> MemoStats {

@@ -26,5 +26,6 @@ pub mod render;
 pub mod view;
 
 pub mod memo;
+mod pieces;
 
 pub mod host;

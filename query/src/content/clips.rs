@@ -30,7 +30,7 @@ pub fn lane_clips(ctx: &Ctx<'_>, lane: &Lane) -> Vec<PlacedClip> {
     placed
 }
 
-fn place(ctx: &Ctx<'_>, clip: &Clip) -> Option<PlacedClip> {
+pub(super) fn place(ctx: &Ctx<'_>, clip: &Clip) -> Option<PlacedClip> {
     let region = ctx.source.members_of::<AudioRegion>(clip.id.0).into_iter().next()?;
     let media: MediaItem = ctx.source.get(region.media.0)?;
     let frames = Frames { ctx, clip };

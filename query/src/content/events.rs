@@ -34,6 +34,13 @@ pub fn track_events(ctx: &Ctx<'_>, track: &Track) -> Vec<SpecEvent> {
     events
 }
 
+/// The events of one clip, as its passes come.
+pub(super) fn events_of(ctx: &Ctx<'_>, clip: &Clip) -> Vec<SpecEvent> {
+    let mut events = Vec::new();
+    clip_events(ctx, clip, &mut events);
+    events
+}
+
 fn clip_events(ctx: &Ctx<'_>, clip: &Clip, events: &mut Vec<SpecEvent>) {
     let start = ctx.tempo.ticks_of(clip.timebase, clip.start);
     let place = Place { ctx, clip, start };

@@ -13,10 +13,8 @@ use std::{
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
-    entity::{Channel, Track},
-    graph::{
-        AutomationSlice, ClipSlice, Cohort, EventSlice, GraphSpec, ParamSlice, SpecEvent, ZoneSlice,
-    },
+    entity::Channel,
+    graph::{AutomationSlice, ClipSlice, Cohort, EventSlice, GraphSpec, ParamSlice, ZoneSlice},
     id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
     time::{SignatureMap, TempoMap},
 };
@@ -26,9 +24,9 @@ use salsa::Durability;
 use super::{labels::Labels, parts::Parts, touch::Touch};
 use crate::{
     ambient::Ambient,
-    chain::{self, Chain, frozen_key, lane_key},
+    chain::{self, Chain},
     cohort::{self, Cohorts, Gesture, Seeds},
-    content::{self, Audible},
+    content::{self, Audible, Played},
     graph::{Scope, SideInputs, enliven, join, side_inputs_of, tap, to_measure},
     memo::{Memo, MemoKey},
     routing::{Route, Routing, RoutingCycle, routes_of},
@@ -129,7 +127,8 @@ impl Inputs {
 pub trait Db: salsa::Database {
     fn world(&self) -> &World;
     fn memo(&self) -> &Memo;
-    fn parts(&self) -> &Parts;
+    fn parts(&self) -> &Parts<TrackPart>;
+    fn plays(&self) -> &Parts<Played>;
     fn inputs(&self) -> MutexGuard<'_, Inputs>;
     /// Notes that something could not be read.
     fn fail(&self, error: ReadError);
@@ -141,7 +140,8 @@ pub struct Database {
     storage: salsa::Storage<Self>,
     pub world: World,
     pub memo: Arc<Memo>,
-    pub parts: Parts,
+    pub parts: Parts<TrackPart>,
+    pub plays: Parts<Played>,
     pub inputs: Mutex<Inputs>,
     /// What could not be read, from then on until the database is made anew.
     failure: Mutex<Option<Arc<ReadError>>>,
@@ -153,8 +153,8 @@ impl Database {
     pub fn new(world: World, memo: Arc<Memo>, on_event: Option<OnEvent>) -> Database {
         let storage = salsa::Storage::new(on_event);
         let (inputs, failure) = (Mutex::default(), Mutex::default());
-        let parts = Parts::default();
-        let db = Database { storage, world, memo, parts, inputs, failure };
+        let (parts, plays) = (Parts::default(), Parts::default());
+        let db = Database { storage, world, memo, parts, plays, inputs, failure };
         let rate = db.world.sample_rate();
         let (label, links) = (db.world.labels.of(Touch::Project), db.world.labels.of(Touch::Links));
         let _singleton =
@@ -181,8 +181,12 @@ impl Db for Database {
         &self.memo
     }
 
-    fn parts(&self) -> &Parts {
+    fn parts(&self) -> &Parts<TrackPart> {
         &self.parts
+    }
+
+    fn plays(&self) -> &Parts<Played> {
+        &self.plays
     }
 
     fn inputs(&self) -> MutexGuard<'_, Inputs> {
@@ -523,48 +527,56 @@ pub fn track_rows(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Option<Arc<
     let (tempo, depth) = (tempo(db, of), depth(db, of, track));
     let labels = [label, tempo.label, u64::from(depth)];
     let part = recall(db, "trackRows", id.any(), &labels, |ctx| {
-        let last = db.parts().last(id, tempo.label);
+        let last = db.parts().last(id, (tempo.label, 0));
         let old = last.as_ref().map(|(part, dirt)| (&**part, dirt));
         let part = arrangement::renewed(ctx, &tempo.map, Place { track: id, depth }, old);
         // Rows that stay are shared with the part before.
         let cost = match (&part, old) {
             (None, _) => 64,
             (Some(part), Some((_, dirt))) if !dirt.lanes => {
-                2_048 + part.size() * 80 + dirt.clips.len() * 1_536
+                2_048 + part.size() + dirt.clips.len() * 8_192
             }
             (Some(part), _) => 1_024 + part.size() * 1_536,
         };
         (part.map(Arc::new), cost)
     });
-    db.parts().keep(id, tempo.label, part.as_ref().as_ref());
+    db.parts().keep(id, (tempo.label, 0), part.as_ref().as_ref());
     (*part).clone()
+}
+
+/// What one track plays, whoever plays it.
+#[salsa::tracked(returns(clone))]
+pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
+    let (label, id) = (track.content(db), track.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    let time = (tempo.label, rate);
+    let played = recall(db, "played", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
+        let last = db.plays().last(id, time);
+        let old = last.as_ref().map(|(played, dirt)| (&**played, dirt));
+        let (source, registry) = (ctx.source, ctx.registry);
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
+        let played = content::played(&inner, id, old);
+        // Pieces that stay are shared with the state before.
+        let cost = match old {
+            Some((_, dirt)) if !dirt.lanes => 1_024 + played.size() + dirt.clips.len() * 16_384,
+            _ => 256 + played.size() * 384,
+        };
+        (played, cost)
+    });
+    db.plays().keep(id, time, Some(&played));
+    played
 }
 
 /// Notes and controllers of one track at frames.
 #[salsa::tracked(returns(clone))]
 pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice> {
     let id = track.id(db);
-    let found = track_events(db, of, track);
+    let found = played(db, of, track);
     let channel = read(db, |ctx| ctx.source.channel_of(id)).map(|channel| channel.id);
     let chain = channel.and_then(|channel| chain_of(db, channel_in(db, channel)));
     let players = chain.as_ref().map(|chain| chain.players.clone()).unwrap_or_default();
-    let slice = players.into_iter().map(|player| (player, (*found).clone()));
+    let slice = players.into_iter().map(|player| (player, found.events()));
     Arc::new(EventSlice(slice.collect()))
-}
-
-/// The same by the track alone, whoever plays it.
-pub fn track_events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Vec<SpecEvent>> {
-    let (label, id) = (track.content(db), track.id(db));
-    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
-    recall(db, "events", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
-        let (source, registry) = (ctx.source, ctx.registry);
-        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
-        let track: Option<Track> = source.get(id.0);
-        let events = track.filter(|track| track.frozen.is_none());
-        let events = events.map(|track| content::track_events(&inner, &track)).unwrap_or_default();
-        let cost = 64 + events.len() * 64;
-        (events, cost)
-    })
 }
 
 /// What the sampler nodes of one channel play.
@@ -596,27 +608,9 @@ pub fn signatures(db: &dyn Db, of: ArrangementIn) -> Arc<SignatureMap> {
 /// The audio clips of one track at frames, by the node that plays them.
 #[salsa::tracked(returns(clone))]
 pub fn clips(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<ClipSlice> {
-    let (label, id) = (track.content(db), track.id(db));
-    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
-    let key = [label, tempo.label, u64::from(rate)];
-    recall(db, "clips", id.any(), &key, |ctx| {
-        let (source, registry) = (ctx.source, ctx.registry);
-        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
-        let mut slice = ClipSlice::default();
-        let Some(track) = source.get::<Track>(id.0) else { return (slice, 64) };
-        if let Some(media) = track.frozen {
-            let clip = content::frozen_clip(&inner, &track, media);
-            slice.0.insert(frozen_key(&track), clip.into_iter().collect());
-            return (slice, 256);
-        }
-        for lane in content::sorted_lanes(source, &track) {
-            if lane.lane_kind == pulse_schemas::entity::LaneKind::Audio && !lane.mute {
-                slice.0.insert(lane_key(&lane), content::lane_clips(&inner, &lane));
-            }
-        }
-        let cost = 64 + slice.0.values().map(|clips| clips.len() * 256).sum::<usize>();
-        (slice, cost)
-    })
+    let found = played(db, of, track);
+    let lanes = found.audio().map(|(node, clips)| (node, clips.iter().cloned().collect()));
+    Arc::new(ClipSlice(lanes.collect()))
 }
 
 /// The automation of an arrangement at frames.

@@ -1,4 +1,5 @@
-//! The rows of tracks as they were derived last, and what may differ by now.
+//! What was derived last of each track (its rows, what it plays), and what may
+//! differ by now.
 //!
 //! Purely a saving: what is derived from an older part and what has changed
 //! since is what a derivation from nothing gives. It spares an edit of one clip
@@ -11,38 +12,46 @@ use std::{
 
 use pulse_schemas::id::TrackId;
 
-use crate::view::arrangement::{Dirt, TrackPart};
+use crate::view::arrangement::Dirt;
 
 /// Changed clips of one track, until starting anew is cheaper.
 const MOST: usize = 256;
 
-struct Kept {
-    part: Arc<TrackPart>,
-    /// The label of the time that it lies in.
-    tempo: u64,
+/// The time that a part lies in: the label of the tempo, and the frames of a
+/// second where it counts frames.
+pub type Time = (u64, u32);
+
+struct Kept<T> {
+    part: Arc<T>,
+    time: Time,
     dirt: Dirt,
 }
 
-#[derive(Default)]
-pub struct Parts(Mutex<BTreeMap<TrackId, Kept>>);
+pub struct Parts<T>(Mutex<BTreeMap<TrackId, Kept<T>>>);
 
-impl Parts {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<TrackId, Kept>> {
+impl<T> Default for Parts<T> {
+    fn default() -> Parts<T> {
+        Parts(Mutex::default())
+    }
+}
+
+impl<T> Parts<T> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TrackId, Kept<T>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The last part of a track, if it lies in the same time.
-    pub fn last(&self, track: TrackId, tempo: u64) -> Option<(Arc<TrackPart>, Dirt)> {
+    pub fn last(&self, track: TrackId, time: Time) -> Option<(Arc<T>, Dirt)> {
         let parts = self.lock();
-        let kept = parts.get(&track).filter(|kept| kept.tempo == tempo)?;
+        let kept = parts.get(&track).filter(|kept| kept.time == time)?;
         Some((Arc::clone(&kept.part), kept.dirt.clone()))
     }
 
     /// Takes in what is true of a track now.
-    pub fn keep(&self, track: TrackId, tempo: u64, part: Option<&Arc<TrackPart>>) {
-        let kept = |part: &Arc<TrackPart>| {
+    pub fn keep(&self, track: TrackId, time: Time, part: Option<&Arc<T>>) {
+        let kept = |part: &Arc<T>| {
             let (part, dirt) = (Arc::clone(part), Dirt::default());
-            Kept { part, tempo, dirt }
+            Kept { part, time, dirt }
         };
         match part.map(kept) {
             Some(kept) => self.lock().insert(track, kept),

@@ -13,13 +13,14 @@ use std::{
 use pulse_engine::material::{Differences, Patch};
 use pulse_schemas::{
     entity::{Channel, ChannelKind},
-    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, NodeKey, ParamSlice, ZoneSlice},
+    graph::{AutomationSlice, GraphSpec, NodeKey, ParamSlice, PlacedClip, SpecEvent, ZoneSlice},
     id::{ArrangementId, ChannelId, TrackId},
 };
 
 use super::{Host, HostError, db, touch::Touch};
 use crate::{
     cohort::Gesture,
+    content::Played,
     routing::{Routing, RoutingCycle},
     timeline::SongTime,
 };
@@ -54,12 +55,46 @@ pub struct Step {
 struct Part {
     track: Option<TrackId>,
     params: Arc<ParamSlice>,
-    events: EventSlice,
-    clips: Arc<ClipSlice>,
+    played: Arc<Played>,
     zones: Arc<ZoneSlice>,
     players: Vec<NodeKey>,
+    /// Of these, those that have a track to play.
+    fed: Vec<NodeKey>,
     /// The last frame at which anything begins or plays.
     end: Option<i64>,
+}
+
+impl Part {
+    /// Takes in what is played from now on, and by whom; notes what differs. What
+    /// has been found under another owner stays.
+    fn play(&mut self, played: Arc<Played>, fed: Vec<NodeKey>, patch: &mut Patch) {
+        for gone in self.fed.iter().filter(|node| !fed.contains(node)) {
+            patch.events.entry(*gone).or_insert(None);
+        }
+        let same = self.played.same_events(&played);
+        for player in fed.iter().filter(|node| !same || !self.fed.contains(node)) {
+            patch.events.insert(*player, Some(played.events()));
+        }
+        for (node, _) in self.played.audio().filter(|(node, _)| played.audio_of(*node).is_none()) {
+            patch.clips.entry(node).or_insert(None);
+        }
+        for (node, clips) in played.audio() {
+            if self.played.audio_of(node) != Some(clips) {
+                patch.clips.insert(node, Some(clips.iter().cloned().collect()));
+            }
+        }
+        let notes = if fed.is_empty() { None } else { played.notes_end() };
+        self.end = notes.max(played.audio_end());
+        (self.played, self.fed) = (played, fed);
+    }
+
+    fn events_of(&self, node: NodeKey) -> Option<Vec<SpecEvent>> {
+        self.fed.contains(&node).then(|| self.played.events())
+    }
+
+    fn clips_of(&self, node: NodeKey) -> Option<Vec<PlacedClip>> {
+        self.played.audio_of(node).map(|clips| clips.iter().cloned().collect())
+    }
 }
 
 /// What was taken last, and what may differ by now.
@@ -189,22 +224,12 @@ impl Host {
         }
         if dirty.content {
             let chain = db::chain_of(&self.db, channel);
-            part.players = chain.map(|chain| chain.players.clone()).unwrap_or_default();
+            let players = chain.map(|chain| chain.players.clone()).unwrap_or_default();
             let track = part.track.map(|track| db::track_in(&self.db, track));
-            let notes = track.map(|track| db::track_events(&self.db, of, track));
-            let clips = track.map(|track| db::clips(&self.db, of, track)).unwrap_or_default();
-            let mut events = EventSlice::default();
-            for (notes, player) in
-                notes.iter().flat_map(|it| part.players.iter().map(move |p| (it, p)))
-            {
-                events.0.insert(*player, (**notes).clone());
-            }
-            differ(&part.events.0, &events.0, &mut patch.events);
-            differ(&part.clips.0, &clips.0, &mut patch.clips);
-            let ends = clips.0.values().flatten().map(|clip| clip.start_frame + clip.frames as i64);
-            let frames = events.0.values().flatten().map(|event| event.frame);
-            part.end = ends.chain(frames).max();
-            (part.events, part.clips) = (events, clips);
+            let fed = if track.is_some() { players.clone() } else { vec![] };
+            let played = track.map(|track| db::played(&self.db, of, track)).unwrap_or_default();
+            part.players = players;
+            part.play(played, fed, patch);
         }
     }
 }
@@ -271,8 +296,8 @@ impl Stage {
             self.parts.keys().filter(|id| routing.channel(**id).is_none()).copied().collect();
         for part in gone.iter().filter_map(|id| self.parts.remove(id)) {
             differ(&part.params.0, &BTreeMap::new(), &mut patch.params);
-            differ(&part.events.0, &BTreeMap::new(), &mut patch.events);
-            differ(&part.clips.0, &BTreeMap::new(), &mut patch.clips);
+            let mut part = part;
+            part.play(Arc::default(), vec![], patch);
             differ(&part.zones.0, &BTreeMap::new(), &mut patch.zones);
         }
     }
@@ -287,8 +312,8 @@ impl Stage {
         }
         let parts = || self.parts.values();
         find(&mut patch.params, |node| parts().find_map(|part| part.params.0.get(node).cloned()));
-        find(&mut patch.events, |node| parts().find_map(|part| part.events.0.get(node).cloned()));
-        find(&mut patch.clips, |node| parts().find_map(|part| part.clips.0.get(node).cloned()));
+        find(&mut patch.events, |node| parts().find_map(|part| part.events_of(*node)));
+        find(&mut patch.clips, |node| parts().find_map(|part| part.clips_of(*node)));
         find(&mut patch.zones, |node| parts().find_map(|part| part.zones.0.get(node).cloned()));
     }
 }

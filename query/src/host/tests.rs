@@ -25,7 +25,7 @@ mod random;
 mod session;
 mod unreadable;
 
-use super::{Counts, Host, PlayError};
+use super::{Counts, Host, PlayError, db};
 use crate::{
     ambient::Ambient,
     content::content,
@@ -374,13 +374,13 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "the gain of a clip",
         |song| song.update::<Clip>(song.clips[0], |it| it.gain_db = -6.0),
-        "automation view 1, clip view 1, clips 1, events 1, track view 1, track_rows 1",
+        "automation view 1, clip view 1, played 1, track view 1, track_rows 1",
         0,
     ),
     (
         "a clip is moved",
         |song| song.update::<Clip>(song.clips[0], |it| it.start = Moment(BAR / 2)),
-        "automation view 1, clip view 1, clips 1, events 1, track view 1, track_rows 1",
+        "automation view 1, clip view 1, clips 1, events 1, played 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -393,7 +393,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(found).unwrap();
             });
         },
-        "automation view 1, clip view 1, clips 1, events 1, track view 1, track_rows 1",
+        "automation view 1, clip view 1, clips 1, events 1, played 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -406,7 +406,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(found).unwrap();
             });
         },
-        "automation view 1, clips 1, events 1, track view 1, track_rows 1",
+        "automation view 1, clips 1, events 1, played 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -490,7 +490,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(TempoPoint { id, arrangement, at, bpm, ..TempoPoint::default() }).unwrap();
             });
         },
-        "automation 1, automation view 2, clips 2, events 2, tempo 1, timeline view 1, \
+        "automation 1, automation view 2, clips 2, events 2, played 2, tempo 1, timeline view 1, \
          track view 2, track_rows {all}",
         8,
     ),
@@ -507,7 +507,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                     .unwrap();
             });
         },
-        "automation 1, automation view 1, clips 1, events 1, track view 1, track_rows 1",
+        "automation 1, automation view 1, played 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -515,8 +515,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         |song| {
             song.update::<Channel>(song.channels[0], |it| it.name = "Voice".into());
         },
-        "automation 1, automation view 1, chain_of 1, clips 1, cohorts 1, cohorts view 1, \
-         events 1, graph 1, mixer_order 1, node_places 1, params 1, routes 1, routing view 1, \
+        "automation 1, automation view 1, chain_of 1, cohorts 1, cohorts view 1, events 1, \
+         graph 1, mixer_order 1, node_places 1, params 1, played 1, routes 1, routing view 1, \
          strip 1, track view 1, track_rows 1, wiring 1",
         8,
     ),
@@ -602,6 +602,48 @@ fn an_edit_runs_what_it_concerns_and_nothing_else_at_100_000() {
 }
 
 #[test]
+fn an_edit_of_one_clip_leaves_what_was_derived_of_the_others_of_a_long_track() {
+    let mut song = Song::new(2, 700);
+    let parts = |song: &Song| {
+        let db = &song.host.db;
+        let (of, track) =
+            (db::arrangement_in(db, song.arrangement), db::track_in(db, song.tracks[0]));
+        (db::track_rows(db, of, track).unwrap(), db::played(db, of, track))
+    };
+    let edits: [(&str, fn(&mut Song)); 5] = [
+        ("gain", |song| song.update::<Clip>(song.clips[300], |it| it.gain_db = -6.0)),
+        ("start", |song| song.update::<Clip>(song.clips[300], |it| it.start = Moment(9 * BAR))),
+        ("name", |song| song.update::<Track>(song.tracks[0], |it| it.name = "Lead".into())),
+        ("note", |song| {
+            let (clip, note) = song.notes[300];
+            song.edit(|tx| {
+                let mut found: Note = tx.get_owned(clip.0, note).unwrap().unwrap();
+                found.pitch = 64;
+                tx.put(found).unwrap();
+            });
+        }),
+        ("no clip", |song| {
+            let clip = song.clips[300];
+            song.edit(|tx| {
+                tx.remove_cascade(clip).unwrap();
+            });
+        }),
+    ];
+    let before = parts(&song);
+    for (what, edit) in edits {
+        let (rows, played) = parts(&song);
+        edit(&mut song);
+        let now = parts(&song);
+        // Where it was and where it is.
+        let (shown, heard) = (now.0.unshared(&rows), now.1.unshared(&played));
+        assert!(shown <= 2 && heard <= 2, "{what}: {shown} pieces of rows, {heard} of notes");
+        song.undo();
+        assert!(before.0.unshared(&parts(&song).0) == 0, "undo of {what}");
+        assert!(before.1.unshared(&parts(&song).1) == 0, "undo of {what}");
+    }
+}
+
+#[test]
 fn arming_one_track_leaves_every_track_that_only_feeds_the_master_anticipative() {
     let mut song = Song::new(6, 1);
     let (track, armed) = (song.tracks[2], song.channels[2]);
@@ -638,7 +680,7 @@ fn a_step_of_what_plays_asks_nobody_whom_the_edit_does_not_concern() {
     assert!(Arc::ptr_eq(&spec, &whole.spec), "the graph is the same");
     let clip =
         |song: &mut Song| song.update::<Clip>(song.clips[9], |it| it.start = Moment(9 * BAR));
-    let spec = check(clip, "clips 1", 0);
+    let spec = check(clip, "played 1", 0);
     assert!(Arc::ptr_eq(&spec, &whole.spec));
     let arm = |song: &mut Song| song.update::<Track>(song.tracks[3], |it| it.armed = true);
     let spec = check(arm, "cohorts 1, params 1, playing 1", 0);

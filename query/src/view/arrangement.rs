@@ -18,6 +18,7 @@ use super::{Ctx, Looks, Row, Rows, Run, Sheet, cut_slice, looks, span};
 use crate::{
     availability,
     content::sorted_lanes,
+    pieces::{Item, Piece, Pieces},
     source::{Source, SourceExt},
 };
 
@@ -120,16 +121,46 @@ pub struct TrackPart {
     playing: Availability,
     lanes: Vec<LanePart>,
     /// By start.
-    clips: Vec<ClipPart>,
-    /// Where the last clip ends, and how long the longest is.
+    clips: Pieces<ClipPart>,
+}
+
+/// What is true of clips that follow each other.
+#[derive(Default)]
+struct ClipsSum {
+    /// Where the last one ends, and how long the longest is.
     end: Option<Ticks>,
     longest: Ticks,
+    playing: Availability,
+}
+
+impl Item for ClipPart {
+    type Place<'a> = (Ticks, &'a str);
+    type Sum = ClipsSum;
+
+    fn place(&self) -> (Ticks, &str) {
+        (self.range.start, self.row.key())
+    }
+
+    fn sum(clips: &[ClipPart]) -> ClipsSum {
+        let length = |clip: &ClipPart| clip.range.end.saturating_sub(clip.range.start);
+        ClipsSum {
+            end: clips.iter().map(|clip| clip.range.end).max(),
+            longest: clips.iter().map(length).max().unwrap_or(Ticks::ZERO),
+            playing: clips.iter().map(|clip| clip.availability).max().unwrap_or_default(),
+        }
+    }
 }
 
 impl TrackPart {
     /// How many rows it has, about.
     pub fn size(&self) -> usize {
         1 + self.lanes.len() + self.clips.len()
+    }
+
+    /// Pieces that are not shared with an older state.
+    #[cfg(test)]
+    pub fn unshared(&self, before: &TrackPart) -> usize {
+        self.clips.unshared(&before.clips)
     }
 }
 
@@ -169,21 +200,20 @@ pub fn renewed(
         Some((old, dirt)) if !dirt.lanes => make.changed(old, dirt)?,
         _ => make.listed(old)?,
     };
-    let playing = clips.iter().map(|clip| clip.availability).max().unwrap_or_default();
-    let length = |clip: &ClipPart| clip.range.end.saturating_sub(clip.range.start);
+    let sums = clips.pieces().iter().map(|piece| piece.sum().playing);
+    let playing = sums.max().unwrap_or_default();
+    let count = |lanes: &[LanePart]| lanes.iter().map(|lane| lane.clips).sum::<usize>();
     let same_row = |(old, dirt): &(&TrackPart, &Dirt)| {
         let (was, is) = ((old.depth, old.playing), (place.depth, playing));
-        !dirt.track && !dirt.lanes && was == is && old.clips.len() == clips.len()
+        !dirt.track && !dirt.lanes && was == is && count(&old.lanes) == count(&lanes)
     };
     Some(TrackPart {
         track: match old.filter(same_row) {
             Some((old, _)) => old.track.clone(),
-            None => make.track_row(place, playing, clips.len())?,
+            None => make.track_row(place, playing, count(&lanes))?,
         },
         depth: place.depth,
         playing,
-        end: clips.iter().map(|clip| clip.range.end).max(),
-        longest: clips.iter().map(length).max().unwrap_or(Ticks::ZERO),
         lanes,
         clips,
     })
@@ -198,7 +228,10 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     /// Lanes and clips as the lanes list them, with what is known of the clips.
-    fn listed(&self, old: Option<(&TrackPart, &Dirt)>) -> Option<(Vec<LanePart>, Vec<ClipPart>)> {
+    fn listed(
+        &self,
+        old: Option<(&TrackPart, &Dirt)>,
+    ) -> Option<(Vec<LanePart>, Pieces<ClipPart>)> {
         let track: Track = self.ctx.source.get(self.track.0)?;
         let clean = |(old, dirt): (&TrackPart, &Dirt)| {
             let clean = old.clips.iter().filter(|clip| !dirt.clips.contains(&clip.id));
@@ -217,28 +250,28 @@ impl Maker<'_> {
             }
             lanes.push(lane_part(&lane, clips.len() - before));
         }
-        clips.sort_by(|a, b| a.place().cmp(&b.place()));
-        Some((lanes, clips))
+        Some((lanes, Pieces::new(clips)))
     }
 
     /// Lanes and clips as they were, apart from clips that changed.
-    fn changed(&self, old: &TrackPart, dirt: &Dirt) -> Option<(Vec<LanePart>, Vec<ClipPart>)> {
+    fn changed(&self, old: &TrackPart, dirt: &Dirt) -> Option<(Vec<LanePart>, Pieces<ClipPart>)> {
         let (mut lanes, mut clips) = (old.lanes.clone(), old.clips.clone());
-        clips.retain(|clip| !dirt.clips.contains(&clip.id));
+        let mut counts: BTreeMap<LaneId, isize> = BTreeMap::new();
         for id in &dirt.clips {
+            if let Some(clip) = clips.take(|clip| clip.id == *id) {
+                *counts.entry(clip.lane).or_default() -= 1;
+            }
             if let Some(clip) = self.clip(*id)
                 && lanes.iter().any(|lane| lane.id == clip.lane)
             {
-                let at = clips.partition_point(|other| other.place() < clip.place());
-                clips.insert(at, clip);
+                *counts.entry(clip.lane).or_default() += 1;
+                clips.put(clip);
             }
         }
-        if dirt.clips.is_empty() {
-            return Some((lanes, clips));
-        }
         for lane in &mut lanes {
-            let count = clips.iter().filter(|clip| clip.lane == lane.id).count();
-            if count != lane.clips {
+            let by = counts.get(&lane.id).copied().unwrap_or_default();
+            if by != 0 {
+                let count = lane.clips.saturating_add_signed(by);
                 *lane = lane_part(&self.ctx.source.get(lane.id.0)?, count);
             }
         }
@@ -264,12 +297,6 @@ impl Maker<'_> {
             looks: looks(source, track.id.any()),
         };
         Some(Row::new(track.id, &row))
-    }
-}
-
-impl ClipPart {
-    fn place(&self) -> (Ticks, &str) {
-        (self.range.start, self.row.key())
     }
 }
 
@@ -318,20 +345,29 @@ pub struct Cut {
 pub fn cut_of(part: &TrackPart, window: &Window) -> Cut {
     let span = span(window);
     let pixel = window.resolution.unwrap_or(Ticks::ZERO);
-    // Clips lie by start: none that ends in the window begins before its
-    // beginning by more than the longest is long.
-    let reach = span.start.saturating_sub(part.longest);
-    let first = part.clips.partition_point(|clip| clip.range.start < reach);
-    let last = part.clips.partition_point(|clip| clip.range.start < span.end);
+    let pieces = part.clips.pieces();
+    // Clips lie by start: pieces that begin behind the window show nothing of it,
+    // and those that end before it neither.
+    let starts = |piece: &Arc<Piece<ClipPart>>| piece.items().first().map(|it| it.range.start);
+    let last = pieces.partition_point(|piece| starts(piece) < Some(span.end));
+    let reaches = |piece: &&Arc<Piece<ClipPart>>| piece.sum().end > Some(span.start);
     let (mut rows, mut too_small) = (Vec::new(), 0);
-    for ClipPart { range, row, .. } in &part.clips[first..last.max(first)] {
-        if range.end <= span.start {
-            continue;
-        }
-        if range.end.saturating_sub(range.start) < pixel {
-            too_small += 1;
-        } else {
-            rows.push(row.clone());
+    for piece in pieces[..last].iter().filter(reaches) {
+        let clips = piece.items();
+        // None that ends in the window begins before its beginning by more than
+        // the longest is long.
+        let reach = span.start.saturating_sub(piece.sum().longest);
+        let first = clips.partition_point(|clip| clip.range.start < reach);
+        let last = clips.partition_point(|clip| clip.range.start < span.end);
+        for ClipPart { range, row, .. } in &clips[first..last.max(first)] {
+            if range.end <= span.start {
+                continue;
+            }
+            if range.end.saturating_sub(range.start) < pixel {
+                too_small += 1;
+            } else {
+                rows.push(row.clone());
+            }
         }
     }
     Cut {
@@ -339,7 +375,7 @@ pub fn cut_of(part: &TrackPart, window: &Window) -> Cut {
         lanes: part.lanes.iter().map(|lane| lane.row.clone()).collect(),
         clips: Arc::new(Run::new(rows)),
         too_small,
-        end: part.end,
+        end: pieces.iter().filter_map(|piece| piece.sum().end).max(),
     }
 }
 
