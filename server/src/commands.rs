@@ -34,7 +34,7 @@ mod node;
 mod note;
 pub mod parameter;
 mod project;
-mod rendering;
+pub mod rendering;
 mod routing;
 mod scene;
 mod session;

@@ -50,6 +50,7 @@ use crate::{refusal::Refusal, scratch::Scratch};
 pub use bare::Bare;
 pub use causes::Cause;
 pub use diff::{AudibleDiff, Difference, all_channels, audible_diff};
+pub use files::partial_of;
 pub use media::ProjectMedia;
 
 use files::FileWriter;

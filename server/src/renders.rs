@@ -5,7 +5,7 @@
 //! model thread never waits for sound.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
 };
@@ -13,6 +13,7 @@ use std::{
 use pulse_schemas::{
     envelope::Timestamp,
     error::ErrorCode,
+    id::MediaId,
     job::{Job, JobId, JobState},
 };
 use pulse_store::cache::{CacheStats, CacheStore, DiskCache};
@@ -47,6 +48,8 @@ pub struct Renders {
     next: u64,
     active: BTreeMap<JobId, Active>,
     cache: Option<Arc<DiskCache>>,
+    /// What bounces reserved that run in this process.
+    pub reserved: BTreeSet<MediaId>,
     /// Where the cache of a project without a folder lies.
     scratch: Option<Scratch>,
 }
@@ -272,6 +275,7 @@ impl Session {
             active.watch.cancel.store(true, std::sync::atomic::Ordering::Relaxed);
         }
         self.wait_for_jobs();
+        self.renders.reserved.clear();
         self.renders.cache = None;
         self.renders.scratch = None;
     }

@@ -17,6 +17,7 @@ use tokio::{
 };
 
 use crate::{
+    commands::rendering::bounce,
     config::Config,
     host::{Host, project_path},
     ipc::{
@@ -30,6 +31,7 @@ use crate::{
         Wanted,
         player::{Player, ahead_of, device_of},
     },
+    refusal::Refusal,
     session::Session,
 };
 
@@ -39,6 +41,8 @@ pub enum ServeError {
     Listen(#[from] ListenError),
     #[error(transparent)]
     Open(#[from] OpenError),
+    #[error("what the last process left can't be settled: {}", .0.0.message)]
+    Settle(Refusal),
     #[error("the server can't start: {0}")]
     Start(#[from] std::io::Error),
 }
@@ -142,7 +146,9 @@ fn open_session(
         Some(dir) => {
             let socket = Some(socket.display().to_string());
             let options = OpenOptions { socket, ..OpenOptions::default() };
-            Session::over(Arc::clone(config), Project::open(&dir, options)?)
+            let mut session = Session::over(Arc::clone(config), Project::open(&dir, options)?);
+            bounce::settle(&mut session).map_err(ServeError::Settle)?;
+            session
         }
     };
     attach_engine(&mut session, config);

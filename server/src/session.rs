@@ -552,6 +552,22 @@ impl Session {
     }
 
     /// Adds an event to the command that is being done.
+    /// Tells everybody something that they should know; the last word about one thing stands.
+    pub fn warn(&mut self, warning: Warning) {
+        self.publish("session", "warningAdded", json!({ "warning": warning }));
+        self.warnings.retain(|known| known.id != warning.id);
+        self.warnings.push(warning);
+    }
+
+    /// Takes a warning away for everybody.
+    pub fn unwarn(&mut self, id: &str) {
+        let before = self.warnings.len();
+        self.warnings.retain(|warning| warning.id != id);
+        if self.warnings.len() < before {
+            self.publish("session", "warningCleared", json!({ "id": id }));
+        }
+    }
+
     pub fn publish(&mut self, domain: &'static str, name: &'static str, payload: Value) {
         self.outbox.push(Published { domain, name, payload });
     }

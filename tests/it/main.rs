@@ -2,6 +2,7 @@
 
 mod ahead;
 mod bad_input;
+mod bounces;
 mod cli;
 mod compat;
 mod demo;

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 
 use super::output::Failure;
 use crate::{
+    commands::rendering::bounce,
     config::Config,
     refusal::Refusal,
     session::{Caller, Session},
@@ -60,7 +61,8 @@ impl Place {
         match Project::open(&dir, options) {
             Ok(project) => {
                 say_adopted(&project);
-                let session = Session::over(Arc::new(config()?), project);
+                let mut session = Session::over(Arc::new(config()?), project);
+                bounce::settle(&mut session)?;
                 Ok(Access::Local { session: Box::new(session), caller: self.caller() })
             }
             Err(error) => {

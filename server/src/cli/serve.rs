@@ -38,6 +38,7 @@ impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Failure {
         match error {
             ServeError::Open(error) => Refusal::from(error).into(),
+            ServeError::Settle(refusal) => refusal.into(),
             ServeError::Listen(error) => Failure::Usage(error.to_string()),
             ServeError::Start(error) => io(&error, Path::new("pulse serve")),
         }

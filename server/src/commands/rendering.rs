@@ -1,6 +1,6 @@
 //! Renders as jobs: started here, done on a thread, told about by events.
 
-mod bounce;
+pub mod bounce;
 mod preview;
 #[cfg(test)]
 mod tests;

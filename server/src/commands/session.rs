@@ -65,11 +65,7 @@ fn recent(session: &Session, payload: &Recent) -> Reply {
 }
 
 fn dismiss_warning(session: &mut Session, payload: &DismissWarning) -> Reply {
-    let before = session.warnings.len();
-    session.warnings.retain(|warning| warning.id != payload.warning);
-    if session.warnings.len() < before {
-        session.publish("session", "warningCleared", json!({"id": payload.warning}));
-    }
+    session.unwarn(&payload.warning);
     done()
 }
 

@@ -32,7 +32,10 @@ use pulse_store::{
 };
 use serde_json::{Value, json};
 
-use super::edit::{Edit, done, reply};
+use super::{
+    edit::{Edit, done, reply},
+    rendering::bounce,
+};
 use crate::{
     refusal::{Refusal, Reply},
     session::{Caller, Session},
@@ -221,6 +224,7 @@ pub fn go(
         session.settled()?;
         return Ok(Vec::new());
     }
+    bounce::settle(session)?;
     let project = session.project()?;
     let known = project.view_of_root(project.known_commit(project.tip()?)?.root)?;
     let mut conflicts = Vec::new();

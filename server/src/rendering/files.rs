@@ -124,7 +124,8 @@ impl FileWriter {
     }
 }
 
-fn partial_of(path: &Path) -> PathBuf {
+/// Where a file lies while it is written.
+pub fn partial_of(path: &Path) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     path.with_file_name(name)

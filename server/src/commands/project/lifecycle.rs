@@ -37,6 +37,7 @@ use super::{
 use crate::{
     commands::{
         edit::{done, reply},
+        rendering::bounce,
         version,
     },
     recent::Entry,
@@ -115,8 +116,9 @@ fn take_over(session: &mut Session, project: Project, path: &Path) -> Result<(),
     session.enter(SessionState::Loaded)
 }
 
-/// Tells everybody what is open, and remembers it.
+/// Puts in order what the last process left, tells everybody what is open, and remembers it.
 fn opened(session: &mut Session) -> Result<pulse_schemas::command::project::ProjectInfo, Refusal> {
+    bounce::settle(session)?;
     let Some(open) = &session.open else { return Err(Refusal::internal("nothing is open")) };
     let info = project_info(open)?;
     if let Some(path) = &open.path {
@@ -212,6 +214,9 @@ fn describe_draft(project: &mut Project, branch: String, rows: u64) -> Result<Dr
 fn shut(session: &mut Session) -> Result<(), Refusal> {
     session.project()?;
     session.enter(SessionState::Closing)?;
+    // A job that went on would end in whichever project is open then.
+    session.stop_jobs();
+    session.unwarn(bounce::UNFINISHED);
     let Some(open) = session.open.take() else { return Ok(()) };
     let path = open.shown_path();
     session.derived = None;

@@ -3,8 +3,8 @@
 //! The media are reserved first and finished before anything plays them, in
 //! transactions of the server's own: what the caller's undo takes back is the
 //! placing alone, in one step, and the render stays in the pool. A bounce that is
-//! cancelled discards what it had reserved; one that is killed leaves a pending
-//! item, which no commit takes.
+//! cancelled discards what it had reserved; what one that was killed had reserved
+//! is discarded by the next who opens the project ([`settle`]).
 
 use std::{
     collections::BTreeMap,
@@ -17,11 +17,13 @@ use pulse_schemas::{
     command::{
         media::{Discard, Reserve},
         rendering::Bounce,
+        session::{Severity, Warning},
     },
     entity::{
-        AudioRegion, Channel, Clip, ClipContent, Lane, LaneKind, MediaOrigin, Send, Track,
-        TrackKind,
+        AudioRegion, Channel, Clip, ClipContent, Lane, LaneKind, Lifecycle, MediaItem, MediaOrigin,
+        Send, Track, TrackKind,
     },
+    envelope::Timestamp,
     error::ErrorCode,
     id::{AnyId, AudioRegionId, ChannelId, ClipId, EntityKind, LaneId, MediaId, SendId, TrackId},
     time::{Moment, TempoMap, Ticks, Timebase},
@@ -38,13 +40,23 @@ use crate::{
         time::{Tempos, convert, end_of, tempo_map},
     },
     refusal::{Refusal, Reply},
-    rendering::{Bare, Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch},
+    rendering::{
+        Bare, Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, media::path_of,
+        partial_of,
+    },
     renders::Finish,
     session::{Caller, Session},
 };
 
 /// In whose name media are reserved and finished: nobody's undo takes it back.
 const SERVER: &str = "pulse";
+
+/// The attribute by which a reserved item is known as a bounce's own. What a client
+/// reserved is the client's to finish, whenever it comes back.
+const RESERVED: &str = "bounce.reserved";
+
+/// The warning about bounces that nobody finished.
+pub const UNFINISHED: &str = "bounce-unfinished";
 
 /// What the names of bounces end in.
 const SUFFIX: &str = " bounce";
@@ -84,9 +96,10 @@ pub fn bounce(session: &mut Session, caller: &Caller, payload: &Bounce) -> Reply
     };
     let revision = session.project()?.seq();
     let reserved = own_edit(session, "Reserve media for a bounce", |edit| {
-        parts.iter().map(|part| reserve(edit, part)).collect::<Result<Vec<_>, _>>()
+        parts.iter().map(|part| reserve(edit, part, revision)).collect::<Result<Vec<_>, _>>()
     })?;
     let media: Vec<MediaId> = reserved.iter().map(|(media, _)| *media).collect();
+    session.renders.reserved.extend(&media);
     let meta = TxMeta {
         author: caller.author.clone(),
         ..TxMeta::new(label.clone(), caller.instance_id.clone())
@@ -94,13 +107,17 @@ pub fn bounce(session: &mut Session, caller: &Caller, payload: &Bounce) -> Reply
     let payload = payload.clone();
     let started =
         session.start_job("rendering.bounce", label, &caller.instance_id, move |watch| {
-            let finish: Finish = match render(&task, &payload, parts, reserved, watch) {
-                Ok(made) => Box::new(move |session| adopt(session, made, &payload, revision, meta)),
-                Err(refusal) => Box::new(move |session| {
-                    discard(session, &media)?;
-                    Err(refusal)
-                }),
-            };
+            let rendered = render(&task, &payload, parts, reserved, watch);
+            let finish: Finish = Box::new(move |session| {
+                session.renders.reserved.retain(|it| !media.contains(it));
+                match rendered {
+                    Ok(made) => adopt(session, made, &payload, revision, meta),
+                    Err(refusal) => {
+                        discard(session, &media)?;
+                        Err(refusal)
+                    }
+                }
+            });
             Ok(finish)
         })?;
     Ok(json!({ "job": started }))
@@ -117,7 +134,11 @@ fn own_edit<R>(
     session.transact(meta, work)
 }
 
-fn reserve(edit: &mut Edit<'_, '_>, part: &Part) -> Result<(MediaId, PathBuf), Refusal> {
+fn reserve(
+    edit: &mut Edit<'_, '_>,
+    part: &Part,
+    revision: u64,
+) -> Result<(MediaId, PathBuf), Refusal> {
     let reserve = Reserve {
         name: part.name.clone(),
         kind: None,
@@ -125,6 +146,9 @@ fn reserve(edit: &mut Edit<'_, '_>, part: &Part) -> Result<(MediaId, PathBuf), R
         extension: Some("wav".into()),
     };
     let reserved = typed(edit, reserve)?;
+    edit.update::<MediaItem>(reserved.media, |item| {
+        item.attributes.insert(RESERVED.to_owned(), format!("op:{revision}"));
+    })?;
     Ok((reserved.media, PathBuf::from(reserved.path)))
 }
 
@@ -135,6 +159,55 @@ fn discard(session: &mut Session, media: &[MediaId]) -> Result<(), Refusal> {
         }
         Ok(())
     })
+}
+
+/// Discards what bounces reserved that ended with their process. Those that run in
+/// this one are left alone.
+pub fn settle(session: &mut Session) -> Result<(), Refusal> {
+    let project = session.project()?;
+    if project.is_read_only() {
+        return Ok(());
+    }
+    let mut left = project.view().all::<MediaItem>()?;
+    left.retain(|item| {
+        let ours = item.attributes.contains_key(RESERVED);
+        let running = session.renders.reserved.contains(&item.id);
+        item.lifecycle == Lifecycle::Pending && ours && !running
+    });
+    if left.is_empty() {
+        return Ok(());
+    }
+    let media: Vec<MediaId> = left.iter().map(|item| item.id).collect();
+    discard(session, &media)?;
+    if let Some(folder) = session.open.as_ref().and_then(|open| open.path.as_deref()) {
+        left.iter().filter_map(|item| path_of(item, Some(folder))).for_each(remove_partial);
+    }
+    let names: Vec<&str> = left.iter().map(|item| item.name.as_str()).collect();
+    say_unfinished(session, &names.join(", "));
+    Ok(())
+}
+
+fn remove_partial(path: PathBuf) {
+    let path = partial_of(&path);
+    if let Err(error) = std::fs::remove_file(&path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "half a bounce could not be removed: {}", path.display());
+    }
+}
+
+fn say_unfinished(session: &mut Session, names: &str) {
+    let message = format!("Pulse ended while it bounced, and nothing was placed: {names}");
+    let hint = "bounce again; what was reserved is discarded";
+    tracing::warn!("{message}; {hint}");
+    session.warn(Warning {
+        id: UNFINISHED.into(),
+        severity: Severity::Warning,
+        domain: "rendering".into(),
+        message,
+        hint: Some(hint.into()),
+        since: Timestamp((session.clock)()),
+    });
 }
 
 // What is to be rendered
@@ -299,6 +372,7 @@ fn finalise(edit: &mut Edit<'_, '_>, made: &Made, revision: u64) -> Result<(), R
             ("bounce.endFrame", (start + outcome.frames as i64).to_string()),
             ("bounce.rate", outcome.rate.to_string()),
         ];
+        item.attributes.remove(RESERVED);
         item.attributes.extend(facts.map(|(name, value)| (name.to_owned(), value)));
     })
 }

@@ -196,6 +196,51 @@ fn a_bounce_that_is_under_way_enters_no_commit() {
     project.session.stop_jobs();
 }
 
+/// A bounce under way is left alone, wherever one switches; one that ended with its
+/// process is settled by whoever comes to its branch.
+#[test]
+fn what_a_lost_bounce_reserved_is_discarded_and_what_runs_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut project, made) = project(&dir.path().join("song"));
+    let started = project.ok("rendering.bounce", endless(&made));
+    project.ok("version.branch", json!({"name": "mix", "switch": true}));
+    project.ok("version.switch", json!({"to": "main"}));
+    assert_eq!(media(&project)[0].lifecycle, Lifecycle::Pending);
+    // As if another process had begun it, and were gone.
+    project.session.renders.reserved.clear();
+    project.ok("version.switch", json!({"to": "mix"}));
+    project.ok("version.switch", json!({"to": "main"}));
+    assert_eq!(media(&project)[0].lifecycle, Lifecycle::Abandoned);
+    let warnings = project.ok("session.warnings", json!({}))["warnings"].clone();
+    assert_eq!(warnings[0]["id"], "bounce-unfinished", "{warnings}");
+    project.ok("rendering.cancel", json!({"job": started["job"]}));
+    project.session.wait_for_jobs();
+}
+
+#[test]
+fn what_a_client_reserved_waits_for_the_client() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("song");
+    let (mut project, _) = project(&folder);
+    project.ok("media.reserve", json!({"name": "Take 1", "origin": "generated"}));
+    project.ok("project.close", json!({}));
+    project.ok("project.open", json!({"path": folder}));
+    assert_eq!(media(&project)[0].lifecycle, Lifecycle::Pending);
+    assert_eq!(project.ok("session.warnings", json!({}))["warnings"], json!([]));
+}
+
+#[test]
+fn a_project_that_is_closed_takes_its_jobs_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("song");
+    let (mut project, made) = project(&folder);
+    project.ok("rendering.bounce", endless(&made));
+    project.ok("project.close", json!({}));
+    assert!(!project.session.has_jobs());
+    project.ok("project.open", json!({"path": folder}));
+    assert_eq!(media(&project)[0].lifecycle, Lifecycle::Abandoned);
+}
+
 #[test]
 fn what_can_not_be_bounced_is_refused_before_anything_is_reserved() {
     let dir = tempfile::tempdir().unwrap();
