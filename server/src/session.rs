@@ -400,6 +400,16 @@ impl Session {
         meta: TxMeta,
         work: impl FnOnce(&mut Edit<'_, '_>) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
+        let result = self.try_transact(meta, work);
+        self.settle_files(result.is_ok());
+        result
+    }
+
+    fn try_transact<R>(
+        &mut self,
+        meta: TxMeta,
+        work: impl FnOnce(&mut Edit<'_, '_>) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
         let registry = Arc::clone(&self.registry);
         let (author, now) = (meta.author.clone(), meta.time);
         let caller = Caller { instance_id: meta.client.clone(), ..Caller::local(author.clone()) };
