@@ -2,6 +2,7 @@
 
 pub mod bounce;
 mod preview;
+mod source;
 #[cfg(test)]
 mod tests;
 

@@ -25,13 +25,13 @@ use pulse_schemas::{
     },
     envelope::Timestamp,
     error::ErrorCode,
-    id::{AnyId, AudioRegionId, ChannelId, ClipId, EntityKind, LaneId, MediaId, SendId, TrackId},
+    id::{AnyId, AudioRegionId, ChannelId, ClipId, LaneId, MediaId, SendId, TrackId},
     time::{Moment, TempoMap, Ticks, Timebase},
 };
 use pulse_store::{tx::TxMeta, view::View};
 use serde_json::{Value, json};
 
-use super::{Task, wire};
+use super::{Task, source::Source, wire};
 use crate::{
     commands::{
         clip::{clips_of, cut},
@@ -41,8 +41,7 @@ use crate::{
     },
     refusal::{Refusal, Reply},
     rendering::{
-        Bare, Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, media::path_of,
-        partial_of,
+        Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, media::path_of, partial_of,
     },
     renders::Finish,
     session::{Caller, Session},
@@ -63,10 +62,9 @@ const SUFFIX: &str = " bounce";
 
 /// One source on its way to a clip.
 struct Part {
-    source: AnyId,
+    source: Source,
     track: Track,
     channel: Channel,
-    clip: Option<Clip>,
     name: String,
     start: Ticks,
     span: Span,
@@ -218,25 +216,12 @@ fn parts(task: &Task, payload: &Bounce) -> Result<Vec<Part>, Refusal> {
 
 fn part(task: &Task, source: AnyId, payload: &Bounce) -> Result<Part, Refusal> {
     let view = &task.view;
-    let (track, clip) = match source.kind {
-        EntityKind::Track => (TrackId(source.id), None),
-        EntityKind::Clip => {
-            let clip = view.get::<Clip>(source)?.ok_or_else(|| Refusal::not_found(source))?;
-            let lane = view.get::<Lane>(clip.lane)?;
-            (lane.ok_or_else(|| Refusal::not_found(clip.lane))?.track, Some(clip))
-        }
-        _ => {
-            let text = format!("{source} is neither a clip nor a track");
-            return Err(Refusal::new(ErrorCode::EntityInvalid, text)
-                .with("entity", source.to_string())
-                .with("path", "payload.sources"));
-        }
-    };
-    let track: Track = view.get(track)?.ok_or_else(|| Refusal::not_found(track))?;
-    let channel = Bare::whole(view, track.id)?.channel;
+    let source = Source::of(view, source, "payload.sources")?;
+    let track: Track = view.get(source.track)?.ok_or_else(|| Refusal::not_found(source.track))?;
+    let channel = source.bare(view)?.channel;
     let rate = task.renderer().rate(&Request::default());
     let tempo = tempo_map(view, track.arrangement)?;
-    let extent = match (payload.range, &clip) {
+    let extent = match (payload.range, &source.clip) {
         (Some(range), _) => {
             let frame = |at: Ticks| tempo.frame_at(at, rate);
             Some((range.start, frame(range.start), frame(range.end)))
@@ -258,9 +243,9 @@ fn part(task: &Task, source: AnyId, payload: &Bounce) -> Result<Part, Refusal> {
         Some(_) => Span { range: from..to, trim_from: i64::MAX },
         None => Span { range: from..to + tail, trim_from: to },
     };
-    let own = clip.as_ref().map(|clip| clip.name.clone()).filter(|name| !name.is_empty());
+    let own = source.clip.as_ref().map(|clip| clip.name.clone()).filter(|name| !name.is_empty());
     let name = own.unwrap_or_else(|| track.name.clone()) + SUFFIX;
-    Ok(Part { source, track, channel, clip, name, start, span })
+    Ok(Part { source, track, channel, name, start, span })
 }
 
 /// Where clips begin, and their frames.
@@ -325,10 +310,7 @@ fn render_part(
     path: &Path,
     watch: &Watch,
 ) -> Result<Made, Refusal> {
-    let mut bare = Bare::whole(&task.view, part.track.id)?;
-    if let Some(clip) = &part.clip {
-        bare = bare.with_only(clip.id, clip.lane);
-    }
+    let mut bare = part.source.bare(&task.view)?;
     if !payload.with_effects {
         bare = bare.dry(&task.view, &task.registry)?;
     }
@@ -365,7 +347,7 @@ fn finalise(edit: &mut Edit<'_, '_>, made: &Made, revision: u64) -> Result<(), R
     let Made { part, media, outcome, probe } = made;
     let start = part.span.range.start;
     media::finish(edit, *media, probe.clone(), |item| {
-        item.lineage = vec![part.source];
+        item.lineage = vec![part.source.id];
         let facts = [
             ("bounce.revision", format!("op:{revision}")),
             ("bounce.startFrame", start.to_string()),
@@ -380,7 +362,7 @@ fn finalise(edit: &mut Edit<'_, '_>, made: &Made, revision: u64) -> Result<(), R
 fn report(made: &Made) -> Value {
     let mut report = wire(&made.outcome);
     report["files"][0]["media"] = json!(made.media);
-    report["files"][0]["source"] = json!(made.part.source);
+    report["files"][0]["source"] = json!(made.part.source.id);
     report
 }
 
@@ -403,7 +385,7 @@ fn place_all(
         let clip = place(edit, it, lane)?;
         let track = edit.get::<Lane>(lane)?.track;
         placed.push(json!({
-            "source": it.part.source, "media": it.media, "track": track, "lane": lane, "clip": clip,
+            "source": it.part.source.id, "media": it.media, "track": track, "lane": lane, "clip": clip,
         }));
         if payload.mute_sources {
             mute(edit, it, clip, track, payload)?;
@@ -488,7 +470,7 @@ fn mute(
     payload: &Bounce,
 ) -> Result<(), Refusal> {
     let part = &made.part;
-    if let Some(clip) = &part.clip {
+    if let Some(clip) = &part.source.clip {
         return edit.update::<Clip>(clip.id, |clip| clip.mute = true);
     }
     if payload.range.is_none() && onto != part.track.id {

@@ -7,16 +7,10 @@ use std::path::PathBuf;
 
 use pulse_engine::file::Depth;
 use pulse_query::graph::Scope;
-use pulse_schemas::{
-    command::rendering::Preview,
-    entity::{Clip, Lane},
-    error::ErrorCode,
-    id::{AnyId, EntityKind, TrackId},
-    time::Ticks,
-};
+use pulse_schemas::{command::rendering::Preview, id::AnyId, time::Ticks};
 use serde_json::json;
 
-use super::{Task, report};
+use super::{Task, report, source::Source};
 use crate::{
     commands::time::{end_of, tempo_map},
     refusal::{Refusal, Reply},
@@ -67,27 +61,14 @@ fn heard(
     request: &Request,
 ) -> Result<(Bare, Option<Span>), Refusal> {
     let view = &task.view;
-    let (track, clip) = match source.kind {
-        EntityKind::Track => (TrackId(source.id), None),
-        EntityKind::Clip => {
-            let clip = view.get::<Clip>(source)?.ok_or_else(|| Refusal::not_found(source))?;
-            let lane = view.get::<Lane>(clip.lane)?;
-            (lane.ok_or_else(|| Refusal::not_found(clip.lane))?.track, Some(clip))
-        }
-        _ => {
-            let text = format!("{source} is neither a clip nor a track");
-            return Err(Refusal::new(ErrorCode::EntityInvalid, text)
-                .with("entity", source.to_string())
-                .with("path", "payload.source"));
-        }
-    };
-    let mut bare = Bare::whole(view, track)?.faded();
+    let source = Source::of(view, source, "payload.source")?;
+    let bare = source.bare(view)?.faded();
     let (rate, tempo) =
         (request.rate.unwrap_or(48_000), tempo_map(view, bare.channel.arrangement)?);
     let frame = |at: Ticks| tempo.frame_at(at, rate);
     let longest = LONGEST * i64::from(rate);
     let tail = (request.tail * f64::from(rate)) as i64;
-    let span = match (payload.range, &clip) {
+    let span = match (payload.range, &source.clip) {
         (Some(range), _) => {
             let (from, to) = (frame(range.start), frame(range.end));
             Some(Span { range: from..to.min(from + longest), trim_from: i64::MAX })
@@ -102,9 +83,6 @@ fn heard(
             Some(Span { range: 0..end, trim_from: end })
         }
     };
-    if let Some(clip) = clip {
-        bare = bare.with_only(clip.id, clip.lane);
-    }
     Ok((bare, span))
 }
 
