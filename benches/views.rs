@@ -2,7 +2,7 @@
 //! `cargo bench -p pulse-benches --bench views [-- --rounds=N]`.
 //!
 //! Corpus: songs of about 1,000, 10,000 and 100,000 records (tracks with a
-//! channel, a lane, an equaliser and 48 clips of one note), and one of 100,000
+//! channel, a lane, a synthesiser and 48 clips of one note), and one of 100,000
 //! with 20 tracks of 2,400 clips. "A screen" is an arrangement of 40 rows by 16
 //! bars and a mixer of 40 strips; "everything" is both without a window.
 //!
@@ -127,7 +127,7 @@ impl Song {
         tx.put(Lane { id: lane, track, order: order.clone(), lane_kind, ..Lane::default() })
             .unwrap();
         tx.put(Channel { id: channel, track: Some(track), name, ..strip }).unwrap();
-        let node_kind = "pulse.eq".to_owned();
+        let node_kind = "pulse.synth".to_owned();
         tx.put(DspNode {
             id: node,
             channel,
@@ -280,7 +280,7 @@ const EDITS: [(&str, Edit); 7] = [
     ("a knob", |song, round| {
         let node = song.nodes[round % song.nodes.len().min(8)];
         song.update::<DspNode>(node, |node| {
-            node.params.insert("gain1".into(), -gain(round) / 4.0);
+            node.params.insert("cutoff".into(), 900.0 + round as f64);
         })
     }),
     ("a track renamed", |song, round| {

@@ -7,6 +7,7 @@
 mod automation;
 mod clips;
 mod events;
+mod hearing;
 mod params;
 mod played;
 mod repeat;
@@ -23,6 +24,7 @@ use pulse_schemas::{
 pub use automation::{Curve, automation, track_automation};
 pub use clips::{frozen_clip, lane_clips, zones};
 pub use events::track_events;
+pub use hearing::{Concerned, Hearing, Says};
 pub use params::{Audible, EngineParam, audible, channel_params, engine_param};
 pub use played::{Played, played};
 

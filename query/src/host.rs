@@ -48,6 +48,7 @@ use self::{
 use crate::{
     ambient::Ambient,
     cohort::{Cohorts, Gesture},
+    content::{Concerned, Says},
     memo::{Memo, MemoStats},
     routing::{Routing, RoutingCycle},
     stored::Stored,
@@ -177,6 +178,7 @@ impl Host {
             }
         }
         self.gestures(changes);
+        self.hearings(changes);
         if unread {
             // Nobody knows what else the edit concerns.
             self.stage = None;
@@ -246,7 +248,6 @@ impl Host {
         match touch {
             Touch::Tracks(id) => put!(arrangement(self, id), tracks, set_tracks, medium),
             Touch::Routing(id) => put!(arrangement(self, id), routing, set_routing, medium),
-            Touch::Audible(id) => put!(arrangement(self, id), audible, set_audible, low),
             Touch::Automation(id) => put!(arrangement(self, id), automation, set_automation, low),
             Touch::Tempo(id) => put!(arrangement(self, id), tempo, set_tempo, medium),
             Touch::Track(id) => {
@@ -304,6 +305,42 @@ impl Host {
                 input.set_gestures(&mut self.db).with_durability(Durability::LOW).to(Arc::new(new));
             }
         }
+    }
+
+    /// Keeps who is heard, and tells those whom that concerns.
+    fn hearings(&mut self, changes: &[Change]) {
+        let tracks = changes.iter().filter(|change| change.key.kind == EntityKind::Track);
+        let tracks: Vec<&Change> = tracks.collect();
+        if tracks.is_empty() {
+            return;
+        }
+        let known: Vec<_> =
+            self.db.inputs().arrangements.iter().map(|(id, input)| (*id, *input)).collect();
+        for (id, input) in known {
+            let says = tracks.iter().map(|change| match &change.after {
+                Some(AnyEntity::Track(track)) if track.arrangement == id => {
+                    (track.id, Says::of(track))
+                }
+                _ => (TrackId(change.key.id), Says::default()),
+            });
+            let Some((new, concerned)) = input.hearing(&self.db).after(says) else { continue };
+            input.set_hearing(&mut self.db).with_durability(Durability::LOW).to(Arc::new(new));
+            let channels = self.channels_of(&concerned);
+            self.screens().heard(id, channels.as_ref());
+            if let Some(stage) = &mut self.stage {
+                stage.heard(id, channels.as_ref());
+            }
+        }
+    }
+
+    /// The channels of tracks; none for all that there are.
+    fn channels_of(&self, concerned: &Concerned) -> Option<BTreeSet<ChannelId>> {
+        let Concerned::Tracks(tracks) = concerned else { return None };
+        let channels = db::read(&self.db, |ctx| {
+            let keys = |track: &TrackId| ctx.source.referrer_keys(EntityKind::Channel, track.any());
+            tracks.iter().flat_map(keys).map(|key| ChannelId(key.id)).collect()
+        });
+        Some(channels)
     }
 
     /// Takes in what stands in no project. What did not change costs nothing.

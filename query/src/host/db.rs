@@ -26,7 +26,7 @@ use crate::{
     ambient::Ambient,
     chain::{self, Chain},
     cohort::{self, Cohorts, Gesture, Seeds},
-    content::{self, Audible, Played},
+    content::{self, Audible, Hearing, Played},
     graph::{Scope, SideInputs, enliven, join, side_inputs_of, tap, to_measure},
     memo::{Memo, MemoKey},
     routing::{Route, Routing, RoutingCycle, routes_of},
@@ -51,13 +51,13 @@ pub struct ArrangementIn {
     #[returns(copy)]
     pub routing: u64,
     #[returns(copy)]
-    pub audible: u64,
-    #[returns(copy)]
     pub automation: u64,
     #[returns(copy)]
     pub tempo: u64,
     #[returns(clone)]
     pub gestures: Arc<BTreeMap<TrackId, Gesture>>,
+    #[returns(clone)]
+    pub hearing: Arc<Hearing>,
     #[returns(clone)]
     pub seeds: Arc<Seeds>,
 }
@@ -238,14 +238,15 @@ pub fn arrangement_in(db: &dyn Db, id: ArrangementId) -> ArrangementIn {
     }
     let labels = &db.world().labels;
     let gestures = read(db, |ctx| cohort::gestures(ctx.source, id));
+    let hearing = read(db, |ctx| Hearing::of(ctx.source, id));
     let made = ArrangementIn::builder(
         id,
         labels.of(Touch::Tracks(id)),
         labels.of(Touch::Routing(id)),
-        labels.of(Touch::Audible(id)),
         labels.of(Touch::Automation(id)),
         labels.of(Touch::Tempo(id)),
         Arc::new(gestures),
+        Arc::new(hearing),
         Arc::new(db.world().ambient.seeds.clone()),
     )
     .durability(Durability::LOW)
@@ -471,21 +472,14 @@ pub fn cohorts(db: &dyn Db, of: ArrangementIn) -> Arc<Cohorts> {
     Arc::new(cohort::assign(&routing, (*nodes).clone(), &gestures, &seeds))
 }
 
-#[salsa::tracked(returns(clone))]
-pub fn audible(db: &dyn Db, of: ArrangementIn) -> Arc<Audible> {
-    let (label, id) = (of.audible(db), of.id(db));
-    recall(db, "audible", id.any(), &[label], |ctx| {
-        let audible = content::audible(ctx.source, id);
-        let cost = audible.0.len() * 24;
-        (audible, cost)
-    })
-}
-
 /// Whether one channel is heard: what keeps a mute of one from all the others.
 #[salsa::tracked(returns(copy))]
 pub fn heard(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> bool {
-    let id = channel.id(db);
-    audible(db, of).0.contains(&id)
+    // The label of what is read of the channel itself.
+    let (_, id) = (channel.strip(db), channel.id(db));
+    let hearing = of.hearing(db);
+    let found: Option<Channel> = read(db, |ctx| ctx.source.get(id.0));
+    found.is_some_and(|channel| channel.arrangement == of.id(db) && hearing.hears(&channel))
 }
 
 #[salsa::tracked(returns(clone))]

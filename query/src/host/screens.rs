@@ -17,13 +17,10 @@ use pulse_schemas::{
 };
 
 use super::{db, touch::Touch};
-use crate::{
-    content::Audible,
-    view::{
-        Row, Sheet, ViewError,
-        arrangement::{self, Cut, Place},
-        cut_slice, mixer,
-    },
+use crate::view::{
+    Row, Sheet, ViewError,
+    arrangement::{self, Cut, Place},
+    cut_slice, mixer,
 };
 
 /// Screens of each kind that are remembered.
@@ -48,7 +45,6 @@ struct Strips {
     arrangement: ArrangementId,
     window: Window,
     order: Arc<Vec<ChannelId>>,
-    audible: Arc<Audible>,
     slots: Vec<Option<Row>>,
     index: Index<ChannelId>,
     dirty: BTreeSet<ChannelId>,
@@ -119,6 +115,20 @@ impl Screens {
         }
     }
 
+    /// Tells the mixers of an arrangement that channels, or all, may be heard
+    /// otherwise.
+    pub fn heard(&mut self, arrangement: ArrangementId, channels: Option<&BTreeSet<ChannelId>>) {
+        for screen in self.strips.iter_mut().filter(|it| it.arrangement == arrangement) {
+            match channels {
+                None => screen.dirty.extend(screen.index.keys()),
+                Some(channels) => {
+                    let shown = channels.iter().filter(|id| screen.index.contains_key(*id));
+                    screen.dirty.extend(shown);
+                }
+            }
+        }
+    }
+
     pub fn clear(&mut self) {
         *self = Screens::default();
     }
@@ -170,17 +180,17 @@ impl Screens {
     /// The mixer through a window.
     pub fn mixer(&mut self, db: &db::Database, id: ArrangementId, window: &Window) -> Sheet {
         let input = db::arrangement_in(db, id);
-        let (order, audible) = (db::mixer_order(db, input), db::audible(db, input));
+        let order = db::mixer_order(db, input);
         let is_it = |it: &Strips| it.arrangement == id && it.window == *window;
         let mut screen = match self.strips.iter().position(is_it) {
             Some(at) => self.strips.remove(at),
-            None => Strips::new(id, window, &order, &audible),
+            None => Strips::new(id, window, &order),
         };
         if !same(&screen.order, &order) {
-            screen = Strips::new(id, window, &order, &audible);
+            screen = Strips::new(id, window, &order);
         }
         screen.order = order;
-        let sheet = screen.show(db, input, &audible);
+        let sheet = screen.show(db, input);
         self.strips.push(screen);
         if self.strips.len() > REMEMBERED {
             self.strips.remove(0);
@@ -231,19 +241,13 @@ impl Tracks {
 }
 
 impl Strips {
-    fn new(
-        arrangement: ArrangementId,
-        window: &Window,
-        order: &Arc<Vec<ChannelId>>,
-        audible: &Arc<Audible>,
-    ) -> Strips {
+    fn new(arrangement: ArrangementId, window: &Window, order: &Arc<Vec<ChannelId>>) -> Strips {
         let shown = cut_slice(order, window).iter();
         let index: Index<ChannelId> = shown.enumerate().map(|(at, id)| (*id, at)).collect();
         Strips {
             arrangement,
             window: window.clone(),
             order: Arc::clone(order),
-            audible: Arc::clone(audible),
             slots: vec![None; index.len()],
             dirty: index.keys().copied().collect(),
             index,
@@ -251,17 +255,7 @@ impl Strips {
         }
     }
 
-    fn show(
-        &mut self,
-        db: &db::Database,
-        input: db::ArrangementIn,
-        audible: &Arc<Audible>,
-    ) -> Sheet {
-        if !Arc::ptr_eq(&self.audible, audible) {
-            let differs = |id: &&ChannelId| self.audible.0.contains(*id) != audible.0.contains(*id);
-            self.dirty.extend(self.index.keys().filter(differs));
-            self.audible = Arc::clone(audible);
-        }
+    fn show(&mut self, db: &db::Database, input: db::ArrangementIn) -> Sheet {
         if let Some(sheet) = self.sheet.as_ref().filter(|_| self.dirty.is_empty()) {
             return sheet.clone();
         }

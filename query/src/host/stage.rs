@@ -101,6 +101,8 @@ impl Part {
 pub struct Stage {
     arrangement: ArrangementId,
     touched: BTreeSet<Touch>,
+    /// Channels that may be heard otherwise; none for all.
+    heard: Option<BTreeSet<ChannelId>>,
     routing: Arc<Routing>,
     parts: BTreeMap<ChannelId, Part>,
     automation: Arc<AutomationSlice>,
@@ -112,6 +114,7 @@ impl Stage {
         Stage {
             arrangement,
             touched: BTreeSet::new(),
+            heard: Some(BTreeSet::new()),
             routing: Arc::new(Routing::of(vec![], vec![])),
             parts: BTreeMap::new(),
             automation: Arc::default(),
@@ -121,6 +124,16 @@ impl Stage {
 
     pub fn touch(&mut self, touched: &BTreeSet<Touch>) {
         self.touched.extend(touched);
+    }
+
+    /// Channels of an arrangement, or all, may be heard otherwise.
+    pub fn heard(&mut self, arrangement: ArrangementId, channels: Option<&BTreeSet<ChannelId>>) {
+        if arrangement == self.arrangement {
+            match (&mut self.heard, channels) {
+                (Some(heard), Some(channels)) => heard.extend(channels),
+                (heard, _) => *heard = None,
+            }
+        }
     }
 
     /// Nodes that play the notes of a track.
@@ -257,7 +270,11 @@ impl Stage {
                 }
             }
         }
-        let mut all = Dirty::default();
+        let heard = self.heard.replace(BTreeSet::new());
+        let mut all = Dirty { params: heard.is_none(), ..Dirty::default() };
+        for id in heard.into_iter().flatten() {
+            dirty.entry(id).or_default().params = true;
+        }
         for touch in touched {
             match *touch {
                 Touch::Strip(id) => dirty.entry(id).or_default().params = true,
@@ -267,7 +284,7 @@ impl Stage {
                         dirty.entry(*id).or_default().content = true;
                     }
                 }
-                Touch::Audible(_) | Touch::Links => all.params = true,
+                Touch::Links => all.params = true,
                 Touch::Tempo(_) | Touch::Project => all.content = true,
                 Touch::Media => all.zones = true,
                 Touch::Tracks(_)

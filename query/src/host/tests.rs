@@ -412,7 +412,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "a fader",
         |song| song.update::<Channel>(song.channels[0], |it| it.gain_db = -3.0),
-        "params 1, strip 1, track view 1",
+        "heard 1, params 1, strip 1, track view 1",
         0,
     ),
     (
@@ -422,26 +422,26 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 it.params.insert("gain1".into(), 3.0);
             })
         },
-        "params 1, strip 1, track view 1",
+        "heard 1, params 1, strip 1, track view 1",
         0,
     ),
     (
         "a track is armed",
         |song| song.update::<Track>(song.tracks[0], |it| it.armed = true),
-        "cohorts 1, cohorts view 1, params 1, routing view 1, strip 1, track view 1, \
+        "cohorts 1, cohorts view 1, heard 1, params 1, routing view 1, strip 1, track view 1, \
          track_rows 1",
         0,
     ),
     (
         "a track is muted",
         |song| song.update::<Track>(song.tracks[0], |it| it.mute = true),
-        "audible 1, heard 2, params 1, strip 1, track view 1, track_rows 1",
+        "heard 2, params 1, strip 1, track view 1, track_rows 1",
         0,
     ),
     (
         "a track is renamed",
         |song| song.update::<Track>(song.tracks[0], |it| it.name = "Lead".into()),
-        "params 1, strip 1, track view 1, track_rows 1",
+        "heard 1, params 1, strip 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -454,7 +454,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(ViewMeta { id, subject, colour, ..ViewMeta::default() }).unwrap();
             });
         },
-        "params 1, strip 1, track view 1, track_rows 1",
+        "heard 1, params 1, strip 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -515,8 +515,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         |song| {
             song.update::<Channel>(song.channels[0], |it| it.name = "Voice".into());
         },
-        "automation 1, automation view 1, chain_of 1, cohorts 1, cohorts view 1, events 1, \
-         graph 1, mixer_order 1, node_places 1, params 1, played 1, routes 1, routing view 1, \
+        "automation 1, automation view 1, chain_of 1, cohorts 1, cohorts view 1, events 1, graph \
+         1, heard 1, mixer_order 1, node_places 1, params 1, played 1, routes 1, routing view 1, \
          strip 1, track view 1, track_rows 1, wiring 1",
         8,
     ),
@@ -531,15 +531,16 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(DspNode { node_version: 1, ..node }).unwrap();
             });
         },
-        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, latency 1, \
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, \
          node_places 1, params 1, routes 1, routing view 1, strip 1, track view 1, wiring 1",
         8,
     ),
     (
         "a route",
         |song| song.update::<Channel>(song.channels[0], |it| it.output = None),
-        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, latency 1, mixer_order 1, \
-         node_places 1, params 1, routes 1, routing view 1, strip 1, track view 1, wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, \
+         mixer_order 1, node_places 1, params 1, routes 1, routing view 1, strip 1, track view 1, \
+         wiring 1",
         8,
     ),
     (
@@ -548,22 +549,23 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             let parent = Some(song.tracks[1]);
             song.update::<Track>(song.tracks[0], |it| it.parent = parent);
         },
-        "audible 1, depth {all}, depths 1, heard {others}, mixer_order 1, params 1, \
-         places 1, strip 1, track view 1, track_rows 1",
+        "depth {all}, depths 1, heard {channels}, mixer_order 1, params 1, places 1, strip 1, \
+         track view 1, track_rows 1",
         8,
     ),
     (
         "undo of that",
         Song::undo,
-        "audible 1, depth {all}, depths 1, mixer_order 1, params 1, places 1, strip 1, \
+        "depth {all}, depths 1, heard {channels}, mixer_order 1, params 1, places 1, strip 1, \
          track view 1, track_rows 1",
         8,
     ),
     (
         "undo of the route",
         Song::undo,
-        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, latency 1, mixer_order 1, \
-         node_places 1, params 1, routes 1, routing view 1, strip 1, track view 1, wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, \
+         mixer_order 1, node_places 1, params 1, routes 1, routing view 1, strip 1, track view 1, \
+         wiring 1",
         8,
     ),
 ];
@@ -577,7 +579,7 @@ fn table(tracks: usize, clips: usize) {
     for (what, edit, expect, each) in TABLE {
         edit(&mut song);
         let expect = expect.replace("{all}", &tracks.to_string());
-        let expect = expect.replace("{others}", &(tracks - 1).to_string());
+        let expect = expect.replace("{channels}", &(tracks + 1).to_string());
         check(&mut song, what, &expect, FEW + each * tracks as u64);
         check(&mut song, "nothing", "", 0);
     }
@@ -610,7 +612,7 @@ fn an_edit_of_one_clip_leaves_what_was_derived_of_the_others_of_a_long_track() {
             (db::arrangement_in(db, song.arrangement), db::track_in(db, song.tracks[0]));
         (db::track_rows(db, of, track).unwrap(), db::played(db, of, track))
     };
-    let edits: [(&str, fn(&mut Song)); 5] = [
+    let edits: [(&str, Edit); 5] = [
         ("gain", |song| song.update::<Clip>(song.clips[300], |it| it.gain_db = -6.0)),
         ("start", |song| song.update::<Clip>(song.clips[300], |it| it.start = Moment(9 * BAR))),
         ("name", |song| song.update::<Track>(song.tracks[0], |it| it.name = "Lead".into())),
@@ -676,14 +678,16 @@ fn a_step_of_what_plays_asks_nobody_whom_the_edit_does_not_concern() {
         step.spec
     };
     let fader = |song: &mut Song| song.update::<Channel>(song.channels[7], |it| it.gain_db = -9.0);
-    let spec = check(fader, "params 1", 1);
+    let spec = check(fader, "heard 1, params 1", 1);
     assert!(Arc::ptr_eq(&spec, &whole.spec), "the graph is the same");
     let clip =
         |song: &mut Song| song.update::<Clip>(song.clips[9], |it| it.start = Moment(9 * BAR));
     let spec = check(clip, "played 1", 0);
     assert!(Arc::ptr_eq(&spec, &whole.spec));
+    let mute = |song: &mut Song| song.update::<Track>(song.tracks[5], |it| it.mute = true);
+    check(mute, "heard 1, params 1", 1);
     let arm = |song: &mut Song| song.update::<Track>(song.tracks[3], |it| it.armed = true);
-    let spec = check(arm, "cohorts 1, params 1, playing 1", 0);
+    let spec = check(arm, "cohorts 1, heard 1, params 1, playing 1", 0);
     let live = spec.nodes.iter().filter(|node| node.cohort == Cohort::Live).count();
     assert_eq!(live, 5, "input, equaliser and strip of the track, input and strip of the master");
 }

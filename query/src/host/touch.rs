@@ -28,8 +28,6 @@ pub enum Touch {
     Tracks(ArrangementId),
     /// Channels and the ways between them.
     Routing(ArrangementId),
-    /// Mute and solo.
-    Audible(ArrangementId),
     Automation(ArrangementId),
     /// Where ticks lie in time.
     Tempo(ArrangementId),
@@ -139,9 +137,6 @@ fn precisely(
                 touched.insert(Touch::Structure(new.id));
                 touched.insert(Touch::Routing(new.arrangement));
             }
-            if (old.mute, old.channel_kind) != (new.mute, new.channel_kind) {
-                touched.insert(Touch::Audible(new.arrangement));
-            }
         }
         (AnyEntity::DspNode(old), AnyEntity::DspNode(new)) => {
             let still = DspNode {
@@ -193,10 +188,6 @@ fn track(source: &dyn Source, old: &Track, new: &Track, touched: &mut Touched) -
     }
     if (old.parent, &old.order) != (new.parent, &new.order) {
         touched.insert(Touch::Tracks(new.arrangement));
-    }
-    let audible = |track: &Track| (track.mute, track.solo, track.solo_safe, track.parent);
-    if audible(old) != audible(new) {
-        touched.insert(Touch::Audible(new.arrangement));
     }
     Some(())
 }
@@ -304,7 +295,6 @@ impl Toucher<'_> {
         let rows = self.content_of(track.id);
         (rows.track, rows.lanes) = (true, true);
         self.add(Touch::Tracks(track.arrangement));
-        self.add(Touch::Audible(track.arrangement));
         self.add(Touch::Automation(track.arrangement));
         if let Some(channel) = self.source.channel_of(track.id) {
             self.channel(channel.id);
@@ -385,7 +375,6 @@ impl Toucher<'_> {
     fn channel_entity(&mut self, channel: &Channel) {
         self.channel(channel.id);
         self.add(Touch::Routing(channel.arrangement));
-        self.add(Touch::Audible(channel.arrangement));
         if let Some(track) = channel.track {
             self.content_of(track).track = true;
         }
