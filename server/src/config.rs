@@ -230,7 +230,7 @@ settings! {
     limits_commands_per_second, "limits.commands_per_second": u64 = 200_000, 1..=10_000_000;
     /// Subscriptions per connection.
     limits_subscriptions, "limits.subscriptions": u64 = 256, 1..=65_536;
-    /// Bytes that may wait for a client before it is cut off.
+    /// Bytes of events that may wait for a client; of answers four times as many, then it is cut off.
     limits_queue_bytes, "limits.queue_bytes": u64 = 4 * 1024 * 1024, 4_096..=1_073_741_824;
     /// Commands in one batch.
     limits_batch, "limits.batch": u64 = 10_000, 1..=1_000_000;

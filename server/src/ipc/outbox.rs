@@ -104,6 +104,9 @@ pub struct Batch {
     pub closed: Option<Closed>,
 }
 
+/// Answers may take so many times the room of what nobody asked for.
+const ANSWERS: usize = 4;
+
 /// Bytes that a writer takes in one go.
 const BATCH: usize = 256 * 1024;
 
@@ -187,8 +190,8 @@ impl Outbox {
         self.wake.notify_one();
     }
 
-    /// Whether there is room. Streams may fill an eighth of the queue, events a
-    /// half, so that replies find room when the rest is full.
+    /// Whether there is room. Streams may fill an eighth of the queue and events a half; answers
+    /// find room when that is full.
     fn admit(&self, state: &mut State, class: &Class, size: usize) -> bool {
         let after = state.stats.queued_bytes + size;
         match class {
@@ -206,6 +209,10 @@ impl Outbox {
                 state.stats.dropped_events += 1;
                 false
             }
+            // Who asks several long questions at once and reads the answers is not slow, and one
+            // answer may be longer than the whole queue.
+            Class::Reply if state.stats.queued_bytes <= self.limit / 2 => true,
+            Class::Reply if after <= self.limit * ANSWERS => true,
             _ if after > self.limit => {
                 state.closed = Some(Closed::TooSlow);
                 state.forget();
@@ -417,11 +424,21 @@ mod tests {
     }
 
     #[test]
+    fn one_answer_may_be_longer_than_the_queue() {
+        let outbox = Outbox::new(100);
+        outbox.push(event(1), bytes(50, 0));
+        outbox.push(Class::Reply, bytes(5_000, 0));
+        assert_eq!((outbox.is_closed(), outbox.try_take().unwrap().bytes.len()), (false, 5_050));
+    }
+
+    #[test]
     fn a_client_that_never_reads_is_cut_off_and_its_memory_freed() {
         let outbox = Outbox::new(100);
-        for _ in 0..10 {
+        for _ in 0..20 {
             outbox.push(Class::Reply, bytes(20, 0));
+            assert!(!outbox.is_closed());
         }
+        outbox.push(Class::Reply, bytes(20, 0));
         assert_eq!(outbox.stats().queued_bytes, 0);
         assert_eq!(outbox.try_take().unwrap().closed, Some(Closed::TooSlow));
     }
