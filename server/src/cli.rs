@@ -362,12 +362,12 @@ fn init_log(cli: &Cli) {
     };
     let filter = std::env::var("PULSE_LOG_FILTER").unwrap_or_else(|_| level.to_owned());
     let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_env_filter(tracing_subscriber::EnvFilter::new(crate::log::full(&filter)))
         .with_writer(std::io::stderr)
         .with_filter_reloading();
     let handle = subscriber.reload_handle();
     crate::log::install(Box::new(move |filter| {
-        let filter = tracing_subscriber::EnvFilter::try_new(filter);
+        let filter = tracing_subscriber::EnvFilter::try_new(crate::log::full(filter));
         let filter = filter.map_err(|error| error.to_string())?;
         handle.reload(filter).map_err(|error| error.to_string())
     }));
