@@ -163,7 +163,12 @@ impl Storm {
             }
             while !open.is_empty() {
                 let reply = self.wire.receive().unwrap_or_else(|| panic!("closed at {open:?}"));
-                let Some(cid) = &reply.cid else { continue };
+                let Some(cid) = &reply.cid else {
+                    if let Some(error) = reply.error {
+                        panic!("cut off: {error:?}; open: {open:?}");
+                    }
+                    continue;
+                };
                 let asked = open.remove(cid);
                 let (name, payload) = asked.unwrap_or_else(|| panic!("a second answer: {reply:?}"));
                 self.known.lock().unwrap().learn(&reply.payload);
