@@ -11,6 +11,7 @@ mod undo;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use pulse_schemas::{hash::Hash, id::ActorId};
@@ -59,6 +60,7 @@ pub struct Project {
     /// Gestures in progress, by client.
     gestures: BTreeMap<String, String>,
     stamp: stamp::Stamp,
+    overlays: Mutex<care::PastOverlays>,
 }
 
 /// What plays behind a transaction.

@@ -25,7 +25,11 @@ pub(crate) mod recover;
 #[allow(clippy::disallowed_methods)]
 mod tests;
 
-use std::{collections::VecDeque, path::PathBuf, sync::Arc};
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+};
 
 use pulse_schemas::hash::Hash;
 
@@ -48,6 +52,8 @@ use crate::{
 
 /// Patches above this size are stored as trees instead of rows.
 const LARGE_PATCH: usize = 256 << 10;
+/// Rows of the history that are read at a time.
+const PAGE: u64 = 512;
 /// A difference of more keys than this becomes a jump.
 const LARGE_DIFF: usize = 512;
 
@@ -122,6 +128,7 @@ pub struct Repo {
     /// Nodes written since the last collection, and how many that one kept.
     nodes_written: u64,
     nodes_live: u64,
+    jumps: Mutex<care::Jumps>,
 }
 
 impl Repo {
@@ -138,6 +145,11 @@ impl Repo {
     /// The sequence of the last transaction; 0 before the first.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// The first history row that was not pruned; 0 if nobody noted it.
+    pub(crate) fn rows_from(&self) -> u64 {
+        self.rows_from
     }
 
     pub fn store_id(&self) -> [u8; 16] {
@@ -426,21 +438,54 @@ impl Repo {
         if seq > self.seq {
             return Err(self.no_such_row(seq));
         }
-        let rows = self.history(seq + 1, self.seq + 1)?;
-        if rows.len() as u64 != self.seq - seq {
-            return Err(self.no_such_row(seq));
+        match self.version_from(seq, true) {
+            // A kept version that is damaged is no reason to take every entry's past along.
+            Err(RepoError::Tree(_) | RepoError::HistoryMismatch { .. }) => {
+                self.version_from(seq, false)
+            }
+            found => found,
         }
-        let Some(first) = rows.first() else { return Ok(self.head.clone()) };
-        let (rows, start) = match rows.iter().position(|row| row.is_jump()) {
-            Some(at) => (&rows[..at], self.snapshot(rows[at].before)?),
-            None => (&rows[..], self.head.clone()),
-        };
-        let version = start.edit(&fold_back(rows))?;
+    }
+
+    fn version_from(&self, seq: u64, kept: bool) -> Result<Snapshot, RepoError> {
+        let (rows, start) = self.way_back(seq, kept)?;
+        let Some(first) = rows.first() else { return Ok(start) };
+        let version = start.edit(&fold_back(&rows))?;
         if version.root() != first.before {
             let (expected, found) = (first.before, version.root());
             return Err(RepoError::HistoryMismatch { seq, expected, found });
         }
         Ok(version)
+    }
+
+    /// The nearest version behind `seq` that is stored as a tree, and the rows that lead from
+    /// there back to `seq`. Commits count among them if they are `kept`.
+    fn way_back(
+        &self,
+        seq: u64,
+        kept: bool,
+    ) -> Result<(Vec<Arc<HistoryRow>>, Snapshot), RepoError> {
+        let (mut rows, mut from) = (Vec::new(), seq + 1);
+        while from <= self.seq {
+            let until = from.saturating_add(PAGE).min(self.seq + 1);
+            let page = self.history(from, until)?;
+            if page.len() as u64 != until - from {
+                return Err(self.no_such_row(seq));
+            }
+            for row in page {
+                if row.is_jump() {
+                    let start = self.snapshot(row.before)?;
+                    return Ok((rows, start));
+                }
+                let stored = (kept && row.keep).then(|| self.snapshot(row.after).ok());
+                rows.push(row);
+                if let Some(start) = stored.flatten() {
+                    return Ok((rows, start));
+                }
+            }
+            from = until;
+        }
+        Ok((rows, self.head.clone()))
     }
 
     /// Lets go of the store as a crash would: without a checkpoint, so that the next open

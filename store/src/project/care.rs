@@ -17,13 +17,13 @@ use crate::{
     fsck::{self, FsckError, Report},
     refs::{Refs, RefsError},
     repo::{HistoryChange, RepoError},
-    tree::{Snapshot, TreeError, empty_root},
+    tree::{Snapshot, TreeError, empty_root, lock},
     view::ReadError,
 };
 
-/// Where the bytes beside the tree lie, inside the store's folder.
 /// So much of the past can be undone; commits hold what lies further back.
 const HISTORY_ROWS: u64 = 100_000;
+/// Where the bytes beside the tree lie, inside the store's folder.
 const BLOB_DIR: &str = "blobs";
 const CACHE_DIR: &str = "cache";
 
@@ -93,15 +93,7 @@ impl Project {
         for root in roots.iter().chain([&self.root()]) {
             overlays_of(&self.repo.snapshot(*root)?, &mut overlays)?;
         }
-        // Undo can bring back a variant that no state holds at present.
-        for row in self.repo.history(0, self.repo.seq() + 1)? {
-            if let HistoryChange::Patch(changes) = &row.change {
-                for change in changes.iter().filter(|change| is_variant(&change.key)) {
-                    let sides = [&change.before, &change.after].into_iter().flatten();
-                    overlays.extend(sides.filter_map(|bytes| overlay_of(bytes)));
-                }
-            }
-        }
+        overlays.extend(self.past_overlays()?);
         overlays.remove(&empty_root());
         for overlay in overlays {
             // One that is gone already is a finding for `fsck`, not a reason to keep rubbish.
@@ -110,6 +102,23 @@ impl Project {
             }
         }
         Ok(roots.into_iter().collect())
+    }
+
+    /// What variants of the past hold: undo can bring back one that no state has at present.
+    fn past_overlays(&self) -> Result<Vec<Hash>, CareError> {
+        let mut known = lock(&self.overlays);
+        let PastOverlays { until, found } = &mut *known;
+        self.repo.visit_history(*until, &mut |row| {
+            let HistoryChange::Patch(changes) = &row.change else { return };
+            for change in changes.iter().filter(|change| is_variant(&change.key)) {
+                let sides = [&change.before, &change.after].into_iter().flatten();
+                let overlays = sides.filter_map(|bytes| overlay_of(bytes));
+                found.extend(overlays.map(|overlay| (row.seq, overlay)));
+            }
+        })?;
+        *until = self.repo.seq() + 1;
+        found.retain(|(seq, _)| *seq >= self.repo.rows_from());
+        Ok(found.iter().map(|(_, overlay)| *overlay).collect())
     }
 
     /// Bytes by content hash: plugin states, edited audio.
@@ -129,6 +138,13 @@ impl Project {
         let roots_of = |meta: &Snapshot| Refs::new(meta).named_roots();
         fsck::fsck(&dir.join(STORE_DIR), repair, &roots_of)
     }
+}
+
+/// Overlays in the history as far as somebody looked, with the entry that names each.
+#[derive(Default)]
+pub(super) struct PastOverlays {
+    until: u64,
+    found: Vec<(u64, Hash)>,
 }
 
 fn is_variant(key: &[u8]) -> bool {

@@ -149,6 +149,7 @@ impl Project {
             history: None,
             gestures: BTreeMap::new(),
             stamp: Stamp::none(),
+            overlays: Default::default(),
         };
         project.load_stamp();
         project.playing = project.view.varied().map_err(TxError::from)?;
@@ -189,6 +190,7 @@ impl Project {
             history: None,
             gestures: BTreeMap::new(),
             stamp: Stamp::none(),
+            overlays: Default::default(),
         })
     }
 

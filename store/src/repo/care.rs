@@ -2,8 +2,19 @@
 
 use pulse_schemas::hash::Hash;
 
-use super::{Repo, RepoError};
-use crate::{backend::Swept, gc::Marks, tree::TreeError};
+use super::{HistoryRow, PAGE, Repo, RepoError};
+use crate::{
+    backend::Swept,
+    gc::Marks,
+    tree::{TreeError, lock},
+};
+
+/// Jumps of the history as far as somebody looked; rows never change.
+#[derive(Default)]
+pub(super) struct Jumps {
+    until: u64,
+    found: Vec<(u64, [Hash; 2])>,
+}
 
 /// A store this small is not worth collecting.
 const GC_FLOOR: u64 = 20_000;
@@ -74,9 +85,31 @@ impl Repo {
 
     /// The versions that the history's jumps lead from and to.
     pub fn jump_roots(&self) -> Result<Vec<Hash>, RepoError> {
-        let rows = self.history(0, u64::MAX)?;
-        let jumps = rows.iter().filter(|row| row.is_jump());
-        Ok(jumps.flat_map(|row| [row.before, row.after]).collect())
+        let mut known = lock(&self.jumps);
+        let Jumps { until, found } = &mut *known;
+        self.visit_history(*until, &mut |row| {
+            if row.is_jump() {
+                found.push((row.seq, [row.before, row.after]));
+            }
+        })?;
+        *until = self.seq + 1;
+        found.retain(|(seq, _)| *seq >= self.rows_from);
+        Ok(found.iter().flat_map(|(_, roots)| *roots).collect())
+    }
+
+    /// Shows every transaction from `from` on, a page of them at a time.
+    pub(crate) fn visit_history(
+        &self,
+        mut from: u64,
+        visit: &mut dyn FnMut(&HistoryRow),
+    ) -> Result<(), RepoError> {
+        from = from.max(self.rows_from);
+        while from <= self.seq {
+            let until = from.saturating_add(PAGE).min(self.seq + 1);
+            self.history(from, until)?.iter().for_each(|row| visit(row));
+            from = until;
+        }
+        Ok(())
     }
 
     /// Gives free space back to the file system.

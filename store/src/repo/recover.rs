@@ -111,6 +111,7 @@ impl Repo {
             rows_from: head.rows_from,
             nodes_written: 0,
             nodes_live: 0,
+            jumps: Default::default(),
         })
     }
 }

@@ -101,15 +101,34 @@ fn versions_of_the_past_are_proved_by_their_roots() {
     for round in 0..100u32 {
         let edits = [Edit::put(vec![(round % 13) as u8], round.to_le_bytes())];
         let info = Vec::new();
-        let transaction = Transaction { edits: &edits, info, ..Transaction::default() };
+        let keep = round % 10 == 3;
+        let transaction = Transaction { edits: &edits, info, keep, ..Transaction::default() };
         roots.push(repo.commit(transaction).unwrap().after.root());
     }
-    for (seq, root) in roots.iter().enumerate() {
-        assert_eq!(repo.version_at(seq as u64).unwrap().root(), *root);
+    let named: Vec<Hash> = roots.iter().skip(4).step_by(20).copied().collect();
+    for collected in [None, Some(&named[..]), Some(&[])] {
+        collected.map(|live| repo.gc(live).unwrap());
+        for (seq, root) in roots.iter().enumerate() {
+            assert_eq!(repo.version_at(seq as u64).unwrap().root(), *root);
+        }
     }
     repo.prune_history(50).unwrap();
     assert_eq!(repo.version_at(49).unwrap().root(), roots[49]);
     assert!(matches!(repo.version_at(48), Err(RepoError::NoSuchRow { seq: 48, .. })));
+}
+
+#[test]
+fn a_look_into_the_past_reads_no_further_than_to_the_next_commit() {
+    let mut repo = Repo::in_memory(&options()).unwrap();
+    for round in 0..3_000u32 {
+        let edits = [Edit::put(vec![(round % 13) as u8], round.to_le_bytes())];
+        let keep = round == 20;
+        repo.commit(Transaction { edits: &edits, keep, ..Transaction::default() }).unwrap();
+    }
+    let (rows, _) = repo.way_back(7, true).unwrap();
+    assert_eq!(rows.len(), 14);
+    let (rows, start) = repo.way_back(7, false).unwrap();
+    assert_eq!((rows.len(), start.root()), (2_993, repo.head().root()));
 }
 
 #[test]
