@@ -5,6 +5,7 @@
 //! is put back only if its hash is the one that is missing, an entry of the history only if the
 //! versions on both sides prove it, and a damaged file stays beside the one that replaces it.
 
+mod behind;
 mod loss;
 mod rebuild;
 mod repair;
@@ -86,6 +87,8 @@ pub struct Report {
     pub lost: Vec<Loss>,
     /// The damaged files as they were before a repair.
     pub set_aside: Vec<PathBuf>,
+    /// Edits that are no part of the project any more, as text for people.
+    pub written_down: Vec<PathBuf>,
     pub nodes: u64,
     pub rows: u64,
     pub journal_rows: u64,
@@ -142,6 +145,7 @@ pub fn fsck(dir: &Path, repair: bool, roots_of: RootsOf<'_>) -> Result<Report, F
         report.repaired = repaired.done;
         report.lost = repaired.lost;
         report.set_aside = repaired.set_aside;
+        report.written_down = repaired.written_down;
     }
     Ok(report)
 }

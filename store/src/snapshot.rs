@@ -113,7 +113,7 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     })
 }
 
-fn line_of(key: &[u8], value: &[u8]) -> String {
+pub(crate) fn line_of(key: &[u8], value: &[u8]) -> String {
     readable_line(key, value).unwrap_or_else(|| {
         let line = json!({ "key": base64::encode(key), "record": base64::encode(value) });
         canonical_json(&line)

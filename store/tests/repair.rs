@@ -17,12 +17,14 @@ use pulse_schemas::{
 use pulse_store::{
     backend::{BackingStore, Batch, redb::RedbBackend},
     fsck::{Finding, Report},
+    journal::{FRAME, HEADER},
     node::Node,
     project::{OpenOptions, Project, STORE_DIR},
     tx::TxMeta,
 };
 
 const DATABASE: &str = "project.redb";
+const JOURNAL: &str = "project.journal";
 
 fn fsck(dir: &Path, repair: bool) -> Report {
     Project::fsck(dir, repair).unwrap()
@@ -260,4 +262,128 @@ fn what_nothing_brings_back_is_named_and_an_export_brings_it_back() {
     assert!(report.is_clean() && report.lost.is_empty(), "{report:?}");
     assert_eq!(state(dir.path()), before);
     assert_eq!(open(dir.path()).view().all::<Note>().unwrap().len(), notes);
+}
+
+/// A project that was killed behind these edits of notes' pitches, which only the journal has.
+/// Labels are `edit 0`, `edit 1`…; the roots behind each.
+fn killed(dir: &Path, edits: &[(usize, u8)]) -> Vec<Hash> {
+    made(dir, 0);
+    let mut project = open(dir);
+    let notes: Vec<NoteId> = project.view().all::<Note>().unwrap().iter().map(|it| it.id).collect();
+    let mut roots = vec![project.root()];
+    for (number, (note, pitch)) in edits.iter().enumerate() {
+        let command = br#"{"domain":"note","name":"update","payload":{}}"#.to_vec();
+        let meta = TxMeta { command, ..TxMeta::new(format!("edit {number}"), "a") };
+        let mut tx = project.begin(meta);
+        tx.update::<Note>(notes[*note], |note| note.pitch = *pitch).unwrap();
+        tx.commit().unwrap();
+        // The next row knows that this one is durable.
+        project.repo().flush().unwrap();
+        roots.push(project.root());
+    }
+    project.abandon();
+    roots
+}
+
+/// Spoils a part of the row with this label: what is found at `what`, from `skip` bytes on.
+fn spoil_row(dir: &Path, label: &str, part: impl Fn(&mut [u8])) {
+    let file = dir.join(STORE_DIR).join(JOURNAL);
+    let mut bytes = fs::read(&file).unwrap();
+    let mut at = HEADER;
+    while at < bytes.len() {
+        let length = u32::from_le_bytes(bytes[at + 2..at + 6].try_into().unwrap()) as usize;
+        let row = &mut bytes[at..at + FRAME + length];
+        if row.windows(label.len()).any(|it| it == label.as_bytes()) {
+            part(row);
+        }
+        at += FRAME + length;
+    }
+    fs::write(&file, bytes).unwrap();
+    assert!(!fsck(dir, false).is_clean());
+}
+
+fn spoil_all(row: &mut [u8]) {
+    spoil(&mut row[FRAME..]);
+}
+
+#[test]
+fn a_journal_row_whose_label_is_damaged_is_proved_by_its_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let roots = killed(dir.path(), &[(1, 10), (2, 20), (3, 30), (4, 40)]);
+    spoil_row(dir.path(), "edit 1", |row| {
+        let at = row.windows(6).position(|it| it == b"edit 1").unwrap();
+        row[at..at + 4].copy_from_slice(b"idet");
+    });
+    let report = fsck(dir.path(), true);
+    assert!(report.is_clean() && report.lost.is_empty(), "{report:?}");
+    assert!(report.repaired[0].contains("may be damaged"), "{report:?}");
+    let (root, rows) = state(dir.path());
+    assert_eq!(root, roots[4]);
+    assert!(rows.iter().any(|row| row.2 == "idet 1 (damaged, kept by fsck)"), "{rows:?}");
+}
+
+#[test]
+fn a_lost_journal_row_that_was_written_over_costs_nothing_behind_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let roots = killed(dir.path(), &[(1, 10), (2, 20), (3, 30), (2, 40), (5, 50)]);
+    spoil_row(dir.path(), "edit 1", spoil_all);
+    let report = fsck(dir.path(), true);
+    assert!(report.is_clean() && report.lost.is_empty(), "{report:?}");
+    assert!(report.repaired[0].contains("as one"), "{report:?}");
+    let (root, rows) = state(dir.path());
+    assert_eq!(root, roots[5]);
+    let labels: Vec<&str> = rows.iter().rev().take(4).map(|row| &row.2[..]).collect();
+    let last = rows.len() as u64;
+    let one = format!("Entries {} to {} (made again by fsck)", last - 3, last - 1);
+    assert_eq!(labels, ["edit 4", "edit 3", "edit 2", &one]);
+    let mut project = open(dir.path());
+    project.undo("a", None).unwrap();
+    assert_eq!(project.root(), roots[4]);
+}
+
+#[test]
+fn what_lies_behind_a_lost_journal_row_is_written_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let roots = killed(dir.path(), &[(1, 10), (2, 20), (3, 30), (4, 40)]);
+    spoil_row(dir.path(), "edit 1", spoil_all);
+    let report = fsck(dir.path(), true);
+    assert!(report.is_clean(), "{report:?}");
+    assert!(report.lost[0].what.starts_with("3 edits behind entry"), "{report:?}");
+    let text = fs::read_to_string(&report.written_down[0]).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[0]["rows"]), (3, &serde_json::json!(2)));
+    assert_eq!((&lines[1]["label"], &lines[2]["label"]), (&"edit 2".into(), &"edit 3".into()));
+    assert_eq!(lines[1]["command"]["name"], "update");
+    assert!(lines[1]["writes"][0]["id"].as_str().unwrap().starts_with("nte_"), "{text}");
+    assert_eq!(state(dir.path()).0, roots[1], "the edits before the damage are there");
+}
+
+#[test]
+fn a_jump_leads_on_whatever_was_lost_before_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let roots = killed(dir.path(), &[(1, 10), (2, 20)]);
+    let mut project = open(dir.path());
+    let clip = project.view().all::<Clip>().unwrap()[0].id;
+    let mut tx = project.begin(TxMeta::new("edit 7", "a"));
+    tx.update::<Clip>(clip, |clip| clip.gain_db = -3.0).unwrap();
+    tx.commit().unwrap();
+    let mut tx = project.begin(TxMeta::new("many", "a"));
+    for at in 0..6_000 {
+        let id = NoteId(tx.new_id());
+        tx.put(Note { id, clip, start: Ticks(at), length: Ticks(9), ..Note::default() }).unwrap();
+    }
+    tx.commit().unwrap();
+    let root = project.root();
+    project.repo().flush().unwrap();
+    project.abandon();
+    assert!(!roots.contains(&root));
+    // The jump's checkpoint may have taken the row along: then nothing is lost either.
+    let file = dir.path().join(STORE_DIR).join(JOURNAL);
+    if fs::read(&file).unwrap().windows(6).any(|it| it == b"edit 7") {
+        spoil_row(dir.path(), "edit 7", spoil_all);
+        let report = fsck(dir.path(), true);
+        assert!(report.is_clean() && report.lost.is_empty(), "{report:?}");
+    }
+    assert_eq!(state(dir.path()).0, root);
 }

@@ -28,6 +28,7 @@ pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Fa
         "repaired": report.repaired,
         "lost": report.lost.iter().map(|it| json!({"what": it.what, "of": it.of})).collect::<Vec<_>>(),
         "setAside": report.set_aside,
+        "writtenDown": report.written_down,
         "nodes": report.nodes,
         "rows": report.rows,
         "journalRows": report.journal_rows,
@@ -98,6 +99,9 @@ fn page(output: &Output, report: &Report, repair: bool) -> String {
     }
     for loss in &report.lost {
         page += &format!("{} {}, gone from {}\n", output.paint("31", "lost:"), loss.what, loss.of);
+    }
+    for file in &report.written_down {
+        page += &format!("what the lost edits were: {}\n", file.display());
     }
     for file in &report.set_aside {
         page += &format!("the file as it was: {}\n", file.display());

@@ -13,14 +13,14 @@ use std::{
 use pulse_schemas::hash::Hash;
 
 use super::{
-    Finding, Loss, Named, Report, RootsOf, check_files, loss,
+    Finding, Loss, Named, Report, RootsOf, behind, check_files, loss,
     rebuild::{Rebuilt, Sources, rebuild, tree_over},
     rows::{Gaps, fill},
     salvage::{HeadFrom, Salvage, mend, salvage},
 };
 use crate::{
     backend::{BackingStore, Batch, redb::RedbBackend},
-    journal::{self, HEADER, JournalError, read_frame, rows_behind},
+    journal::{self, HEADER, JournalError, read_frame, row::Row, rows_behind},
     node::Node,
     project::stamp,
     repo::{
@@ -37,6 +37,7 @@ pub(super) struct Repaired {
     pub done: Vec<String>,
     pub lost: Vec<Loss>,
     pub set_aside: Vec<PathBuf>,
+    pub written_down: Vec<PathBuf>,
 }
 
 /// Repairs what it can; says in words what it did. What it could not do, the next check shows.
@@ -62,7 +63,8 @@ pub(super) fn repair(dir: &Path, report: &Report, roots_of: RootsOf<'_>) -> Repa
     });
     let error = error.or_else(|| torn_or_damaged(dir, &journal, &head));
     if let Some(error) = error {
-        repair_journal(&dir.join(JOURNAL_FILE), &journal, &head, &error, &mut repaired);
+        let tree = tree_over(&salvage.nodes);
+        repair_journal(&dir.join(JOURNAL_FILE), &journal, &head, &tree, &error, &mut repaired);
     }
     if report.findings.iter().any(is_of_the_database) {
         repair_database(dir, report, salvage, (head, from), roots_of, &mut repaired);
@@ -235,12 +237,14 @@ fn is_head_back(report: &Report) -> bool {
         .any(|finding| matches!(finding, Finding::NoHead | Finding::Head(_) | Finding::Database(_)))
 }
 
-/// Keeps every row up to the first damaged one, which is mended if one byte is all that is
-/// wrong with it; the file as it was stays beside the new one.
+/// Keeps every row up to the first damaged one, which is mended if one byte is all that is wrong
+/// with it, and those behind it if something leads there. The rest is written down for people; the
+/// file as it was stays beside the new one.
 fn repair_journal(
     file: &Path,
     bytes: &[u8],
     head: &Head,
+    tree: &Arc<TreeStore>,
     error: &JournalError,
     repaired: &mut Repaired,
 ) {
@@ -252,52 +256,142 @@ fn repair_journal(
     ) {
         return;
     }
-    let (rows, mended) = mended_rows(bytes, head);
-    let mut fresh = journal::header(&head.store_id).to_vec();
     // A gap says that rows of another time follow: none of them is of use.
-    if !matches!(error, JournalError::Gap { .. }) {
-        fresh.extend_from_slice(&rows);
-    }
+    let kept = match error {
+        JournalError::Gap { .. } => Kept::default(),
+        _ => kept_rows(bytes, head, tree),
+    };
+    let mut fresh = journal::header(&head.store_id).to_vec();
+    fresh.extend_from_slice(&kept.frames);
     let Some(aside) = exchange(file, bytes, &fresh) else { return };
-    let scan = journal::scan(file, &fresh, &head.store_id, head.seq);
-    let last = scan.ok().and_then(|scan| scan.rows.last().map(|row| row.seq));
-    let last = last.unwrap_or(head.seq).max(head.seq);
+    let last = kept.rows.last().map_or(head.seq, |row| row.seq.max(head.seq));
     let behind = rows_lost(bytes, head, last);
-    repaired.done.push(match (mended, behind) {
-        (0, 0) => "rewrote the journal's header".to_owned(),
-        (0, _) => format!("kept the journal up to entry {last}"),
-        (mended, _) => format!("put {mended} damaged rows of the journal right"),
-    });
+    tell_journal(&kept, last, behind, repaired);
     if behind > 0 {
         repaired.lost.push(Loss {
             what: format!("{behind} edits behind entry {last}: a row of the journal is damaged"),
             of: "the working copy".into(),
         });
+        repaired.written_down.extend(write_down(file, bytes, head, last));
     }
     repaired.set_aside.push(aside);
 }
 
-/// The rows of a journal back to back, damaged ones put right as long as that succeeds.
-fn mended_rows(bytes: &[u8], head: &Head) -> (Vec<u8>, usize) {
-    let (mut rows, mut mended) = (Vec::new(), 0);
+fn tell_journal(kept: &Kept, last: u64, behind: u64, repaired: &mut Repaired) {
+    let done = &mut repaired.done;
+    match kept.mended {
+        0 => {}
+        mended => done.push(format!("put {mended} damaged rows of the journal right")),
+    }
+    for seq in &kept.said {
+        done.push(format!(
+            "kept entry {seq}: what it did to the content is proved; its label, author and time may \
+             be damaged"
+        ));
+    }
+    for (from, until) in &kept.made {
+        done.push(format!(
+            "kept the edits of entries {from} to {until} as one: one of them is lost, what they \
+             led to is proved; a branch, tag or commit that the lost one made is lost"
+        ));
+    }
+    if behind > 0 {
+        done.push(format!("kept the journal up to entry {last}"));
+    } else if kept.mended + kept.said.len() + kept.made.len() == 0 {
+        done.push("rewrote the journal's header".to_owned());
+    }
+}
+
+/// The rows of a journal that stay.
+#[derive(Default)]
+struct Kept {
+    frames: Vec<u8>,
+    rows: Vec<Row>,
+    mended: usize,
+    /// Rows that are proved by their roots alone.
+    said: Vec<u64>,
+    /// First and last of rows that are one now.
+    made: Vec<(u64, u64)>,
+}
+
+impl Kept {
+    fn take(&mut self, row: Row, frame: &[u8]) {
+        self.frames.extend_from_slice(frame);
+        self.rows.push(row);
+    }
+}
+
+/// Goes through a journal as far as something leads on.
+fn kept_rows(bytes: &[u8], head: &Head, tree: &Arc<TreeStore>) -> Kept {
+    let (mut kept, store_id) = (Kept::default(), &head.store_id);
     let mut rest = bytes.get(HEADER..).unwrap_or_default();
     while !rest.is_empty() {
-        if let Some((_, length)) = read_frame(rest, &head.store_id) {
-            rows.extend_from_slice(&rest[..length]);
+        if let Some((row, length)) = read_frame(rest, store_id) {
+            kept.take(row, &rest[..length]);
             rest = &rest[length..];
             continue;
         }
-        let next = rows_behind(rest, &head.store_id).next().map_or(rest.len(), |(at, _)| at);
-        match mended_frame(&rest[..next], &head.store_id) {
-            Some(frame) => rows.extend_from_slice(&frame),
-            // A broken mark before rows that the database leads to is no loss.
-            None if rows.is_empty() && next < rest.len() => {}
-            None => break,
+        let next = rows_behind(rest, store_id).next().map_or(rest.len(), |(at, _)| at);
+        let (damaged, behind) = rest.split_at(next);
+        rest = behind;
+        if let Some(frame) = mended_frame(damaged, store_id) {
+            kept.mended += 1;
+            kept.take_frame(&frame, store_id);
+        } else if starts_at_head(behind, head) {
+            // The database has all that was before: a broken mark or row there is no loss.
+            kept = Kept { mended: kept.mended + 1, ..Kept::default() };
+        } else {
+            let rows = back_to_back(behind, store_id);
+            let all: Vec<Row> = rows.iter().map(|(row, _)| row.clone()).collect();
+            let Some(bridge) = behind::bridge(tree, head, &kept.rows, damaged, &all) else { break };
+            let used: usize = rows[..bridge.used].iter().map(|(_, length)| length).sum();
+            rest = &rest[used..];
+            match bridge.made {
+                Some(made) => kept.made.push(made),
+                None => kept.said.extend(bridge.rows.first().map(|row| row.seq)),
+            }
+            for row in bridge.rows {
+                let frame = journal::frame(&row, store_id);
+                kept.take(row, &frame);
+            }
         }
-        mended += 1;
-        rest = &rest[next..];
     }
-    (rows, mended)
+    kept
+}
+
+impl Kept {
+    fn take_frame(&mut self, frame: &[u8], store_id: &[u8; 16]) {
+        if let Some((row, _)) = read_frame(frame, store_id) {
+            self.take(row, frame);
+        }
+    }
+}
+
+fn starts_at_head(rows: &[u8], head: &Head) -> bool {
+    read_frame(rows, &head.store_id).is_some_and(|(row, _)| row.seq <= head.seq + 1)
+}
+
+/// Whole rows from the start on, with their lengths.
+fn back_to_back(mut bytes: &[u8], store_id: &[u8; 16]) -> Vec<(Row, usize)> {
+    let mut rows = Vec::new();
+    while let Some((row, length)) = read_frame(bytes, store_id) {
+        rows.push((row, length));
+        bytes = &bytes[length..];
+    }
+    rows
+}
+
+/// Writes down what is behind entry `last` and was no torn tail.
+fn write_down(file: &Path, bytes: &[u8], head: &Head, last: u64) -> Option<PathBuf> {
+    let all = bytes.get(HEADER..).unwrap_or_default();
+    let rows = rows_behind(all, &head.store_id).map(|(_, row)| row);
+    let lost: Vec<Row> =
+        rows.filter(|row| row.seq > last && row.change != journal::row::Change::Mark).collect();
+    let path = (1..1_000)
+        .map(|number| file.with_file_name(format!("lost-edits-{number}.jsonl")))
+        .find(|path| !path.exists())?;
+    let written = !lost.is_empty() && std::fs::write(&path, behind::written_down(&lost)).is_ok();
+    written.then_some(path)
 }
 
 fn mended_frame(bytes: &[u8], store_id: &[u8; 16]) -> Option<Vec<u8>> {
@@ -314,10 +408,12 @@ fn rows_lost(bytes: &[u8], head: &Head, last: u64) -> u64 {
 fn exchange(file: &Path, old: &[u8], new: &[u8]) -> Option<PathBuf> {
     let aside = unused_name(file)?;
     let fresh = file.with_extension("journal.new");
-    std::fs::write(&aside, old).ok()?;
-    std::fs::write(&fresh, new).ok()?;
-    std::fs::File::open(&fresh).and_then(|file| file.sync_all()).ok()?;
+    for (path, bytes) in [(&aside, old), (&fresh, new)] {
+        std::fs::write(path, bytes).ok()?;
+        std::fs::File::open(path).and_then(|file| file.sync_all()).ok()?;
+    }
     std::fs::rename(&fresh, file).ok()?;
+    sync_dir(file.parent()?).ok()?;
     Some(aside)
 }
 

@@ -196,7 +196,7 @@ fn walk(
     Some(version)
 }
 
-fn changes(before: &Snapshot, after: &Snapshot) -> Result<Vec<KeyChange>, TreeError> {
+pub(super) fn changes(before: &Snapshot, after: &Snapshot) -> Result<Vec<KeyChange>, TreeError> {
     let bytes = |value: Option<crate::node::Value>| value.map(|value| value.to_vec());
     let change = |it: crate::tree::Difference| KeyChange {
         key: it.key.to_vec(),
@@ -235,7 +235,7 @@ fn info(rows: &BTreeMap<u64, HistoryRow>, from: u64, until: u64, changes: &[KeyC
     .encode()
 }
 
-fn contexts(list: &[KeyChange]) -> Vec<HistoryContext> {
+pub(super) fn contexts(list: &[KeyChange]) -> Vec<HistoryContext> {
     let entities: Vec<_> = (list.iter())
         .filter_map(|it| {
             let key = overlay::entity_key(&it.key).ok()?;
