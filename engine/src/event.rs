@@ -43,6 +43,14 @@ pub enum EventBody {
     NoteTimbre {
         value: f32,
     },
+    /// Linear.
+    NoteGain {
+        value: f32,
+    },
+    /// −1..1.
+    NotePan {
+        value: f32,
+    },
     NoteOn {
         channel: u8,
         key: u8,
@@ -62,12 +70,17 @@ pub struct Event {
 
 impl EventBody {
     /// The order at one sample: transport, note-off, parameters and controllers,
-    /// note-on. Smoothed parameters act between ranks 1 and 3.
+    /// note-on, expression of notes. Smoothed parameters act between ranks 1 and 3.
     pub fn rank(&self) -> u8 {
         match self {
             EventBody::AllSoundOff | EventBody::AllNotesOff => 0,
             EventBody::NoteOff { .. } => 1,
             EventBody::NoteOn { .. } => 3,
+            EventBody::NoteTuning { .. }
+            | EventBody::NotePressure { .. }
+            | EventBody::NoteTimbre { .. }
+            | EventBody::NoteGain { .. }
+            | EventBody::NotePan { .. } => 4,
             _ => 2,
         }
     }
@@ -97,6 +110,8 @@ impl Event {
             EventBody::NoteTuning { semitones } => (7, 0, 0, 0, semitones),
             EventBody::NotePressure { value } => (8, 0, 0, value.to_bits(), 0.0),
             EventBody::NoteTimbre { value } => (9, 0, 0, value.to_bits(), 0.0),
+            EventBody::NoteGain { value } => (11, 0, 0, value.to_bits(), 0.0),
+            EventBody::NotePan { value } => (12, 0, 0, value.to_bits(), 0.0),
             EventBody::NoteOn { channel, key, pitch, velocity } => {
                 (10, channel, key, velocity.to_bits(), pitch)
             }
@@ -121,6 +136,8 @@ impl Event {
             7 => EventBody::NoteTuning { semitones: wide },
             8 => EventBody::NotePressure { value },
             9 => EventBody::NoteTimbre { value },
+            11 => EventBody::NoteGain { value },
+            12 => EventBody::NotePan { value },
             10 => EventBody::NoteOn { channel, key, pitch: wide, velocity: value },
             _ => EventBody::AllNotesOff,
         };
@@ -148,6 +165,8 @@ impl From<SpecEventBody> for EventBody {
             SpecEventBody::NoteTuning { semitones } => EventBody::NoteTuning { semitones },
             SpecEventBody::NotePressure { value } => EventBody::NotePressure { value },
             SpecEventBody::NoteTimbre { value } => EventBody::NoteTimbre { value },
+            SpecEventBody::NoteGain { value } => EventBody::NoteGain { value },
+            SpecEventBody::NotePan { value } => EventBody::NotePan { value },
             SpecEventBody::NoteOn { channel, key, pitch, velocity } => {
                 EventBody::NoteOn { channel, key, pitch, velocity }
             }

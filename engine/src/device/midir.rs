@@ -242,7 +242,9 @@ fn encode(body: &EventBody) -> Option<([u8; 3], usize)> {
         EventBody::AllNotesOff => ([0xb0, 123, 0], 3),
         EventBody::NoteTuning { .. }
         | EventBody::NotePressure { .. }
-        | EventBody::NoteTimbre { .. } => return None,
+        | EventBody::NoteTimbre { .. }
+        | EventBody::NoteGain { .. }
+        | EventBody::NotePan { .. } => return None,
     })
 }
 

@@ -74,6 +74,19 @@ impl Fade {
         self.left == 0 && (self.to == want || self.started == 0)
     }
 
+    /// For a switch: how far each frame is from off to on.
+    pub fn amounts(&mut self, on: bool, length: u64, out: &mut [f64]) {
+        let mut done = 0;
+        while done < out.len() {
+            let part = self.advance(u64::from(on), out.len() - done, length);
+            let (from, to) = (part.from as f64, part.to as f64);
+            for (i, amount) in out[done..done + part.frames].iter_mut().enumerate() {
+                *amount = from + (to - from) * part.position(i);
+            }
+            done += part.frames;
+        }
+    }
+
     pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
         visitor.u64(&mut self.from);
         visitor.u64(&mut self.to);

@@ -79,6 +79,8 @@ parameters!(PARAMS, P {
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.drums", "Drum machine", PARAMS);
+    // 2: all sound off fades in 12 ms.
+    descriptor.dsp_version = 2;
     descriptor.uses_random = true;
     descriptor
 };
@@ -133,7 +135,10 @@ impl Drums {
                     self.hit(piece, f64::from(velocity), io);
                 }
             }
-            EventBody::AllSoundOff => self.voices.fill(Voice::default()),
+            EventBody::AllSoundOff | EventBody::Controller { controller: 120, .. } => {
+                let choke = 1.0 / (CHOKE_SECONDS * self.rate);
+                self.voices.iter_mut().for_each(|voice| voice.choke(choke));
+            }
             _ => {}
         }
     }

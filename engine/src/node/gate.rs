@@ -4,7 +4,13 @@
 //! that a release sounds even however deep the range is.
 
 use crate::{
-    dsp::{decibel, envelope_follower::PeakFollower, fixed_delay::FixedDelay, settle, smooth},
+    dsp::{
+        decibel,
+        envelope_follower::PeakFollower,
+        fade::{self, Fade},
+        fixed_delay::FixedDelay,
+        settle, smooth,
+    },
     node::{
         Descriptor, Io, Node, NodeKind, Port, Setup, StateVisitor, Tail,
         batch::Values,
@@ -21,6 +27,9 @@ const RELEASE: usize = 4;
 const RANGE: usize = 5;
 const LOOK_AHEAD: usize = 6;
 const HIGH_PASS: usize = 7;
+const MODE: usize = 8;
+const LOW_PASS: usize = 9;
+const LISTEN: usize = 10;
 
 const LONGEST_HOLD_MS: f64 = 2000.0;
 const LONGEST_RELEASE_MS: f64 = 4000.0;
@@ -37,11 +46,16 @@ const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("range", "Range", Unit::Decibel, (0.0, 100.0), 80.0),
     ParamDesc::new("lookAhead", "Look-ahead", Unit::Milliseconds, (0.0, 10.0), 0.0).layout(),
     side_chain::HIGH_PASS,
+    ParamDesc::choice("mode", "Mode", &["gate", "duck"], 0),
+    side_chain::LOW_PASS,
+    side_chain::LISTEN,
 ];
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::effect("pulse.gate", "Gate", PARAMS);
     descriptor.inputs = &[Port::MAIN, Port::SIDE_CHAIN];
+    // 2: there is more state.
+    descriptor.dsp_version = 2;
     descriptor
 };
 
@@ -69,6 +83,8 @@ struct Gate {
     hold_left: u64,
     /// 0 is closed, 1 is open; the share of the range that is not attenuated.
     opening: f64,
+    /// On the way from gate to duck.
+    ducks: Fade,
     ballistics: Ballistics,
 }
 
@@ -85,7 +101,7 @@ impl Gate {
             release_keep: keep(RELEASE),
             fall_keep: smooth::coefficient(FALL_SECONDS, rate),
         };
-        self.side_chain.tune(values.end(HIGH_PASS), rate);
+        self.side_chain.tune(values.end(HIGH_PASS), values.end(LOW_PASS), rate);
     }
 
     /// One frame of the open-or-closed decision.
@@ -114,6 +130,19 @@ impl Gate {
         };
         self.opening = smooth::step(self.opening, target, keep);
         self.opening
+    }
+
+    /// Turns the gain around where the sound is to go down when the side chain comes up.
+    fn duck(&mut self, on: bool, cell: &mut [f64]) {
+        if !on && self.ducks.is_settled(0) {
+            return;
+        }
+        let mut amounts = [0.0; CELL];
+        let amounts = &mut amounts[..cell.len()];
+        self.ducks.amounts(on, fade::length(self.rate), amounts);
+        for (opening, amount) in cell.iter_mut().zip(amounts) {
+            *opening += (1.0 - 2.0 * *opening) * *amount;
+        }
     }
 
     fn settle(&mut self) {
@@ -152,10 +181,13 @@ impl Node for Gate {
                 None if self.stereo => [&left[from..to], &right[from..to]],
                 None => [&left[from..to], &left[from..to]],
             };
-            self.side_chain.detect(heard, cell);
+            let mut filtered = [[0.0; 2]; CELL];
+            let filtered = &mut filtered[..to - from];
+            self.side_chain.detect(heard, filtered, cell);
             for value in cell.iter_mut() {
                 *value = self.step(*value);
             }
+            self.duck(values.choice(MODE) == 1, cell);
             for (i, opening) in cell.iter().enumerate() {
                 let at = from + i;
                 let gain = decibel::db_to_gain(range.at(at) * (opening - 1.0));
@@ -164,6 +196,9 @@ impl Node for Gate {
                     right[at] = (f64::from(self.delays[1].step(right[at])) * gain) as f32;
                 }
             }
+            let right: &mut [f32] = if self.stereo { &mut right[from..to] } else { &mut [] };
+            let outputs = [&mut left[from..to], right];
+            self.side_chain.listen(values.is_on(LISTEN), filtered, outputs);
         }
     }
 
@@ -173,6 +208,7 @@ impl Node for Gate {
         visitor.bool(&mut self.open);
         visitor.u64(&mut self.hold_left);
         visitor.f64(&mut self.opening);
+        self.ducks.visit(visitor);
         for delay in &mut self.delays {
             delay.visit(visitor);
         }
@@ -184,6 +220,7 @@ impl Node for Gate {
         self.open = false;
         self.hold_left = 0;
         self.opening = 0.0;
+        self.ducks = Fade::default();
         self.delays.iter_mut().for_each(FixedDelay::clear);
     }
 
@@ -279,8 +316,44 @@ mod tests {
         assert!((out[0][0][4000] - quiet[0][4000]).abs() < 1e-9);
     }
 
+    #[test]
+    fn it_may_duck_instead() {
+        let mut rig = rig(48_000, 2, 0.0);
+        rig.set("mode", 1.0).set("range", 20.0).set("release", 10.0).set("hold", 0.0);
+        let sound = vec![alternating(-20.0, 9_600); 2];
+        let gain = |rig: &mut Rig, level: f64| {
+            let key = vec![alternating(level, 9_600); 2];
+            let out = rig.run(&[sound.clone(), key], 9_600, &[333]);
+            decibel::gain_to_db(f64::from(out[0][1][9_599] / sound[1][9_599]))
+        };
+        assert!(gain(&mut rig, -200.0).abs() < 0.01);
+        assert!((gain(&mut rig, -6.0) + 20.0).abs() < 0.01);
+        assert!(gain(&mut rig, -200.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn the_side_chain_can_be_heard_through_its_filters() {
+        let sine = |hz: f64| -> Vec<f32> {
+            let turn = std::f64::consts::TAU * hz / 48e3;
+            (0..24_000).map(|n| (0.5 * libm::sin(turn * f64::from(n))) as f32).collect()
+        };
+        let mut rig = rig(48_000, 2, 0.0);
+        rig.set("listen", 1.0).set("sideChainLowPass", 1_000.0).set("sideChainHighPass", 10.0);
+        let level = |rig: &mut Rig, hz: f64| {
+            let out = rig.run(&[vec![vec![0.0; 24_000]; 2], vec![sine(hz); 2]], 24_000, &[512]);
+            let peak = out[0][0][12_000..].iter().fold(0.0f32, |max, x| max.max(x.abs()));
+            decibel::gain_to_db(f64::from(peak) / 0.5)
+        };
+        assert!(level(&mut rig, 100.0).abs() < 0.01);
+        assert!((level(&mut rig, 1_000.0) + 3.01).abs() < 0.02);
+        assert!(level(&mut rig, 8_000.0) < -36.0);
+    }
+
     fn busy_rig(rate: u32, channels: usize) -> Rig {
         let mut rig = rig(rate, channels, 0.7);
+        rig.set_motion("listen", Box::new(|n| f64::from(n % 3000 > 2500)));
+        rig.set_motion("mode", Box::new(|n| f64::from(n % 4000 > 1500)));
+        rig.set("sideChainLowPass", 5000.0);
         rig.set("hold", 1.0).set("release", 5.0);
         rig.set_motion("threshold", Box::new(|n| -12.0 + 6.0 * libm::sin(n as f64 * 0.004)));
         rig.set_motion("range", Box::new(|n| if n < 2000 { 80.0 } else { 20.0 }));

@@ -343,21 +343,26 @@ impl Sampler {
             EventBody::Pressure { channel, value } => {
                 self.channels[usize::from(channel) % CHANNELS].pressure = f64::from(value);
             }
-            EventBody::NoteTuning { semitones } => {
-                self.express(event.id, |voice| voice.tuning = semitones);
-            }
-            EventBody::NotePressure { value } => {
-                self.express(event.id, |voice| voice.pressure = f64::from(value));
-            }
-            EventBody::NoteTimbre { value } => {
-                self.express(event.id, |voice| voice.timbre = f64::from(value));
-            }
+            EventBody::NoteTuning { .. }
+            | EventBody::NotePressure { .. }
+            | EventBody::NoteTimbre { .. }
+            | EventBody::NoteGain { .. }
+            | EventBody::NotePan { .. } => self.express(event, frame, plan, patch),
             EventBody::Program { .. } => {}
         }
     }
 
-    fn express(&mut self, id: u128, change: impl Fn(&mut Voice)) {
-        self.voices.iter_mut().filter(|v| v.active && v.note.id == id).for_each(change);
+    fn express(&mut self, event: &Event, frame: i64, plan: &SamplerPlan, patch: &Patch) {
+        for slot in 0..VOICES {
+            let voice = &self.voices[slot];
+            if !voice.active || voice.note.id != event.id {
+                continue;
+            }
+            let common = self.common(voice.note.channel, frame, patch);
+            if let Some(zone) = plan.zone(voice.zone) {
+                self.voices[slot].express(&event.body, zone, patch, &common);
+            }
+        }
     }
 
     fn controller(

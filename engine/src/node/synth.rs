@@ -277,21 +277,23 @@ impl Synth {
             EventBody::Pressure { channel, value } => {
                 self.channels[usize::from(channel) % CHANNELS].pressure = f64::from(value);
             }
-            EventBody::NoteTuning { semitones } => {
-                self.express(event.id, |voice| voice.tuning = semitones);
-            }
-            EventBody::NotePressure { value } => {
-                self.express(event.id, |voice| voice.pressure = f64::from(value));
-            }
-            EventBody::NoteTimbre { value } => {
-                self.express(event.id, |voice| voice.timbre = f64::from(value));
-            }
+            EventBody::NoteTuning { .. }
+            | EventBody::NotePressure { .. }
+            | EventBody::NoteTimbre { .. }
+            | EventBody::NoteGain { .. }
+            | EventBody::NotePan { .. } => self.express(event, frame, patch),
             EventBody::Program { .. } => {}
         }
     }
 
-    fn express(&mut self, id: u128, change: impl Fn(&mut Voice)) {
-        self.voices.iter_mut().filter(|v| v.active && v.note.id == id).for_each(change);
+    fn express(&mut self, event: &Event, frame: i64, patch: &Patch) {
+        for slot in 0..VOICES {
+            let note = self.voices[slot].note;
+            if self.voices[slot].active && note.id == event.id {
+                let common = self.common(note.channel, frame, patch);
+                self.voices[slot].express(&event.body, frame, patch, &common);
+            }
+        }
     }
 
     fn controller(&mut self, channel: u8, controller: u8, value: f32) {

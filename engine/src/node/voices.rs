@@ -2,7 +2,7 @@
 //! points of a call, and the way from a sum of voices to the output.
 
 use crate::{
-    event::Event,
+    event::{Event, EventBody},
     math,
     node::{Io, StateVisitor},
     param::{GRID, Ramp, cell_start},
@@ -64,6 +64,49 @@ impl Note {
         (self.channel, self.key) = ((keys >> 8) as u8, keys as u8);
         visitor.f64(&mut self.pitch);
         visitor.f64(&mut self.velocity);
+    }
+}
+
+/// What is said of one note while it sounds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Expression {
+    /// Semitones.
+    pub tuning: f64,
+    pub pressure: f64,
+    /// Brightness, 0..1; the middle changes nothing.
+    pub timbre: f64,
+    gain: f64,
+    pan: f64,
+}
+
+impl Default for Expression {
+    fn default() -> Expression {
+        Expression { tuning: 0.0, pressure: 0.0, timbre: 0.5, gain: 1.0, pan: 0.0 }
+    }
+}
+
+impl Expression {
+    /// True if the event was about a note.
+    pub fn hear(&mut self, body: &EventBody) -> bool {
+        match *body {
+            EventBody::NoteTuning { semitones } => self.tuning = semitones,
+            EventBody::NotePressure { value } => self.pressure = f64::from(value),
+            EventBody::NoteTimbre { value } => self.timbre = f64::from(value),
+            EventBody::NoteGain { value } => self.gain = f64::from(value).clamp(0.0, 1.0),
+            EventBody::NotePan { value } => self.pan = f64::from(value).clamp(-1.0, 1.0),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Gains of both sides; the middle is untouched.
+    pub fn sides(&self) -> [f64; 2] {
+        [self.gain * (1.0 - self.pan).min(1.0), self.gain * (1.0 + self.pan).min(1.0)]
+    }
+
+    pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
+        let Expression { tuning, pressure, timbre, gain, pan } = self;
+        [tuning, pressure, timbre, gain, pan].into_iter().for_each(|value| visitor.f64(value));
     }
 }
 

@@ -104,7 +104,7 @@ impl Place<'_> {
         for point in &note.expression {
             let frame = self.frame(note.start.0 + pass.shift + point.at.0);
             if frame < off {
-                events.extend(expression(point).map(|body| SpecEvent { frame, id, body }));
+                events.push(SpecEvent { frame, id, body: expression(point) });
             }
         }
         let velocity = level(note.release_velocity);
@@ -124,16 +124,13 @@ fn level32(bits: u32) -> f32 {
     (f64::from(bits) / f64::from(u32::MAX)) as f32
 }
 
-fn expression(point: &ExpressionPoint) -> Option<SpecEventBody> {
+fn expression(point: &ExpressionPoint) -> SpecEventBody {
     match point.dimension {
-        ExpressionDimension::Pitch => Some(SpecEventBody::NoteTuning { semitones: point.value }),
-        ExpressionDimension::Pressure => {
-            Some(SpecEventBody::NotePressure { value: point.value as f32 })
-        }
-        ExpressionDimension::Timbre => {
-            Some(SpecEventBody::NoteTimbre { value: point.value as f32 })
-        }
-        ExpressionDimension::Gain | ExpressionDimension::Pan => None,
+        ExpressionDimension::Pitch => SpecEventBody::NoteTuning { semitones: point.value },
+        ExpressionDimension::Pressure => SpecEventBody::NotePressure { value: point.value as f32 },
+        ExpressionDimension::Timbre => SpecEventBody::NoteTimbre { value: point.value as f32 },
+        ExpressionDimension::Gain => SpecEventBody::NoteGain { value: point.value as f32 },
+        ExpressionDimension::Pan => SpecEventBody::NotePan { value: point.value as f32 },
     }
 }
 

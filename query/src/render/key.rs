@@ -272,6 +272,8 @@ fn event_bytes(event: &SpecEvent, bytes: &mut Vec<u8>) {
         SpecEventBody::NoteTuning { semitones } => put(5, &[], semitones, 0.0),
         SpecEventBody::NotePressure { value } => put(6, &[], 0.0, value),
         SpecEventBody::NoteTimbre { value } => put(7, &[], 0.0, value),
+        SpecEventBody::NoteGain { value } => put(9, &[], 0.0, value),
+        SpecEventBody::NotePan { value } => put(10, &[], 0.0, value),
         SpecEventBody::NoteOn { channel, key, pitch, velocity } => {
             put(8, &[channel, key], pitch, velocity);
         }

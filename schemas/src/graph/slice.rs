@@ -96,6 +96,14 @@ pub enum SpecEventBody {
     NoteTimbre {
         value: f32,
     },
+    /// Linear.
+    NoteGain {
+        value: f32,
+    },
+    /// −1..1.
+    NotePan {
+        value: f32,
+    },
     NoteOn {
         channel: u8,
         key: u8,
@@ -114,16 +122,22 @@ pub struct SpecEvent {
 }
 
 /// Events per node, sorted by frame, then note-off before controllers before
-/// note-on, then id.
+/// note-on before the expression of notes, then id.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct EventSlice(pub BTreeMap<NodeKey, Vec<SpecEvent>>);
 
 impl SpecEventBody {
-    /// The order at one frame: what ends comes before what begins.
+    /// The order at one frame: what ends comes before what begins, and a note before
+    /// what is said of it.
     pub fn rank(&self) -> u8 {
         match self {
             SpecEventBody::NoteOff { .. } => 0,
             SpecEventBody::NoteOn { .. } => 2,
+            SpecEventBody::NoteTuning { .. }
+            | SpecEventBody::NotePressure { .. }
+            | SpecEventBody::NoteTimbre { .. }
+            | SpecEventBody::NoteGain { .. }
+            | SpecEventBody::NotePan { .. } => 3,
             _ => 1,
         }
     }

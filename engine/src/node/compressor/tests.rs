@@ -128,7 +128,11 @@ fn the_side_chain_high_pass_makes_it_deaf_to_bass() {
 
 fn busy_rig(rate: u32, channels: usize) -> Rig {
     let mut rig = rig(rate, channels, 1.3);
-    rig.set("attack", 3.0).set("release", 30.0);
+    rig.set("attack", 3.0).set("release", 30.0).set("hold", 4.0).set("range", 9.0);
+    rig.set("sideChainLowPass", 7000.0).set("autoRelease", f64::from(channels == 2));
+    rig.set_motion("autoMakeUp", Box::new(|frame| (frame / 1300 % 2) as f64));
+    rig.set_motion("listen", Box::new(|frame| (frame / 700 % 4 / 3) as f64));
+    rig.set_motion("link", Box::new(|frame| (frame as f64 * 0.05).min(100.0)));
     rig.set_motion("threshold", Box::new(|n| -20.0 + 8.0 * libm::sin(n as f64 * 0.01)));
     rig.set_motion("detector", Box::new(|frame| (frame / 1000 % 2) as f64));
     rig.set_motion("mix", Box::new(|frame| if frame < 2000 { 100.0 } else { 60.0 }));
@@ -172,4 +176,84 @@ fn parameters_move_without_zipper_noise() {
             .fold(0.0f32, f32::max);
         assert!(bend < 1e-4, "{id}: {bend}");
     }
+}
+
+#[test]
+fn range_bounds_the_reduction_and_automatic_make_up_gives_half_of_it_back() {
+    let hard = [("threshold", -20.0), ("ratio", 4.0), ("knee", 0.0)];
+    check(&[&hard[..], &[("range", 6.0)]].concat(), 0.0, -6.0);
+    check(&[&hard[..], &[("range", 6.0)]].concat(), -16.0, -19.0);
+    check(&[&hard[..], &[("autoMakeUp", 1.0)]].concat(), -40.0, -32.5);
+    check(&[&hard[..], &[("autoMakeUp", 1.0)]].concat(), 0.0, -7.5);
+    check(&[&hard[..], &[("autoMakeUp", 1.0), ("range", 6.0)]].concat(), -40.0, -37.0);
+}
+
+#[test]
+fn channels_that_are_not_linked_go_their_own_ways() {
+    let run = |link: f64| {
+        let mut rig = rig(48_000, 2, 0.0);
+        rig.set("threshold", -20.0).set("ratio", 4.0).set("knee", 0.0).set("link", link);
+        let input = vec![alternating(1.0, 24_000), alternating(0.05, 24_000)];
+        let out = rig.run(&[input], 24_000, &[512]);
+        [
+            decibel::gain_to_db(f64::from(out[0][0][23_998])),
+            decibel::gain_to_db(f64::from(out[0][1][23_998]) / 0.05),
+        ]
+    };
+    for (link, expect) in [(100.0, [-15.0, -15.0]), (0.0, [-15.0, 0.0])] {
+        let got = run(link);
+        let off = (got[0] - expect[0]).abs().max((got[1] - expect[1]).abs());
+        assert!(off < 0.02, "{link}: {got:?}");
+    }
+    // Half linked, the soft side hears the mean of both: 0.525 is 14.40 dB over.
+    assert!((run(50.0)[1] + 0.75 * 14.404).abs() < 0.02, "{:?}", run(50.0));
+}
+
+#[test]
+fn hold_keeps_the_reduction_for_its_time() {
+    for rate in [44_100, 96_000] {
+        let mut rig = rig(rate, 1, 0.0);
+        rig.set("threshold", -40.0).set("ratio", 100.0).set("knee", 0.0);
+        rig.set("attack", 0.05).set("release", 50.0).set("hold", 100.0);
+        let frames = |ms: f64| (ms * 1e-3 * f64::from(rate)) as usize;
+        rig.run(&[vec![alternating(0.1, frames(200.0))]], frames(200.0), &[256]);
+        let full = reading(&rig, "gainReduction");
+        rig.run(&[vec![vec![0.0; frames(99.0)]]], frames(99.0), &[256]);
+        assert!((reading(&rig, "gainReduction") - full).abs() < 0.01);
+        rig.run(&[vec![vec![0.0; frames(51.0)]]], frames(51.0), &[256]);
+        let left = reading(&rig, "gainReduction") / full;
+        assert!((left - 0.368).abs() < 0.01, "{rate}: {left}");
+    }
+}
+
+#[test]
+fn automatic_release_is_fast_after_peaks_and_slow_after_what_lasted() {
+    let left_after = |loud_ms: f64| {
+        let mut rig = rig(48_000, 1, 0.0);
+        rig.set("threshold", -40.0).set("ratio", 100.0).set("knee", 0.0);
+        rig.set("attack", 0.05).set("release", 50.0).set("autoRelease", 1.0);
+        let frames = |ms: f64| (ms * 48.0) as usize;
+        rig.run(&[vec![alternating(0.1, frames(loud_ms))]], frames(loud_ms), &[256]);
+        rig.run(&[vec![vec![0.0; frames(150.0)]]], frames(150.0), &[256]);
+        -reading(&rig, "gainReduction") / 19.8
+    };
+    // A peak of 5 ms: three release times leave 5 %, and what little has lasted.
+    let after_a_peak = left_after(5.0);
+    assert!((libm::exp(-3.0)..0.08).contains(&after_a_peak), "{after_a_peak}");
+    // Four seconds: half stays, and falls ten times slower towards what falls at once:
+    // e^(−t/500) + ∫ e^(−(t−s)/500) · e^(−s/50) ds / 500 at 150 ms.
+    let expect = 0.5 * libm::exp(-0.3) * (1.0 + (1.0 - libm::exp(-2.7)) / 9.0);
+    assert!((left_after(4000.0) - expect).abs() < 0.005, "{}, not {expect}", left_after(4000.0));
+}
+
+#[test]
+fn listening_gives_the_side_chain_alone() {
+    let mut rig = rig(48_000, 2, 5.0);
+    rig.set("listen", 1.0);
+    let key = noise(9, 2, 4800);
+    let out = rig.run(&[noise(8, 2, 4800), key.clone()], 4800, &[100]);
+    // The high-pass at 10 Hz leaves noise nearly as it is.
+    let off =
+        out[0][0].iter().zip(&key[0]).map(|(a, b)| f64::from(a - b).abs()).fold(0.0, f64::max);
+    assert!(off < 0.05, "{off}");
 }

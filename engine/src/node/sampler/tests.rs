@@ -521,3 +521,20 @@ fn the_sampler_may_turn_zones_around_and_loop_them_otherwise() {
     let smooth = run(&[("loopCrossfade", 20.0)]);
     assert!(largest_step(&smooth[1_000..]) < 0.1 * largest_step(&plain[1_000..]));
 }
+
+#[test]
+fn what_is_said_of_a_note_as_it_begins_is_how_it_begins() {
+    let run = |body| {
+        let zones = vec![(spec(128), sine(48_000, 300.0, 96_000))];
+        let about = (37, Event { offset: 0, id: 1, body });
+        rig(48_000, zones, vec![on(37, 1, 60, 1.0), about]).run(&[], 4_800, &[512]).remove(0)
+    };
+    let bent = run(EventBody::NoteTuning { semitones: 7.0 });
+    let zones = vec![(spec(128), sine(48_000, 300.0, 96_000))];
+    let higher = rig(48_000, zones, vec![on(37, 1, 67, 1.0)]).run(&[], 4_800, &[512]).remove(0);
+    assert_eq!(bent, higher);
+    let aside = run(EventBody::NotePan { value: -1.0 });
+    assert!(peak(&aside[0]) > 0.4 && peak(&aside[1]) == 0.0);
+    let quiet = run(EventBody::NoteGain { value: 0.25 });
+    assert!((peak(&quiet[0]) - 0.125).abs() < 1e-3);
+}

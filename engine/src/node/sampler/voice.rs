@@ -7,12 +7,13 @@ use super::{
 };
 use crate::{
     dsp::{adsr::Adsr, svf},
+    event::EventBody,
     math,
     node::{
         StateVisitor,
         controllers::push,
         voice_filter::{Filter, Mode},
-        voices::{Line, Note},
+        voices::{Expression, Line, Note},
     },
 };
 
@@ -38,10 +39,9 @@ pub struct Voice {
     pub zone: u128,
     pub order: u64,
     pub on_pedal: bool,
-    pub tuning: f64,
-    pub pressure: f64,
-    /// Brightness of this note, 0..1.
-    pub timbre: f64,
+    expression: Expression,
+    /// Not a frame of it was heard yet.
+    fresh: bool,
     /// 1 while playing; falls by `fade_step` per frame once choked or stolen.
     pub fade: f64,
     fade_step: f64,
@@ -70,7 +70,7 @@ impl Voice {
             order,
             fade: 1.0,
             level: 1.0 - patch.velocity + patch.velocity * note.velocity * note.velocity,
-            timbre: 0.5,
+            fresh: true,
             ..Voice::default()
         };
         voice.amp.gate_on();
@@ -78,14 +78,25 @@ impl Voice {
         let skipped = (patch.start + patch.velocity_start * (1.0 - note.velocity)).min(0.999);
         voice.position = libm::floor(skipped * zone.sample.whole.frames as f64);
         voice.enter_loop(zone);
-        voice.speed = Line::start(voice.speed_target(zone, patch, common));
-        voice.cutoff = Line::start(voice.cutoff_target(patch, common));
-        voice.sides = voice.sides_target(patch, common).map(Line::start);
+        voice.settle_on_targets(zone, patch, common);
         voice
     }
 
+    fn settle_on_targets(&mut self, zone: &Zone, patch: &Patch, common: &Common) {
+        self.speed = Line::start(self.speed_target(zone, patch, common));
+        self.cutoff = Line::start(self.cutoff_target(patch, common));
+        self.sides = self.sides_target(patch, common).map(Line::start);
+    }
+
+    /// Takes an event that may be about this note. What is said of it as it begins is how it begins.
+    pub fn express(&mut self, body: &EventBody, zone: &Zone, patch: &Patch, common: &Common) {
+        if self.expression.hear(body) && self.fresh {
+            self.settle_on_targets(zone, patch, common);
+        }
+    }
+
     fn speed_target(&self, zone: &Zone, patch: &Patch, common: &Common) -> f64 {
-        let mut semitones = zone.interval(&self.note) + self.tuning + common.tune;
+        let mut semitones = zone.interval(&self.note) + self.expression.tuning + common.tune;
         if patch.pitch_envelope != 0.0 {
             semitones += patch.pitch_envelope * self.tone.level();
         }
@@ -100,15 +111,16 @@ impl Voice {
             + patch.key_tracking * (self.note.pitch - 60.0)
             + patch.filter_envelope * self.tone.level()
             + patch.filter_velocity * (self.note.velocity - 1.0)
-            + patch.filter_pressure * self.pressure.max(common.pressure)
-            + patch.timbre_filter * (push(self.timbre) + common.brightness)
+            + patch.filter_pressure * self.expression.pressure.max(common.pressure)
+            + patch.timbre_filter * (push(self.expression.timbre) + common.brightness)
             + patch.lfo_filter * common.lfo;
         svf::integrator_gain(math::pitch_to_hertz(pitch), patch.rate)
     }
 
     fn sides_target(&self, patch: &Patch, common: &Common) -> [f64; 2] {
         let tremolo = 1.0 - patch.lfo_amp * (0.5 - 0.5 * common.lfo);
-        common.sides.map(|side| side * tremolo)
+        let [left, right] = self.expression.sides();
+        [common.sides[0] * left * tremolo, common.sides[1] * right * tremolo]
     }
 
     /// At every point of the absolute grid.
@@ -160,6 +172,7 @@ impl Voice {
     }
 
     pub fn render(&mut self, out: &mut [[f64; 2]], zone: &Zone, patch: &Patch) {
+        self.fresh = false;
         for frame in out {
             let envelope = self.amp.next(&patch.amp);
             let _ = self.tone.next(&patch.filter);
@@ -215,9 +228,8 @@ impl Voice {
         visitor.u128(&mut self.zone);
         visitor.u64(&mut self.order);
         visitor.bool(&mut self.on_pedal);
-        visitor.f64(&mut self.tuning);
-        visitor.f64(&mut self.pressure);
-        visitor.f64(&mut self.timbre);
+        self.expression.visit(visitor);
+        visitor.bool(&mut self.fresh);
         visitor.f64(&mut self.fade);
         visitor.f64(&mut self.fade_step);
         visitor.bool(&mut self.released);

@@ -396,7 +396,7 @@ fn brightness_and_wheel_open_the_filter() {
     let timbre = EventBody::NoteTimbre { value: 1.0 };
     let closed = level(vec![controller(0, 74, 64.0 / 127.0)]);
     for open in [
-        vec![(1, Event { offset: 0, id: 1, body: timbre })],
+        vec![(0, Event { offset: 0, id: 1, body: timbre })],
         vec![controller(0, 74, 1.0)],
         vec![controller(0, 1, 1.0)],
     ] {
@@ -423,4 +423,26 @@ fn notes_may_begin_anywhere_in_their_cycle_and_anywhere_in_the_panorama() {
         |range: core::ops::Range<usize>| peak(&spread[0][range.clone()]) / peak(&spread[1][range]);
     let (first, second) = (ratio(1_000..3_000), ratio(10_600..11_600));
     assert!((first / second - 1.0).abs() > 0.05, "{first} {second}");
+}
+
+#[test]
+fn what_is_said_of_a_note_as_it_begins_is_how_it_begins() {
+    let about = |body| (37, Event { offset: 0, id: 1, body });
+    let bent = left(
+        &mut pure(RATE, vec![on(37, 1, 60.0), about(EventBody::NoteTuning { semitones: 5.0 })]),
+        4_800,
+    );
+    let (frame, mut higher) = on(37, 1, 60.0);
+    if let EventBody::NoteOn { pitch, .. } = &mut higher.body {
+        *pitch = 65.0;
+    }
+    assert_eq!(bent, left(&mut pure(RATE, vec![(frame, higher)]), 4_800));
+    let sides = |body| {
+        let out = pure(RATE, vec![on(37, 1, 60.0), about(body)]).run(&[], 4_800, &[512]).remove(0);
+        [peak(&out[0]), peak(&out[1])]
+    };
+    let [full, _] = sides(EventBody::NotePressure { value: 0.0 });
+    assert_eq!(sides(EventBody::NotePan { value: 1.0 }), [0.0, full]);
+    let [half, _] = sides(EventBody::NoteGain { value: 0.5 });
+    assert!((half / full - 0.5).abs() < 1e-6);
 }

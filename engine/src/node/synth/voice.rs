@@ -12,12 +12,13 @@ use crate::{
         oscillator::{Wavetables, wrap},
         svf,
     },
+    event::EventBody,
     math,
     node::{
         StateVisitor,
         controllers::push,
         voice_filter::Filter,
-        voices::{Line, Note},
+        voices::{Expression, Line, Note},
     },
     param::{GRID, Ramp, cell_start},
 };
@@ -68,10 +69,7 @@ pub struct Voice {
     /// 1 while playing, falling to 0 once stolen.
     pub fade: f64,
     pub stolen: bool,
-    pub tuning: f64,
-    pub pressure: f64,
-    /// Brightness of this note, 0..1.
-    pub timbre: f64,
+    expression: Expression,
     /// Cycles of the LFO that had passed when the note began.
     lfo_start: f64,
     glide_from: f64,
@@ -96,7 +94,6 @@ impl Voice {
     pub fn start(note: Note, frame: i64, order: u64, patch: &Patch, common: &Common) -> Voice {
         let mut voice =
             Voice { note, active: true, born: frame, order, fade: 1.0, ..Voice::default() };
-        voice.timbre = 0.5;
         voice.lfo_start = common.cycles;
         voice.glide_from = note.pitch;
         voice.amp.gate_on();
@@ -143,6 +140,13 @@ impl Voice {
         self.width = targets.width.map(Line::start);
         self.tables = targets.tables.map(|to| Levels { from: to, to });
         self.sub_tables = Levels { from: targets.sub_tables, to: targets.sub_tables };
+    }
+
+    /// Takes an event that may be about this note. What is said of it as it begins is how it begins.
+    pub fn express(&mut self, body: &EventBody, frame: i64, patch: &Patch, common: &Common) {
+        if self.expression.hear(body) && self.born == frame {
+            self.settle_on_targets(frame, patch, common);
+        }
     }
 
     /// Slides from the pitch of now to that of another note.
@@ -212,18 +216,20 @@ impl Voice {
 
     /// Gains of both sides: the channel's controllers, and the place of this note in the panorama.
     fn sides(&self, patch: &Patch, common: &Common) -> [f64; 2] {
+        let [left, right] = self.expression.sides();
+        let [left, right] = [common.sides[0] * left, common.sides[1] * right];
         if patch.spread == 0.0 {
-            return common.sides;
+            return [left, right];
         }
         let place = patch.spread * math::random_bipolar(self.seed(), 0);
-        [common.sides[0] * (1.0 - place).min(1.0), common.sides[1] * (1.0 + place).min(1.0)]
+        [left * (1.0 - place).min(1.0), right * (1.0 + place).min(1.0)]
     }
 
     fn targets(&self, frame: i64, patch: &Patch, common: &Common) -> Targets {
         let lfo = self.lfo(frame, patch, common);
         let vibrato = lfo * (patch.lfo_pitch + patch.wheel_pitch * common.wheel);
         let pitch = self.pitch(frame)
-            + self.tuning
+            + self.expression.tuning
             + common.bend
             + patch.tune
             + vibrato
@@ -234,8 +240,8 @@ impl Voice {
             + patch.key_tracking * (pitch - 60.0)
             + patch.filter_envelope * self.filter_envelope.level() * strength
             + patch.lfo_filter * lfo
-            + patch.filter_pressure * self.pressure.max(common.pressure)
-            + patch.timbre_filter * (push(self.timbre) + common.brightness)
+            + patch.filter_pressure * self.expression.pressure.max(common.pressure)
+            + patch.timbre_filter * (push(self.expression.timbre) + common.brightness)
             + patch.wheel_filter * common.wheel;
         let tremolo = 1.0 - patch.lfo_amp * (0.5 - 0.5 * lfo);
         let tables = Wavetables::shared();
@@ -388,9 +394,7 @@ impl Voice {
         visitor.bool(&mut self.on_pedal);
         visitor.f64(&mut self.fade);
         visitor.bool(&mut self.stolen);
-        visitor.f64(&mut self.tuning);
-        visitor.f64(&mut self.pressure);
-        visitor.f64(&mut self.timbre);
+        self.expression.visit(visitor);
         visitor.f64(&mut self.lfo_start);
         visitor.f64(&mut self.glide_from);
         visitor.i64(&mut self.glide_start);
