@@ -36,7 +36,7 @@ use memory::{Arena, Cells};
 use profile::Profile;
 use unit::{Fault, ParamEvent, Unit};
 
-pub(crate) use checkpoint::{Checkpoint, NodePoint};
+pub(crate) use checkpoint::{Checkpoint, Fragment};
 pub(crate) use ops::run_task;
 pub use state::{RestoreError, SavedState};
 
@@ -171,17 +171,22 @@ impl Executor {
                 executor.make_node(node);
             }
         }
-        // Those that are adopted bring their own along.
-        let fade = adopt::fade_frames(&executor.core.plan);
-        let plan = executor.core.plan.clone();
-        for (line, planned) in executor.core.lines.all().zip(&plan.lines) {
+        executor.enter_lines();
+        executor.join(running);
+        executor.reserve_batches();
+        executor
+    }
+
+    /// Lines begin with a fade, where they join what runs already. Those that are
+    /// adopted bring their own along.
+    pub(crate) fn enter_lines(&mut self) {
+        let plan = self.core.plan.clone();
+        let fade = adopt::seam_frames(plan.sample_rate);
+        for (line, planned) in self.core.lines.all().zip(&plan.lines) {
             if !planned.feedback {
                 line.enter(fade);
             }
         }
-        executor.join(running);
-        executor.reserve_batches();
-        executor
     }
 
     fn without_nodes(plan: Arc<Plan>, material: Arc<Material>) -> Executor {

@@ -104,6 +104,33 @@ impl Material {
     }
 }
 
+/// Content that is bound already, by node.
+pub struct Bound<'a> {
+    pub known: Vec<(&'a Plan, &'a Material)>,
+    pub changed: &'a BTreeSet<NodeKey>,
+}
+
+impl Bound<'_> {
+    /// Binds what is new or has changed and takes over the rest.
+    pub fn bind(&self, plan: &Plan, slices: &Slices, media: &dyn MediaResolver) -> Material {
+        let bind = |node: u32| {
+            let key = plan.state_key(node);
+            if plan.class(node).kind_name == crate::anticipate::source::KIND_NAME {
+                return Arc::default();
+            }
+            let kept = self.known.iter().find_map(|(known, material)| {
+                let at = known.find(key.node).filter(|&at| known.state_key(at) == key)?;
+                material.nodes.get(at as usize).cloned()
+            });
+            match kept.filter(|_| !self.changed.contains(&key.node)) {
+                Some(kept) => kept,
+                None => Arc::new(NodeMaterial::bind(plan, node, slices, media)),
+            }
+        };
+        Material { nodes: (0..plan.nodes.len() as u32).map(bind).collect() }
+    }
+}
+
 impl NodeMaterial {
     pub fn bind(
         plan: &Plan,

@@ -13,13 +13,13 @@ use pulse_schemas::graph::{GraphSpec, NodeKey};
 
 use super::{
     ring::Ring,
-    source::{self, Tap, Taps},
+    source::{Tap, Taps},
     split::Split,
     unit::{Inlet, POINT, Run, Shape, Signal, Stamped, Unit, What, Wire},
 };
 use crate::{
-    exec::{Executor, NodePoint},
-    material::{Material, MediaResolver, NoMedia, NodeMaterial, Slices},
+    exec::{Executor, Fragment},
+    material::{Bound, Material, MediaResolver, NoMedia, NodeMaterial, Slices},
     node::Content,
     plan::{CompileError, Compiler, Plan},
     registry::Registry,
@@ -51,7 +51,7 @@ pub struct Moment {
 /// The state of nodes that the audio thread ran, and what happened since.
 pub struct Captured {
     pub course: Course,
-    pub nodes: BTreeMap<NodeKey, NodePoint>,
+    pub nodes: Fragment,
     pub since: Vec<Stamped>,
 }
 
@@ -59,12 +59,7 @@ impl Captured {
     /// Gives the nodes of a unit what was captured of them. Where that is all of
     /// it, the unit goes on from there, and this is the course.
     fn give(&self, shape: &Shape, executor: &mut Executor) -> Option<&Course> {
-        let mut whole = true;
-        for node in &shape.nodes {
-            let point = self.nodes.get(node);
-            whole &= point.is_some_and(|point| executor.continue_from(*node, point));
-        }
-        whole.then_some(&self.course)
+        executor.continue_from(&self.nodes, &shape.nodes).then_some(&self.course)
     }
 }
 
@@ -164,36 +159,15 @@ impl Maker {
         let fate = match known {
             // The plan that runs was compiled from the same part.
             Some((_, at)) => Fate::Change(at, bound),
-            None => Fate::Begin(Box::new(Executor::new(compiled, bound))),
+            None => {
+                let mut executor = Box::new(Executor::new(compiled, bound));
+                if field.is_some() {
+                    executor.enter_lines();
+                }
+                Fate::Begin(executor)
+            }
         };
         Ok((shape, fate))
-    }
-}
-
-/// Content that is bound already, by node.
-pub struct Bound<'a> {
-    pub known: Vec<(&'a Plan, &'a Material)>,
-    pub changed: &'a BTreeSet<NodeKey>,
-}
-
-impl Bound<'_> {
-    /// Binds what is new or has changed and takes over the rest.
-    pub fn bind(&self, plan: &Plan, slices: &Slices, media: &dyn MediaResolver) -> Material {
-        let bind = |node: u32| {
-            let key = plan.state_key(node);
-            if plan.class(node).kind_name == source::KIND_NAME {
-                return Arc::default();
-            }
-            let kept = self.known.iter().find_map(|(known, material)| {
-                let at = known.find(key.node).filter(|&at| known.state_key(at) == key)?;
-                material.nodes.get(at as usize).cloned()
-            });
-            match kept.filter(|_| !self.changed.contains(&key.node)) {
-                Some(kept) => kept,
-                None => Arc::new(NodeMaterial::bind(plan, node, slices, media)),
-            }
-        };
-        Material { nodes: (0..plan.nodes.len() as u32).map(bind).collect() }
     }
 }
 

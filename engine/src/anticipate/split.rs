@@ -1,17 +1,16 @@
 //! Which part of a graph is rendered ahead and which part the audio thread runs.
 //!
 //! The split obeys the cohorts and what no wish can change: what hears something
-//! live is live, and so is what speaks to something live in events or control
-//! values, which no ring carries. Hearing what is rendered ahead makes nothing
+//! live is live, and so is what speaks to something live in events, control values
+//! or feedback, which no ring carries. Hearing what is rendered ahead makes nothing
 //! live and being heard by something live doesn't, either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pulse_schemas::graph::{
-    Cohort, EdgeKind, EdgeSpec, GraphSpec, NodeKey, NodeSpec, OutputKind, OutputSpec,
-};
+use pulse_schemas::graph::{Cohort, GraphSpec, NodeKey, NodeSpec, OutputKind, OutputSpec};
 
 use super::source;
+use crate::plan::units::binds;
 
 /// A graph in two parts.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -81,10 +80,10 @@ fn live_nodes(spec: &GraphSpec, held: &BTreeSet<NodeKey>) -> BTreeSet<NodeKey> {
     let mut live: BTreeSet<NodeKey> =
         spec.nodes.iter().filter(wanted).map(|node| node.key).collect();
     let mut next: BTreeMap<NodeKey, Vec<NodeKey>> = BTreeMap::new();
-    for EdgeSpec { from, to, kind, .. } in &spec.edges {
-        next.entry(*from).or_default().push(*to);
-        if *kind != EdgeKind::Audio {
-            next.entry(*to).or_default().push(*from);
+    for edge in &spec.edges {
+        next.entry(edge.from).or_default().push(edge.to);
+        if binds(edge) {
+            next.entry(edge.to).or_default().push(edge.from);
         }
     }
     let mut queue: Vec<NodeKey> = live.iter().copied().collect();

@@ -82,6 +82,8 @@ pub struct Run {
     dropped: usize,
     next: usize,
     points: VecDeque<Point>,
+    /// What nodes were told while they stood still.
+    waiting: Vec<Act>,
     feeds: Vec<[Vec<f32>; MAX_CHANNELS]>,
     scratch: [[Vec<f32>; MAX_CHANNELS]; 2],
     /// Frames of input that had been overwritten.
@@ -109,6 +111,7 @@ impl Run {
             dropped: 0,
             next: 0,
             points: VecDeque::new(),
+            waiting: vec![],
             feeds,
             scratch: [pair(), pair()],
             lost: 0,
@@ -167,6 +170,7 @@ impl Run {
             self.course = point.course.clone();
             self.song = point.song.clone();
             self.next = point.next;
+            self.waiting.clear();
         }
     }
 
@@ -201,11 +205,22 @@ impl Run {
                 if self.course.runs() {
                     return;
                 }
-                self.course.run_to(act.at);
+                if self.course.run_to(act.at) {
+                    self.executor.reset();
+                }
             }
             let what = act.what.clone();
             self.next += 1;
-            self.do_what(what);
+            match what {
+                What::Act(act) if !act.is_transport() && !self.course.runs() => {
+                    self.waiting.push(act);
+                }
+                what => self.do_what(what),
+            }
+            if self.course.runs() {
+                let waiting = std::mem::take(&mut self.waiting);
+                waiting.into_iter().for_each(|act| self.do_what(What::Act(act)));
+            }
         }
     }
 
@@ -401,6 +416,8 @@ impl Unit {
         let Some(run) = guard.as_mut() else { return 0 };
         self.take_orders(run);
         run.forget(now);
+        // Also where nothing comes to hear: it may stand still with its sources.
+        run.acts_due();
         let before = run.ran();
         let until = target.min(run.reach()).min(before + CHUNK);
         while run.ran() < until && run.step(until - run.ran()) > 0 {}

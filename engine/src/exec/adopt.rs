@@ -2,6 +2,8 @@
 //! is made or freed: boxes change places, and the old executor keeps what is left
 //! until a collector drops it.
 
+use std::sync::Arc;
+
 use super::{Executor, unit::Unit};
 use crate::plan::Plan;
 
@@ -24,14 +26,14 @@ impl Executor {
                 let old_unit = old.core.units.one(known);
                 if a == b && new_plan.max_block == old_plan.max_block {
                     unit.take(old_unit, new_plan.nodes[new].control_ring.max(1) as usize);
-                    unit.follow(&self.core.material.nodes[new]);
+                    // A knob that somebody turns stays where it is unless the edit moved it.
+                    let content = &self.core.material.nodes[new];
+                    if !Arc::ptr_eq(content, &old.core.material.nodes[known]) {
+                        unit.follow(content);
+                    }
                 }
-                // Who stands in for a node says what it said.
-                let stands_in = |plan: &Plan, at: usize| {
-                    plan.class(at as u32).kind_name == crate::anticipate::source::KIND_NAME
-                };
                 let other = new_plan.nodes[new].wiring != old_plan.nodes[known].wiring;
-                if other && stands_in(&new_plan, new) == stands_in(&old_plan, known) {
+                if other && stands_in(&new_plan, new as u32) == stands_in(&old_plan, known as u32) {
                     unit.open_seam(&new_plan);
                 }
             },
@@ -83,8 +85,9 @@ impl Executor {
                 && (line.feedback || !old_plan.hears_at_once(&line.edge))
         });
         for line in gone.chain(came) {
-            let heard = old_plan.find(line.edge.to).and(new_plan.find(line.edge.to));
-            if let Some(at) = heard {
+            let ends = old_plan.find(line.edge.to).zip(new_plan.find(line.edge.to));
+            let same = ends.filter(|&(a, b)| stands_in(old_plan, a) == stands_in(new_plan, b));
+            if let Some((_, at)) = same {
                 self.core.units.one(at as usize).open_seam(new_plan);
             }
         }
@@ -115,6 +118,11 @@ impl Executor {
             }
         }
     }
+}
+
+/// Who stands in for a node says what it said.
+pub(super) fn stands_in(plan: &Plan, at: u32) -> bool {
+    plan.class(at).kind_name == crate::anticipate::source::KIND_NAME
 }
 
 /// Walks two sorted lists and calls `f` with the indices of equal keys.
@@ -151,10 +159,10 @@ impl Unit {
 
     /// The last input came along with `take`; a fresh node has heard silence.
     fn open_seam(&mut self, plan: &Plan) {
-        self.seam.open(fade_frames(plan));
+        self.seam.open(seam_frames(plan.sample_rate));
     }
 }
 
-pub(super) fn fade_frames(plan: &Plan) -> u32 {
-    (SEAM_MS * 0.001 * f64::from(plan.sample_rate)) as u32
+pub(crate) fn seam_frames(rate: u32) -> u32 {
+    (SEAM_MS * 0.001 * f64::from(rate)) as u32
 }

@@ -4,16 +4,16 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use pulse_schemas::graph::NodeKey;
+use pulse_schemas::graph::{EdgeSpec, NodeKey};
 
 use super::{
     Executor,
+    delay::LinePoint,
     unit::{Joining, ParamEvent, Seam},
 };
 use crate::{
     material::Material,
-    plan::Plan,
-    state::{Loader, Saver},
+    plan::{Plan, PlanLine},
 };
 
 /// A frame and an event, as they are saved.
@@ -23,7 +23,21 @@ pub(crate) struct Checkpoint {
     plan: Arc<Plan>,
     material: Arc<Material>,
     nodes: Vec<NodePoint>,
-    lines: Vec<Vec<u8>>,
+    lines: Vec<LinePoint>,
+}
+
+/// Some nodes of an executor at one frame, and the lines between them: what has to
+/// go along when they change over to another one.
+pub(crate) struct Fragment {
+    nodes: Vec<(NodeKey, NodePoint)>,
+    /// By edge and frames.
+    lines: Vec<(EdgeSpec, u32, LinePoint)>,
+}
+
+impl Fragment {
+    pub fn knows(&self, node: &NodeKey) -> bool {
+        self.nodes.binary_search_by_key(node, |(key, _)| *key).is_ok()
+    }
 }
 
 /// One node and all that the executor remembers about it.
@@ -46,10 +60,10 @@ impl Executor {
             point
         });
         let nodes = nodes.collect();
-        let lines = (0..plan.lines.len()).map(|index| {
-            let mut bytes = Vec::new();
-            self.core.lines.one(index).ring.save(&mut Saver(&mut bytes));
-            bytes
+        let lines = self.core.lines.all().map(|line| {
+            let mut point = LinePoint::default();
+            line.save_whole(&mut point);
+            point
         });
         let lines = lines.collect();
         Checkpoint { material: self.core.material.clone(), plan, nodes, lines }
@@ -68,8 +82,8 @@ impl Executor {
         for (node, kept) in point.nodes.iter().enumerate() {
             whole &= self.load_point(node as u32, kept);
         }
-        for (index, bytes) in point.lines.iter().enumerate() {
-            self.core.lines.one(index).ring.load(&mut Loader::new(bytes));
+        for (line, kept) in self.core.lines.all().zip(&point.lines) {
+            line.load(kept);
         }
         whole
     }
@@ -102,8 +116,17 @@ impl Executor {
 
     /// Room for the state of some nodes, for `capture` by another executor of this
     /// plan.
-    pub(crate) fn room(&mut self, nodes: &BTreeSet<NodeKey>) -> Vec<(NodeKey, NodePoint)> {
+    pub(crate) fn room(&mut self, nodes: &BTreeSet<NodeKey>) -> Fragment {
         let plan = self.core.plan.clone();
+        let inside =
+            |line: &PlanLine| nodes.contains(&line.edge.from) && nodes.contains(&line.edge.to);
+        let lines = plan.lines.iter().zip(self.core.lines.all());
+        let lines = lines.filter(|(planned, _)| inside(planned)).map(|(planned, line)| {
+            let mut point = LinePoint::default();
+            line.save(&mut point);
+            (planned.edge.clone(), planned.frames, point)
+        });
+        let lines = lines.collect();
         let room = nodes.iter().filter_map(|&key| {
             let node = plan.find(key)?;
             let mut point = NodePoint::default();
@@ -113,21 +136,46 @@ impl Executor {
             point.pending_params.reserve_exact(unit.pending_params.capacity());
             Some((key, point))
         });
-        room.collect()
+        Fragment { nodes: room.collect(), lines }
     }
 
     /// Writes down the state of nodes that run. Real-time safe, given room.
-    pub(crate) fn capture(&mut self, nodes: &mut [(NodeKey, NodePoint)]) {
-        for (key, point) in nodes {
+    pub(crate) fn capture(&mut self, fragment: &mut Fragment) {
+        for (key, point) in &mut fragment.nodes {
             if let Some(node) = self.core.plan.find(*key) {
                 self.save_point(node, point);
             }
         }
+        for (edge, frames, point) in &mut fragment.lines {
+            if let Some(line) = self.line_of(edge, *frames) {
+                self.core.lines.one(line).save(point);
+            }
+        }
     }
 
-    /// Gives a node the state that another executor captured; false when it does
-    /// not fit, and the node begins afresh.
-    pub(crate) fn continue_from(&mut self, key: NodeKey, point: &NodePoint) -> bool {
+    /// Gives nodes and the lines between them the state that another executor
+    /// captured; false when a node was not captured or its state doesn't fit, and
+    /// it begins afresh.
+    pub(crate) fn continue_from(&mut self, fragment: &Fragment, nodes: &[NodeKey]) -> bool {
+        for (edge, frames, point) in &fragment.lines {
+            if let Some(line) = self.line_of(edge, *frames) {
+                self.core.lines.one(line).load(point);
+            }
+        }
+        let mut whole = true;
+        for key in nodes {
+            let found = fragment.nodes.binary_search_by_key(key, |(key, _)| *key);
+            whole &= found.is_ok_and(|at| self.continue_node(*key, &fragment.nodes[at].1));
+        }
+        whole
+    }
+
+    fn line_of(&self, edge: &EdgeSpec, frames: u32) -> Option<usize> {
+        let plan = &self.core.plan;
+        plan.line(edge).filter(|&line| plan.lines[line].frames == frames)
+    }
+
+    fn continue_node(&mut self, key: NodeKey, point: &NodePoint) -> bool {
         let Some(node) = self.core.plan.find(key) else { return false };
         self.reset_node(node);
         let loaded = self.load_point(node, point);

@@ -1,10 +1,14 @@
 //! Delay lines. Positions count frames processed, not frames of the song, so a
 //! jump of the transport doesn't tear what is under way.
 
-use crate::{node::StateVisitor, plan::PlanLine};
+use crate::{
+    node::StateVisitor,
+    plan::PlanLine,
+    state::{Loader, Saver},
+};
 
 /// A ring that can be written before it is read within one range of a block.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Ring {
     samples: [Vec<f32>; 2],
     frames: usize,
@@ -131,12 +135,22 @@ impl Blend {
 }
 
 /// What the reader of a line heard until an edit.
+#[derive(Clone, Default)]
 enum Before {
+    #[default]
     Nothing,
     /// The signal itself, which did not wait.
     Straight,
     /// The signal out of the line that was there.
     Line(Ring),
+}
+
+/// What is in a line at one frame, and how far it has come in.
+#[derive(Default)]
+pub(crate) struct LinePoint {
+    bytes: Vec<u8>,
+    before: Before,
+    blend: Blend,
 }
 
 /// One line of a plan.
@@ -189,6 +203,31 @@ impl Line {
                 self.blend.mix(|i| ring.sample(channel, i), output);
             }
         }
+    }
+
+    /// The signal and, unless it comes out of another line, what is heard beside it.
+    /// Allocates nothing where the point has room.
+    pub fn save(&mut self, point: &mut LinePoint) {
+        point.bytes.clear();
+        self.ring.save(&mut Saver(&mut point.bytes));
+        (point.before, point.blend) = match self.before {
+            Before::Nothing => (Before::Nothing, self.blend),
+            Before::Straight => (Before::Straight, self.blend),
+            Before::Line(_) => (Before::Nothing, Blend::default()),
+        };
+    }
+
+    /// All of it.
+    pub fn save_whole(&mut self, point: &mut LinePoint) {
+        self.save(point);
+        if !self.blend.is_over() {
+            (point.before, point.blend) = (self.before.clone(), self.blend);
+        }
+    }
+
+    pub fn load(&mut self, point: &LinePoint) {
+        self.ring.load(&mut Loader::new(&point.bytes));
+        (self.before, self.blend) = (point.before.clone(), point.blend);
     }
 
     pub fn advance(&mut self, frames: usize) {

@@ -4,24 +4,25 @@
 
 use pulse_schemas::graph::{EdgeSpec, Inlet, NodeKey};
 
-use super::{Executor, adopt::fade_frames, delay::Blend, unit::Joining};
+use super::{
+    Executor,
+    adopt::{seam_frames, stands_in},
+    delay::Blend,
+    unit::Joining,
+};
 use crate::plan::{Plan, PlanEdge};
 
 impl Executor {
     /// Tells the nodes that were made for this plan how to begin.
     pub(super) fn join(&mut self, running: &Plan) {
         let plan = self.core.plan.clone();
-        let fade = fade_frames(&plan);
+        let fade = seam_frames(plan.sample_rate);
         let made = |node: &u32| {
             let key = plan.state_key(*node);
             running.find(key.node).is_none_or(|at| running.state_key(at) != key)
         };
         let mut onwards: Option<Vec<PlanEdge>> = None;
         for node in (0..plan.nodes.len() as u32).filter(made) {
-            // Who stands in for a node says what it said.
-            let stands_in = |plan: &Plan, at: u32| {
-                plan.class(at).kind_name == crate::anticipate::source::KIND_NAME
-            };
             let replaces = running
                 .find(plan.nodes[node as usize].key)
                 .is_some_and(|at| stands_in(running, at) == stands_in(&plan, node));

@@ -7,6 +7,11 @@ use crate::{
     param::{Curve, GRID, Ramp, cell_start},
 };
 
+/// The cell of parameters that have to be looked at before anything else.
+const UNKNOWN: i64 = i64::MIN;
+/// That of parameters of which nothing moves: whichever was looked at last.
+const STEADY: i64 = i64::MIN + 1;
+
 /// What is left of the way when a smoothed value snaps to its target, in parts of
 /// the range: below any audible step, and soon reached.
 const SNAP: f64 = 1e-6;
@@ -65,7 +70,7 @@ impl Params {
             ramps: vec![Ramp::default(); list.len()],
             any_modulated: !modulated.is_empty(),
             list,
-            cell: i64::MIN,
+            cell: UNKNOWN,
             changed: true,
             restless: true,
             per_cell: true,
@@ -132,8 +137,15 @@ impl Params {
             }
             return;
         }
-        let follows = self.cell != i64::MIN && cell == self.cell + GRID;
+        // Who is only now told of a change in a cell that began without being looked
+        // at hears of it with the next one, as do those who looked.
+        let still = self.ramps.iter().all(Ramp::is_constant);
+        let late = phase > 0 && self.cell != UNKNOWN && still;
+        let follows = self.cell > STEADY && cell == self.cell + GRID;
         self.cell = cell;
+        if late {
+            return;
+        }
         if !self.restless && frame < self.steady_until {
             return;
         }
@@ -208,7 +220,7 @@ impl Params {
 
     /// Looks at everything again, as after a jump or a restored state.
     pub fn disturb(&mut self) {
-        self.cell = i64::MIN;
+        self.cell = UNKNOWN;
         self.restless = true;
         self.per_cell = true;
     }
@@ -227,7 +239,7 @@ impl Params {
         }
         // Where nothing moves, the last cell looked at depends on the cut of the
         // blocks, and nothing depends on it.
-        let mut cell = if self.per_cell { self.cell } else { i64::MIN };
+        let mut cell = if self.per_cell { self.cell } else { STEADY };
         visitor.i64(&mut cell);
         self.cell = cell;
     }

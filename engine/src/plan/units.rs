@@ -1,10 +1,10 @@
 //! Which nodes are rendered and cached together. Coarser than the items of the
 //! order: a chain is one unit whether or not parts of it run in lanes, and nodes
-//! that exchange events or control values stay together, so that a unit is a
-//! function of audio, content and its own state alone.
+//! that exchange events, control values or feedback stay together, so that a unit
+//! is a function of audio, content and its own state alone.
 
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
-use pulse_schemas::graph::EdgeKind;
+use pulse_schemas::graph::{EdgeKind, EdgeSpec};
 
 use super::{
     Plan, PlanUnit,
@@ -61,7 +61,7 @@ fn least_arrival(plan: &Plan, nodes: &[u32]) -> u32 {
 }
 
 /// A node that stands for the unit of each node: they are joined in loops, along
-/// chains (`next` is the successor of each node), events and control, then along
+/// chains (`next` is the successor of each node), feedback, events and control, then along
 /// whatever loop the joining has closed.
 pub(crate) fn homes(graph: &Graph<'_>, components: &Components, next: &[Option<u32>]) -> Vec<u32> {
     let mut joined: Vec<u32> = (0..graph.nodes.len() as u32).collect();
@@ -73,7 +73,7 @@ pub(crate) fn homes(graph: &Graph<'_>, components: &Components, next: &[Option<u
             join(&mut joined, node as u32, *next);
         }
     }
-    let mut silent = graph.edges.iter().filter(|edge| edge.spec.kind != EdgeKind::Audio).peekable();
+    let mut silent = graph.edges.iter().filter(|edge| binds(edge.spec)).peekable();
     // Joining chains closes no loop, and what is in a loop is one unit already.
     if silent.peek().is_some() {
         silent.for_each(|edge| join(&mut joined, edge.from, edge.to));
@@ -90,6 +90,12 @@ pub(crate) fn homes(graph: &Graph<'_>, components: &Components, next: &[Option<u
         }
     }
     (0..graph.nodes.len() as u32).map(|node| root(&mut joined, node)).collect()
+}
+
+/// Whether both ends of an edge are of one unit: what is under way between them is
+/// part of its state.
+pub(crate) fn binds(edge: &EdgeSpec) -> bool {
+    edge.kind != EdgeKind::Audio || edge.feedback_frames.is_some()
 }
 
 fn root(joined: &mut [u32], mut unit: u32) -> u32 {

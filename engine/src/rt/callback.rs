@@ -184,11 +184,11 @@ impl Callback {
             let Some(parcel) = self.parts.receiver.receive() else { return };
             let old = match parcel {
                 Parcel::Program(program) => self.take_program(program),
-                Parcel::Material(mut material) => {
+                Parcel::Material(at, mut material) => {
                     if let Some(program) = &mut self.program {
                         program.executor.swap_material(&mut material);
                     }
-                    Parcel::Material(material)
+                    Parcel::Material(at, material)
                 }
                 Parcel::Capture(mut capture) => {
                     if let Some(program) = &mut self.program {

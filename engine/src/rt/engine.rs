@@ -42,7 +42,7 @@ use crate::{
         Executor, FaultReport,
         profile::{Cost, Profile},
     },
-    material::{Material, MediaResolver, Patch, Slices},
+    material::{Bound, Material, MediaResolver, Patch, Slices},
     parallel::Crew,
     plan::{CompileError, Compiler, Plan},
     registry::Registry,
@@ -686,7 +686,7 @@ impl Loader {
             Some(loaded) if loaded.spec == hash => {
                 self.rebind(engine, loaded, slices, changed, media)
             }
-            running => self.recompile(engine, spec, hash, running, slices, media),
+            running => self.recompile(engine, spec, hash, running, (slices, changed), media),
         }
     }
 
@@ -705,7 +705,7 @@ impl Loader {
             loaded.material = Arc::new(material);
             let current = loaded.current(None);
             engine.control().current = Some(current);
-            self.send(Parcel::Material(loaded.material.clone()))
+            self.send(Parcel::Material(0, loaded.material.clone()))
         };
         self.loaded = Some(loaded);
         result
@@ -717,7 +717,7 @@ impl Loader {
         spec: &GraphSpec,
         hash: Hash,
         running: Option<Loaded>,
-        slices: &Slices,
+        (slices, changed): (&Slices, &BTreeSet<NodeKey>),
         media: &dyn MediaResolver,
     ) -> Result<(), EngineError> {
         let plan = match self.compiler.compile(spec) {
@@ -728,7 +728,9 @@ impl Loader {
                 return Err(Box::new(error).into());
             }
         };
-        let material = Arc::new(Material::bind(&plan, slices, media));
+        let known = running.iter().map(|running| (&*running.plan, &*running.material));
+        let bound = Bound { known: known.collect(), changed };
+        let material = Arc::new(bound.bind(&plan, slices, media));
         let executor = match &running {
             Some(loaded) => Executor::successor(plan.clone(), material.clone(), &loaded.plan),
             None => Executor::new(plan.clone(), material.clone()),

@@ -10,12 +10,11 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use pulse_schemas::graph::NodeKey;
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{course::Course, outlet::Speaker, scope::Scope, song::Song};
 use crate::{
-    exec::{Executor, NodePoint, profile::Profile},
+    exec::{Executor, Fragment, profile::Profile},
     material::Material,
     parallel::Crew,
 };
@@ -41,7 +40,7 @@ pub struct Capture {
     pub number: u64,
     /// The course where it was taken.
     pub course: Option<Course>,
-    pub(crate) nodes: Vec<(NodeKey, NodePoint)>,
+    pub(crate) nodes: Fragment,
 }
 
 pub enum Parcel {
@@ -49,7 +48,8 @@ pub enum Parcel {
     /// Asks for the state of nodes of the program that was sent before it.
     Capture(Box<Capture>),
     /// Bound to the plan of the program that was sent before it.
-    Material(Arc<Material>),
+    /// From a frame on.
+    Material(u64, Arc<Material>),
     Song(Arc<Song>),
     /// An ear for a slot, or none any more.
     Scope(usize, Option<Box<Scope>>),
@@ -112,6 +112,7 @@ impl Receiver {
     pub fn next_at(&self) -> Option<u64> {
         self.incoming.peek().ok().map(|parcel| match parcel {
             Parcel::Program(program) => program.at,
+            Parcel::Material(at, _) => *at,
             _ => 0,
         })
     }

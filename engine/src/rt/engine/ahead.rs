@@ -19,14 +19,14 @@ use super::{Current, Engine, EngineError, Loaded, Loader, changed, profile_of};
 use crate::{
     anticipate::{
         AheadStats, Anticipation,
-        field::{Bound, Captured, Field, Maker, Moment},
-        source::Taps,
+        field::{Captured, Field, Maker, Moment},
+        source::{self, Taps},
         split::{Split, split},
         unit::{Stamped, Unit, What},
         yard::Yard,
     },
     exec::Executor,
-    material::{Material, MediaResolver, NoMedia, NodeMaterial, Slices},
+    material::{Bound, Material, MediaResolver, NoMedia, NodeMaterial, Slices},
     parallel::Crew,
     plan::Plan,
     rt::{
@@ -52,6 +52,10 @@ pub(super) struct Ahead {
     rewinds: u64,
     /// What happened lately.
     log: VecDeque<Stamped>,
+    /// Nodes that the audio thread will have, and when.
+    arrivals: BTreeMap<NodeKey, u64>,
+    #[cfg(test)]
+    routed: u64,
 }
 
 /// What loading needs to know; part of the loader.
@@ -96,6 +100,9 @@ pub(super) fn assemble(
         yard: Arc::new(yard),
         rewinds: 0,
         log: VecDeque::new(),
+        arrivals: BTreeMap::new(),
+        #[cfg(test)]
+        routed: 0,
     };
     let stats = AheadStats { look_ahead_frames: look_ahead, ..AheadStats::default() };
     let loader = AheadLoader {
@@ -145,13 +152,24 @@ impl Ahead {
 
     /// Decides when an act happens, before it is sent.
     pub fn route(&mut self, clock: u64, wanted: u64, act: Act) -> Routed {
+        let routed = self.choose(clock, wanted, act);
+        #[cfg(test)]
+        {
+            self.routed = routed.at.max(clock);
+        }
+        routed
+    }
+
+    fn choose(&mut self, clock: u64, wanted: u64, act: Act) -> Routed {
         let of_unit = |node| self.field.as_ref().is_some_and(|field| field.unit_of(node).is_some());
         match act {
             Act::Metronome { .. } => Routed { at: wanted, heard: true, ahead: false },
             Act::Event { node, .. } | Act::Param { node, .. } | Act::Bypass { node, .. }
                 if !of_unit(node) =>
             {
-                Routed { at: wanted, heard: true, ahead: false }
+                // Nobody listens before the node is there.
+                let at = self.arrivals.get(&node).map_or(wanted, |&at| wanted.max(at));
+                Routed { at, heard: true, ahead: false }
             }
             _ => {
                 let at = self.stamp(clock, wanted, self.latency());
@@ -182,7 +200,10 @@ impl Ahead {
                 // before that is right as it is, and nobody has come further.
                 let most = self.look_ahead + self.lead + 2 * self.latency() + SLACK;
                 match before.parts_from(&self.pilot, most) {
-                    Some(from) => field.spread(from, |_| Some(Some(stamped.clone()))),
+                    // Who stands right there has jumped already, or has not.
+                    Some(from) => {
+                        field.spread(from.saturating_sub(1), |_| Some(Some(stamped.clone())));
+                    }
                     None => {
                         field.units.iter().for_each(|unit| unit.tell(stamped.clone()));
                         return self.yard.call();
@@ -205,6 +226,17 @@ impl Ahead {
             self.log.pop_front();
         }
         self.log.push_back(stamped);
+    }
+
+    /// A plan is on its way to the audio thread.
+    fn arrive(&mut self, clock: u64, at: u64, plan: &Plan, running: Option<&Plan>) {
+        let has = |plan: &Plan, key| {
+            plan.find(key).is_some_and(|at| plan.class(at).kind_name != source::KIND_NAME)
+        };
+        self.arrivals.retain(|key, at| *at > clock && has(plan, *key));
+        let keys = plan.nodes.iter().map(|node| node.key).filter(|&key| has(plan, key));
+        let fresh = keys.filter(|&key| running.is_none_or(|running| !has(running, key)));
+        self.arrivals.extend(fresh.map(|key| (key, at)));
     }
 
     /// Another song for whatever reads the transport.
@@ -366,13 +398,14 @@ impl Loader {
         own.stats.underrun_frames += retired.map(|unit| unit.missed()).sum::<u64>();
         ahead.yard.set(next.units.clone(), u64::from(next.plan.latency()));
         ahead.field = Some(Arc::new(next));
+        ahead.arrive(clock, at, &plan, running.map(|running| &*running.plan));
         let material = Arc::new(material);
         let parcel = if same.is_some() && !retapped {
             let equal = same.is_some_and(|running| {
                 let pairs = running.material.nodes.iter().zip(&material.nodes);
                 pairs.into_iter().all(|(a, b)| Arc::ptr_eq(a, b))
             });
-            (!equal).then(|| Parcel::Material(material.clone()))
+            (!equal).then(|| Parcel::Material(at, material.clone()))
         } else {
             let kinds: Arc<[OutputKind]> = plan.outputs.iter().map(|output| output.kind).collect();
             let master = kinds.iter().position(|kind| *kind == OutputKind::Master);
@@ -460,7 +493,7 @@ impl AheadLoader {
         };
         let wanted = split(whole, held).ahead;
         let keys = wanted.nodes.iter().map(|node| node.key).filter(is_live);
-        keys.filter(|key| captured.is_none_or(|known| !known.nodes.contains_key(key))).collect()
+        keys.filter(|key| captured.is_none_or(|known| !known.nodes.knows(key))).collect()
     }
 
     /// Counts who changes sides.
@@ -498,8 +531,7 @@ impl Engine {
         let capture = self.collector.take_capture();
         let capture = capture.filter(|capture| capture.number == own.captures);
         let captured = capture.and_then(|capture| {
-            let (course, nodes) = (capture.course?, capture.nodes.into_iter().collect());
-            Some(Captured { course, nodes, since: vec![] })
+            Some(Captured { course: capture.course?, nodes: capture.nodes, since: vec![] })
         });
         let come = captured.is_some();
         own.captured = captured;
@@ -580,6 +612,12 @@ impl Engine {
     /// ahead happens.
     pub fn last_stamp(&self) -> u64 {
         self.control().ahead.as_ref().map_or(0, |ahead| ahead.last)
+    }
+
+    /// The frame of the last act, wherever it went.
+    #[cfg(test)]
+    pub(crate) fn last_routed(&self) -> u64 {
+        self.control().ahead.as_ref().map_or(0, |ahead| ahead.routed)
     }
 
     /// A transport act whose sender is held up after it was given its frame.
