@@ -221,7 +221,7 @@ mod tests {
                 for channel in entities.referring::<Channel>(arrangement) {
                     let heard = expect.0.contains(&channel.id);
                     prop_assert_eq!(hearing.hears(&channel), heard);
-                    let known = channels.iter().any(|known| *known == channel);
+                    let known = channels.contains(&channel);
                     if known && before.0.contains(&channel.id) != heard {
                         let named = match &concerned {
                             None => false,
