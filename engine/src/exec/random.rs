@@ -149,9 +149,7 @@ fn at_most(short: usize) -> usize {
 /// Seeds of failures are kept beside the sources and run first from then on.
 pub(crate) fn cases(short: u32) -> ProptestConfig {
     let factor = if std::env::var_os("PULSE_SOAK").is_some() { 50 } else { 1 };
-    // A case that hangs costs its patience each time that it is made smaller.
-    let shrinking = 120_000;
-    ProptestConfig { max_shrink_time: shrinking, ..ProptestConfig::with_cases(short * factor) }
+    ProptestConfig::with_cases(short * factor)
 }
 
 /// The earliest frame at which two runs differ, by output, channel and frame. Of
