@@ -115,6 +115,12 @@ pub trait AudioSource: Send + Sync {
     /// that is about to start). Real-time safe, without effect when resident.
     fn prefetch(&self, _start: u64, _frames: u64) {}
 
+    /// Whether reading costs much more than to read the same samples from elsewhere,
+    /// because they are still compressed.
+    fn is_dear(&self) -> bool {
+        false
+    }
+
     /// Whether `read` of this range would be complete. Real-time safe.
     fn resident(&self, _start: u64, _frames: u64) -> bool {
         true
@@ -181,6 +187,10 @@ impl<S: AudioSource + ?Sized> AudioSource for Arc<S> {
 
     fn prefetch(&self, start: u64, frames: u64) {
         (**self).prefetch(start, frames);
+    }
+
+    fn is_dear(&self) -> bool {
+        (**self).is_dear()
     }
 
     fn resident(&self, start: u64, frames: u64) -> bool {

@@ -43,6 +43,17 @@ pub struct Slices {
 pub trait MediaResolver {
     fn open(&self, media: Hash) -> Option<Arc<dyn AudioSource>>;
 
+    /// Whether `open` would give it: asked far more often.
+    fn has(&self, media: Hash) -> bool {
+        self.open(media).is_some()
+    }
+
+    /// Whether something could not be read that `has` had promised: what was made of
+    /// it is not what it should be.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
     /// Where what is made of media is kept beyond one binding.
     fn derived(&self) -> Option<&dyn Derived> {
         None

@@ -502,11 +502,19 @@ impl Descriptor {
     }
 }
 
+/// How audio was made from media.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Made {
+    Decoded,
+    Resampled,
+    Stretched,
+}
+
 /// Audio that was made from media at a cost, kept under the hash of all that it
 /// depends on. What it holds may be gone at any time.
 pub trait Derived {
     fn get(&self, key: &Hash) -> Option<AudioBuffer>;
-    fn put(&self, key: &Hash, audio: &AudioBuffer);
+    fn put(&self, made: Made, key: &Hash, audio: &AudioBuffer);
 }
 
 /// What `bind` may depend on.
@@ -516,7 +524,7 @@ pub struct BindContext<'a> {
     pub sample_rate: u32,
     pub channels: usize,
     pub layout: BTreeMap<String, f64>,
-    /// Where audio that was stretched before may be found.
+    /// Where audio that was decoded, resampled or stretched before may be found.
     pub derived: Option<&'a dyn Derived>,
 }
 

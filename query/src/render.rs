@@ -64,6 +64,10 @@ pub enum RenderError {
     Cancelled,
     #[error("the project has no master channel to render; add one, or render stems")]
     NoOutput,
+    #[error(
+        "a media file is not what it was any more; look at it with `pulse media list`, and render again"
+    )]
+    Media,
     #[error("a worker of the render panicked")]
     Worker,
 }
@@ -121,6 +125,14 @@ impl Song {
     /// sound circulates for long.
     pub fn multiple(&self, unit: usize) -> u32 {
         self.multiples.get(unit).copied().unwrap_or(1)
+    }
+
+    /// Nodes that make other sound each time and of which nothing is pinned.
+    pub fn volatile(&self) -> impl Iterator<Item = NodeKey> {
+        let nodes = 0..self.plan.nodes.len() as u32;
+        let nodes = nodes.filter(|node| key::is_volatile(&self.plan, *node));
+        let keys = nodes.map(|node| self.plan.nodes[node as usize].key);
+        keys.filter(|key| !self.pins.contains_key(key))
     }
 
     pub fn rate(&self) -> u32 {
@@ -188,6 +200,10 @@ pub struct Report {
     pub total: u64,
     pub hit: u64,
     pub rendered: u64,
+    /// Pieces of clips that were decoded from compressed files, and pieces that were
+    /// resampled; others were found.
+    pub decoded: u64,
+    pub resampled: u64,
     /// Clips that were stretched; others were found stretched.
     pub stretched: u64,
     /// Results that were noted and whose content had to be made again.
@@ -198,6 +214,8 @@ pub struct Report {
     pub mismatched: Vec<Hash>,
     /// Nodes that failed while rendering, by key.
     pub failed: BTreeSet<String>,
+    /// Nodes that make other sound in every render, by key, of which nothing is kept.
+    pub volatile: BTreeSet<String>,
 }
 
 impl Report {

@@ -7,6 +7,7 @@ mod bare;
 mod causes;
 mod diff;
 mod files;
+mod known;
 pub mod media;
 
 use std::{
@@ -51,6 +52,7 @@ pub use bare::Bare;
 pub use causes::Cause;
 pub use diff::{AudibleDiff, Difference, all_channels, audible_diff};
 pub use files::partial_of;
+pub use known::KnownMedia;
 pub use media::ProjectMedia;
 
 use files::FileWriter;
@@ -261,9 +263,15 @@ impl Outcome {
                 "hit": self.report.hit,
                 "rendered": self.report.rendered,
             },
+            "clips": {
+                "decoded": self.report.decoded,
+                "resampled": self.report.resampled,
+                "stretched": self.report.stretched,
+            },
             "verified": self.report.verified,
             "mismatched": self.report.mismatched.len(),
             "failed_nodes": self.report.failed,
+            "volatile_nodes": self.report.volatile,
             "files": self.files.iter().map(file).collect::<Vec<_>>(),
         })
     }
@@ -273,7 +281,7 @@ impl Outcome {
 pub struct Renderer<'a> {
     stored: Stored,
     registry: &'a Registry,
-    media: ProjectMedia,
+    media: KnownMedia<'a>,
     cache: &'a dyn CacheStore,
 }
 
@@ -286,7 +294,7 @@ impl<'a> Renderer<'a> {
         cache: &'a dyn CacheStore,
     ) -> Renderer<'a> {
         let stored = Stored::new(view);
-        let media = ProjectMedia::of(&stored, project);
+        let media = KnownMedia::of(&stored, project, cache);
         Renderer { stored, registry, media, cache }
     }
 

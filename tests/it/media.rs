@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{PATIENCE, Server, Wire, check_files, new_project},
+    harness::{PATIENCE, Server, Wire, check_files, new_project, run_json},
     workspace::root,
 };
 
@@ -141,4 +141,37 @@ fn what_was_read_ahead_is_one_edit_that_survives() {
     assert_eq!(server.client("aura").state().0, root);
     server.terminate();
     check_files(dir.path());
+}
+
+/// Every render is a process of its own: what it finds lies in the cache.
+#[test]
+fn a_moved_clip_is_neither_decoded_nor_resampled_again() {
+    let dir = new_project();
+    let song = dir.path().join("song");
+    let act = |name: &str, payload: Value| run_json(&song, &["do", name, &payload.to_string()]);
+    let render = |rate| {
+        let arguments = ["render", "-o", "../mix.wav", "--to", "9.1.1", "--rate", rate];
+        run_json(&song, &arguments)
+    };
+    let sound = root().join("tests/fixtures/audio/tone_16.flac");
+    let media = act("media.import", json!({"path": sound}))["media"].clone();
+    let lane = act("track.create", json!({"name": "A", "kind": "audio"}))["lane"].clone();
+    let clip = json!({
+        "lane": lane, "start": 0, "length": 2 * 45_158_400i64, "region": {"media": media},
+    });
+    let clip = act("clip.create", clip)["clip"].clone();
+    // The file's own rate, and another.
+    let rates = [("44100", "decoded"), ("48000", "resampled")];
+    let first = rates.map(|(rate, made)| {
+        let report = render(rate);
+        assert!(report["clips"][made].as_u64().unwrap() > 0, "{report}");
+        report["pcm_hash"].clone()
+    });
+    act("clip.move", json!({"moves": [{"clip": clip, "start": 45_158_400i64 / 3}]}));
+    for ((rate, _), first) in rates.iter().zip(first) {
+        let report = render(rate);
+        assert!(report["segments"]["rendered"].as_u64().unwrap() > 0, "{report}");
+        assert_eq!(report["clips"], json!({"decoded": 0, "resampled": 0, "stretched": 0}));
+        assert_ne!(report["pcm_hash"], first);
+    }
 }

@@ -19,6 +19,7 @@ use crate::{
 };
 
 mod bind;
+mod pieces;
 mod plan;
 mod shape;
 mod stretch;

@@ -1,5 +1,5 @@
-//! Stretched audio of clips in the render cache, under what it is made of and not
-//! under where a clip lies: a moved clip finds its own.
+//! Decoded, resampled and stretched audio of clips in the render cache, under what it
+//! is made of and not under where a clip lies: a moved clip finds its own.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use std::sync::{
 use pulse_engine::{
     buffer::{AudioBuffer, AudioSource},
     material::MediaResolver,
-    node::Derived,
+    node::{Derived, Made},
 };
 use pulse_schemas::hash::Hash;
 use pulse_store::cache::{CacheError, CacheStore};
@@ -19,11 +19,33 @@ use super::key::{Hasher, machine};
 /// Bytes before the samples: rate, channels, frames.
 const HEAD: usize = 16;
 
+/// What of clips had to be made.
+#[derive(Default)]
+pub struct Counts {
+    decoded: AtomicU64,
+    resampled: AtomicU64,
+    stretched: AtomicU64,
+}
+
+impl Counts {
+    fn of(&self, made: Made) -> &AtomicU64 {
+        match made {
+            Made::Decoded => &self.decoded,
+            Made::Resampled => &self.resampled,
+            Made::Stretched => &self.stretched,
+        }
+    }
+
+    pub fn read(&self, made: Made) -> u64 {
+        self.of(made).load(Ordering::Relaxed)
+    }
+}
+
 /// The media of a render, with a place for what is made of them.
 pub struct Material<'a> {
     media: &'a (dyn MediaResolver + Sync),
     cache: &'a dyn CacheStore,
-    made: &'a AtomicU64,
+    made: &'a Counts,
 }
 
 impl<'a> Material<'a> {
@@ -31,7 +53,7 @@ impl<'a> Material<'a> {
     pub fn new(
         media: &'a (dyn MediaResolver + Sync),
         cache: &'a dyn CacheStore,
-        made: &'a AtomicU64,
+        made: &'a Counts,
     ) -> Material<'a> {
         Material { media, cache, made }
     }
@@ -43,7 +65,7 @@ impl<'a> Material<'a> {
     }
 
     fn keep(&self, key: &Hash, audio: &AudioBuffer) -> Result<(), CacheError> {
-        // A stretched frame is dear beside a filtered one.
+        // A stretched or resampled frame is dear beside a filtered one.
         let cost = audio.frames() as u64;
         let content = self.cache.put_content(&encode(audio), cost)?;
         self.cache.put_action(&action(key), &content.0, cost)
@@ -53,6 +75,10 @@ impl<'a> Material<'a> {
 impl MediaResolver for Material<'_> {
     fn open(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
         self.media.open(media)
+    }
+
+    fn has(&self, media: Hash) -> bool {
+        self.media.has(media)
     }
 
     fn derived(&self) -> Option<&dyn Derived> {
@@ -66,8 +92,8 @@ impl Derived for Material<'_> {
         self.find(key).ok().flatten()
     }
 
-    fn put(&self, key: &Hash, audio: &AudioBuffer) {
-        self.made.fetch_add(1, Ordering::Relaxed);
+    fn put(&self, made: Made, key: &Hash, audio: &AudioBuffer) {
+        self.made.of(made).fetch_add(1, Ordering::Relaxed);
         drop(self.keep(key, audio));
     }
 }

@@ -157,17 +157,19 @@ pub enum Found {
     Never,
 }
 
+/// Whether a node makes other sound of the same each time.
+pub fn is_volatile(plan: &Plan, node: u32) -> bool {
+    let kind = plan.class(node).kind;
+    kind.is_some_and(|kind| kind.descriptor.determinism == Determinism::Volatile)
+}
+
 /// A unit with a volatile node is never a hit by its inputs: what it made once is
 /// an artefact with an id of its own, or is not kept.
 pub fn found(plan: &Plan, unit: &PlanUnit, pins: &BTreeMap<NodeKey, Hash>) -> Found {
-    let is_volatile = |node: &&u32| {
-        let kind = plan.class(**node).kind;
-        kind.is_some_and(|kind| kind.descriptor.determinism == Determinism::Volatile)
-    };
     let mut hasher = Hasher::new();
     hasher.text("pinned");
     let mut any = false;
-    for node in unit.nodes.iter().filter(is_volatile) {
+    for node in unit.nodes.iter().filter(|node| is_volatile(plan, **node)) {
         let key = plan.nodes[*node as usize].key;
         let Some(pin) = pins.get(&key) else { return Found::Never };
         hasher.bytes(&key.to_bytes());

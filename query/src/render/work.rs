@@ -16,6 +16,7 @@ use std::{
 
 use pulse_engine::{
     material::MediaResolver,
+    node::Made,
     plan::{Plan, PlanUnit, UnitInput},
     render::{Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
 };
@@ -24,7 +25,7 @@ use pulse_store::cache::CacheStore;
 
 use super::{
     Options, Piece, RenderError, Report, Song, UnitReport, compiler,
-    derived::Material,
+    derived::{Counts, Material},
     key::{Found, Hasher, INITIAL, SILENCE, found, slice_hash, unit_hash},
     pcm::{Recent, Sound, decode, encode, is_silent},
     wiring::{Outlet, Wiring},
@@ -134,7 +135,7 @@ pub struct Render<'a> {
     /// One runner a unit, made when its first miss comes.
     runners: Vec<Mutex<Option<SegmentRunner>>>,
     verified: AtomicU64,
-    stretched: AtomicU64,
+    made: Counts,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -192,7 +193,7 @@ impl<'a> Render<'a> {
             recent: Mutex::new(Recent::new(RECENT_BYTES)),
             runners: plan.units.iter().map(|_| Mutex::new(None)).collect(),
             verified: AtomicU64::new(0),
-            stretched: AtomicU64::new(0),
+            made: Counts::default(),
         };
         render.aim();
         Ok(render)
@@ -239,6 +240,7 @@ impl<'a> Render<'a> {
             rendered: 0,
         };
         table.report.units = units.map(report).collect();
+        table.report.volatile = self.song.volatile().map(|key| key.to_string()).collect();
     }
 
     /// Renders and hands out pieces in order.
@@ -257,7 +259,9 @@ impl<'a> Render<'a> {
             return Err(error);
         }
         table.report.verified = self.verified.load(Ordering::Relaxed);
-        table.report.stretched = self.stretched.load(Ordering::Relaxed);
+        table.report.decoded = self.made.read(Made::Decoded);
+        table.report.resampled = self.made.read(Made::Resampled);
+        table.report.stretched = self.made.read(Made::Stretched);
         // What was only read needs no disk to wait for.
         if table.report.rendered + table.report.remade > 0 {
             self.cache.flush()?;
@@ -573,7 +577,7 @@ impl<'a> Render<'a> {
         }
         let plan = &self.song.plan;
         let start = segment as i64 * self.length(unit);
-        let present = |media: &Hash| self.media.open(*media).is_some();
+        let present = |media: &Hash| self.media.has(*media);
         let slice = slice_hash(
             plan,
             &plan.units[unit],
@@ -654,6 +658,9 @@ impl<'a> Render<'a> {
             Some(before) => Some(self.state(unit, before)?),
         };
         let made = self.run_segment(unit, segment, state.as_deref())?;
+        if self.media.has_failed() {
+            return Err(RenderError::Media);
+        }
         // Only ratios of costs matter, and work grows with frames and nodes.
         let nodes = self.song.plan.units[unit].nodes.len() as u64;
         let cost = nodes * self.length(unit) as u64 / 100;
@@ -709,7 +716,7 @@ impl<'a> Render<'a> {
     fn runner(&self, unit: usize) -> Result<SegmentRunner, RenderError> {
         let Song { spec, plan, slices, registry, .. } = self.song;
         let mut compiler = compiler(registry, self.song.rate())?;
-        let media = Material::new(self.media, self.cache, &self.stretched);
+        let media = Material::new(self.media, self.cache, &self.made);
         Ok(SegmentRunner::new(&mut compiler, spec, plan, unit, slices, &media)?)
     }
 

@@ -225,6 +225,12 @@ pub fn page(output: &Output, outcome: &Outcome) -> String {
         );
     }
     page += &numbers(outcome);
+    if !outcome.report.volatile.is_empty() {
+        page += &format!(
+            "{} node(s) make other sound in every render; freeze their tracks to keep one\n",
+            outcome.report.volatile.len()
+        );
+    }
     page
 }
 

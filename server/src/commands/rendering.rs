@@ -18,9 +18,11 @@ use pulse_schemas::{
             AudibleDiff, CacheInfoReply, Cleared, Command, CompareAudio, Freeze, RenderSettings,
             SampleFormat, Stems, Unfreeze,
         },
+        session::{Severity, Warning},
         types::Rev as WireRev,
     },
     entity::{AudioFormat, Lifecycle, MediaItem, MediaOrigin, MediaStorage, Track},
+    envelope::Timestamp,
     id::{ChannelId, MediaId, TrackId},
 };
 use pulse_store::{cache::CacheStore, project::MEDIA_DIR, rev::Rev, tx::TxMeta, view::View};
@@ -170,7 +172,24 @@ fn request(
 /// The result of a job that made files.
 fn report(outcome: Outcome) -> Result<Finish, Refusal> {
     let value = json!({ "report": wire(&outcome) });
-    Ok(Box::new(move |_| Ok(value)))
+    let volatile = outcome.report.volatile.len();
+    Ok(Box::new(move |session| {
+        if volatile > 0 {
+            say_volatile(session, volatile);
+        }
+        Ok(value)
+    }))
+}
+
+fn say_volatile(session: &mut Session, nodes: usize) {
+    session.warn(Warning {
+        id: "render-volatile".into(),
+        severity: Severity::Info,
+        domain: "rendering".into(),
+        message: format!("{nodes} node(s) make other sound in every render"),
+        hint: Some("freeze their tracks to keep what they made".into()),
+        since: Timestamp((session.clock)()),
+    });
 }
 
 fn wire(outcome: &Outcome) -> Value {
@@ -304,8 +323,8 @@ fn render_frozen(
 ) -> Result<Frozen, Refusal> {
     let renderer = task.renderer();
     let request = Request { depth: Depth::Float32, ..Request::default() };
-    let name = format!("Frozen/{}.wav", track.any());
-    let path = folder.join(MEDIA_DIR).join(&name);
+    let folder = folder.join(MEDIA_DIR);
+    let path = folder.join(format!("Frozen/{}.new.wav", track.any()));
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(Refusal::internal)?;
     }
@@ -315,6 +334,10 @@ fn render_frozen(
     let mut decoder = pulse_engine::decode::Decoder::open(Box::new(file), Some("wav"))
         .map_err(Refusal::internal)?;
     let content = decoder.content_id().map_err(Refusal::internal)?;
+    // What was frozen before stays: other revisions play it.
+    let short: String = content.hex().chars().take(16).collect();
+    let name = format!("Frozen/{}-{short}.wav", track.any());
+    std::fs::rename(&path, folder.join(&name)).map_err(Refusal::internal)?;
     let item = MediaItem {
         name: format!("Frozen {}", track.any()),
         origin: MediaOrigin::Generated,

@@ -20,7 +20,7 @@ use pulse_store::cache::CacheStore;
 use serde_json::{Value, json};
 
 use super::{
-    Outcome, ProjectMedia, Rendered, Renderer, RenderingError, Request, Watch,
+    KnownMedia, Outcome, Rendered, Renderer, RenderingError, Request, Watch,
     causes::{Cause, Suspects},
     files::{FileWriter, file_name},
 };
@@ -141,7 +141,7 @@ fn channel_of(kind: OutputKind) -> Option<ChannelId> {
 /// One of the two revisions.
 struct Side<'a> {
     song: &'a Song,
-    media: &'a ProjectMedia,
+    media: &'a KnownMedia<'a>,
     cache: &'a dyn CacheStore,
     options: Options,
 }
@@ -211,6 +211,10 @@ fn together(
                     report.total += side.total;
                     report.hit += side.hit;
                     report.rendered += side.rendered;
+                    report.decoded += side.decoded;
+                    report.resampled += side.resampled;
+                    report.stretched += side.stretched;
+                    report.volatile.extend(side.volatile);
                 }
                 Err(error) if taken.is_ok() => return Err(error.into()),
                 Err(_) => {}

@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use pulse_engine::{buffer::AudioSource, decode::Decoder, material::MediaResolver};
+use pulse_engine::{
+    buffer::{AudioBuffer, AudioSource},
+    decode::{Decoder, Info},
+    material::MediaResolver,
+};
 use pulse_query::source::{Source, SourceExt};
 use pulse_schemas::{
     entity::{MediaItem, StorageBackend},
@@ -26,9 +30,7 @@ pub struct ProjectMedia {
 
 impl ProjectMedia {
     pub fn of(source: &dyn Source, project: Option<&Path>) -> ProjectMedia {
-        let items = source.all::<MediaItem>();
-        let place = |item: &MediaItem| Some((item.content?, path_of(item, project)?));
-        ProjectMedia { paths: items.iter().filter_map(place).collect(), opened: Mutex::default() }
+        ProjectMedia { paths: paths(source, project), opened: Mutex::default() }
     }
 
     /// Takes over what was opened for an earlier revision, as far as it is here.
@@ -41,24 +43,39 @@ impl ProjectMedia {
     }
 
     fn read(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
-        let path = self.paths.get(&media)?;
-        let file = std::fs::File::open(path)
-            .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "media missing"))
-            .ok()?;
-        let hint = path.extension().and_then(|extension| extension.to_str());
-        let decoded = Decoder::open(Box::new(std::io::BufReader::new(file)), hint)
-            .map_err(|error| error.to_string())
-            .and_then(|mut decoder| decoder.decode_all(LARGEST).map_err(|error| error.to_string()));
-        match decoded {
-            Ok(decoded) if decoded.content_id == media => Some(Arc::new(decoded.audio)),
-            Ok(_) => {
-                tracing::warn!(path = %path.display(), "the file is not what it was; not played");
-                None
-            }
-            Err(error) => {
-                tracing::warn!(path = %path.display(), error, "media can't be read");
-                None
-            }
+        let (audio, _) = read(self.paths.get(&media)?, media)?;
+        Some(Arc::new(audio))
+    }
+}
+
+/// The paths of media, by content.
+pub fn paths(source: &dyn Source, project: Option<&Path>) -> BTreeMap<Hash, PathBuf> {
+    let items = source.all::<MediaItem>();
+    let place = |item: &MediaItem| Some((item.content?, path_of(item, project)?));
+    items.iter().filter_map(place).collect()
+}
+
+/// The sound of a file, if it is the one that it should be.
+pub fn read(path: &Path, media: Hash) -> Option<(AudioBuffer, Info)> {
+    let file = std::fs::File::open(path)
+        .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "media missing"))
+        .ok()?;
+    let hint = path.extension().and_then(|extension| extension.to_str());
+    let decoded = Decoder::open(Box::new(std::io::BufReader::new(file)), hint)
+        .map_err(|error| error.to_string())
+        .and_then(|mut decoder| {
+            let decoded = decoder.decode_all(LARGEST).map_err(|error| error.to_string())?;
+            Ok((decoded, *decoder.info()))
+        });
+    match decoded {
+        Ok((decoded, info)) if decoded.content_id == media => Some((decoded.audio, info)),
+        Ok(_) => {
+            tracing::warn!(path = %path.display(), "the file is not what it was; not played");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(path = %path.display(), error, "media can't be read");
+            None
         }
     }
 }

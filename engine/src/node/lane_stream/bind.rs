@@ -1,6 +1,7 @@
 //! Makes clips readable, off the audio thread: filters for other sample rates, audio
 //! for stretched clips. Both are kept while any content uses them, so moving a clip
-//! computes nothing again.
+//! computes nothing again. Where there is a place for it beyond that, clips of
+//! compressed media and of other rates find what they show as it was made before.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +11,7 @@ use pulse_schemas::{
 };
 
 use super::{
+    pieces::{Converter, Maker, PieceKey, Reading, pieces, shown},
     plan::{CHUNK, ClipPlan, Reader, SCRATCH},
     stretch::{Method, elastic, tape},
     warp,
@@ -17,7 +19,7 @@ use super::{
 use crate::{
     buffer::{AudioBuffer, AudioSource},
     node::{
-        BindContext, Content, OpenClip,
+        BindContext, Content, Made, OpenClip,
         media::{Kept, balance, cached, keep, read_range},
     },
     resample::{Resampler, Step},
@@ -95,14 +97,38 @@ fn reader(clip: &mut OpenClip, context: &BindContext<'_>) -> (Reader, u64) {
         return (Reader::Silent, 0);
     };
     let length = step.output_frames(available);
+    let total = step.output_frames(source.frames() - spec.source_start);
+    let show = shown(spec, length);
+    let find = |key: &PieceKey, frames, show, maker: &dyn Maker| {
+        let found = pieces(key, frames, show, maker, context.derived?)?;
+        Some(Arc::new(found) as Arc<dyn AudioSource>)
+    };
+    let mut key = PieceKey {
+        media: spec.media,
+        start: spec.source_start,
+        rates: (source.rate(), rate),
+        speed,
+        made: Made::Resampled,
+    };
     if step.is_identity() {
-        return (Reader::Direct(source, spec.source_start), length);
+        let start = spec.source_start;
+        let found = source.is_dear().then(|| {
+            (key.start, key.made) = (0, Made::Decoded);
+            let show = show.start + start..show.end + start;
+            find(&key, source.frames(), show, &Reading(&*source))
+        });
+        return (Reader::Direct(found.flatten().unwrap_or(source), start), length);
     }
     if step.as_f64() > MOST_LIVE_RATIO {
         return converted(&source, spec.source_start, available, rate, speed);
     }
     let resampler = shared_resampler(step);
     debug_assert!(resampler.max_span(CHUNK) <= SCRATCH);
+    let maker =
+        Converter { source: &*source, start: spec.source_start, resampler: &resampler, rate };
+    if let Some(found) = find(&key, total, show, &maker) {
+        return (Reader::Direct(found, 0), length);
+    }
     (Reader::Resampled(source, spec.source_start, resampler), length)
 }
 
@@ -154,7 +180,7 @@ fn stretched(
             let method: Method = if stretch.mode == StretchMode::Elastic { elastic } else { tape };
             let audio = Arc::new(warp::render(spec, &**source, frames, rate, method)?);
             if let Some(derived) = context.derived {
-                derived.put(&hash, &audio);
+                derived.put(Made::Stretched, &hash, &audio);
             }
             audio
         }

@@ -177,7 +177,7 @@ impl Reader {
 
 /// Material before and behind the clip's range takes part in the interpolation at its
 /// edges, so that a cut through running audio is not a step.
-fn resample(
+pub fn resample(
     chunk: &mut Chunk<'_>,
     source: &dyn AudioSource,
     offset: u64,

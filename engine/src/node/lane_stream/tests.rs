@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
 
 use pulse_schemas::{
     graph::{ClipLoop, Fade, FadeShape, NodeKey, PlacedClip, Stretch, StretchMode, WarpAnchor},
@@ -9,7 +12,7 @@ use pulse_schemas::{
 use super::*;
 use crate::{
     buffer::{AudioBuffer, AudioSource, ReadError},
-    node::{BindContext, OpenClip, media::balance},
+    node::{BindContext, Derived, Made, OpenClip, media::balance},
     rig::{Rig, check_cuts, noise},
 };
 
@@ -49,6 +52,14 @@ fn clip(start: i64, frames: u64) -> PlacedClip {
 }
 
 fn content(rate: u32, clips: &[(PlacedClip, Option<Arc<dyn AudioSource>>)]) -> Content {
+    content_from(rate, clips, None)
+}
+
+fn content_from(
+    rate: u32,
+    clips: &[(PlacedClip, Option<Arc<dyn AudioSource>>)],
+    derived: Option<&dyn Derived>,
+) -> Content {
     let mut content = Content::default();
     for (spec, source) in clips {
         let open = OpenClip { spec: spec.clone(), source: source.clone(), prepared: None };
@@ -59,7 +70,7 @@ fn content(rate: u32, clips: &[(PlacedClip, Option<Arc<dyn AudioSource>>)]) -> C
         sample_rate: rate,
         channels: 2,
         layout: BTreeMap::new(),
-        derived: None,
+        derived,
     };
     bind::bind(&context, &mut content);
     content
@@ -362,4 +373,91 @@ impl AudioSource for Away {
 fn offline_the_player_waits_for_its_media() {
     let out = rig(48_000, &[(clip(0, 500), Some(Arc::new(Away)))]).run(&[], 500, &[64]);
     assert!(out[0][1].iter().all(|&x| x == 0.25));
+}
+
+/// Where pieces are kept.
+#[derive(Default)]
+struct Shelf {
+    kept: Mutex<BTreeMap<Hash, AudioBuffer>>,
+    made: Mutex<Vec<Made>>,
+}
+
+impl Derived for Shelf {
+    fn get(&self, key: &Hash) -> Option<AudioBuffer> {
+        self.kept.lock().unwrap().get(key).cloned()
+    }
+
+    fn put(&self, made: Made, key: &Hash, audio: &AudioBuffer) {
+        self.made.lock().unwrap().push(made);
+        self.kept.lock().unwrap().insert(*key, audio.clone());
+    }
+}
+
+/// A file of which no sample is in memory.
+struct Packed(AudioBuffer);
+
+impl AudioSource for Packed {
+    fn rate(&self) -> u32 {
+        self.0.rate()
+    }
+
+    fn channels(&self) -> usize {
+        AudioSource::channels(&self.0)
+    }
+
+    fn frames(&self) -> u64 {
+        AudioSource::frames(&self.0)
+    }
+
+    fn read(&self, _: u64, _: &mut [&mut [f32]]) -> usize {
+        0
+    }
+
+    fn read_blocking(&self, start: u64, out: &mut [&mut [f32]]) -> Result<usize, ReadError> {
+        self.0.read_blocking(start, out)
+    }
+
+    fn is_dear(&self) -> bool {
+        true
+    }
+}
+
+/// Any clip sounds from kept pieces as it does from its media, whether the pieces
+/// were made for it or for another.
+#[test]
+fn a_clip_sounds_from_pieces_as_from_its_media() {
+    let mut state = 7u64;
+    let mut roll = |below: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for rate in [48_000, 44_100, 32_000] {
+        let channels = 1 + (rate == 44_100) as usize;
+        let whole = AudioBuffer::from_channels(rate, &noise(3, channels, 200_000)).unwrap();
+        let (packed, whole) = (Arc::new(Packed(whole.clone())), Arc::new(whole));
+        let shelf = Shelf::default();
+        for _ in 0..12 {
+            let mut spec = clip(roll(500) as i64, 2_000 + roll(3_000));
+            spec.source_start = [0, 1_234][roll(2) as usize];
+            spec.source_frames = [u64::MAX, 150_000, 70_000][roll(3) as usize];
+            spec.slip = roll(75_000) as i64 - 1_000;
+            spec.reverse = roll(2) == 1;
+            spec.repeat =
+                (roll(2) == 1).then(|| ClipLoop { start: roll(70_000), length: 1 + roll(2_000) });
+            let hear = |source: Arc<dyn AudioSource>, derived| {
+                let mut rig = Rig::new(&KIND, 48_000);
+                rig.content = content_from(48_000, &[(spec.clone(), Some(source))], derived);
+                rig.run(&[], 6_000, &[300]).remove(0)
+            };
+            let expect = hear(whole.clone(), None);
+            assert_eq!(hear(packed.clone(), Some(&shelf)), expect, "{rate} {spec:?}");
+            let made = shelf.made.lock().unwrap().len();
+            assert_eq!(hear(packed.clone(), Some(&shelf)), expect, "{rate} {spec:?}, again");
+            assert_eq!(shelf.made.lock().unwrap().len(), made);
+        }
+        let kind = if rate == 48_000 { Made::Decoded } else { Made::Resampled };
+        let made = shelf.made.lock().unwrap();
+        assert!(!made.is_empty() && made.iter().all(|it| *it == kind), "{made:?}");
+    }
 }

@@ -1,10 +1,11 @@
-//! What is kept otherwise than by its inputs: stretched audio, which goes by its
-//! clip's own content, and what volatile nodes made, which goes by artefact.
+//! What is kept otherwise than by its inputs: decoded, resampled and stretched audio,
+//! which goes by its clip's own content, and what volatile nodes made, which goes by
+//! artefact.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use pulse_engine::{
-    buffer::{AudioBuffer, AudioSource},
+    buffer::{AudioBuffer, AudioSource, ReadError},
     material::MediaResolver,
     node::{Descriptor, Determinism, Io, Node, NodeKind, Setup, StateVisitor},
 };
@@ -18,11 +19,11 @@ use super::*;
 
 const SOUND: Hash = Hash([7; 32]);
 
-struct Tone(Arc<AudioBuffer>);
+struct Tone(Arc<dyn AudioSource>);
 
 impl MediaResolver for Tone {
     fn open(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
-        (media == SOUND).then(|| Arc::clone(&self.0) as _)
+        (media == SOUND).then(|| Arc::clone(&self.0))
     }
 }
 
@@ -33,12 +34,16 @@ fn tone() -> Tone {
 
 /// An audio track with two stretched clips, beside the others.
 fn stretched() -> Entities {
+    with_clips(RATE, StretchMode::Stretch)
+}
+
+/// An audio track with two clips of media of some rate, beside the others.
+fn with_clips(sample_rate: u32, stretch: StretchMode) -> Entities {
     let mut entities = project(&["pulse.drums", "pulse.eq"]);
     entities.put(Track { id: TrackId(id(2, 3)), arrangement: arrangement(), ..Track::default() });
     entities.put(channel(3, ChannelKind::Track, Some(0)));
     entities.put(Lane { id: LaneId(id(3, 3)), track: TrackId(id(2, 3)), ..Lane::default() });
-    let format =
-        AudioFormat { sample_rate: RATE, channels: 1, frames: 30_000, ..AudioFormat::default() };
+    let format = AudioFormat { sample_rate, channels: 1, frames: 30_000, ..AudioFormat::default() };
     let media = MediaId(id(14, 0));
     entities.put(MediaItem { id: media, content: Some(SOUND), format, ..MediaItem::default() });
     for number in [30, 31] {
@@ -47,8 +52,8 @@ fn stretched() -> Entities {
             lane: LaneId(id(3, 3)),
             start: Moment(i64::from(number - 30) * BEAT / 2),
             length: Moment(BEAT / 4),
-            stretch: StretchMode::Stretch,
-            transpose: f64::from(number - 30),
+            stretch,
+            transpose: if stretch == StretchMode::Off { 0.0 } else { f64::from(number - 30) },
             ..Clip::default()
         });
         entities.put(AudioRegion {
@@ -95,6 +100,79 @@ fn a_moved_clip_is_not_stretched_again() {
     entities.put(clip);
     let (_, report) = render_with(&entities, &tone, &kept);
     assert_eq!(report.stretched, 1);
+}
+
+/// A file that is compressed, and how often it was read.
+struct Compressed {
+    audio: AudioBuffer,
+    reads: Arc<AtomicU64>,
+}
+
+impl AudioSource for Compressed {
+    fn rate(&self) -> u32 {
+        self.audio.rate()
+    }
+
+    fn channels(&self) -> usize {
+        self.audio.channels()
+    }
+
+    fn frames(&self) -> u64 {
+        self.audio.frames() as u64
+    }
+
+    fn read(&self, _: u64, _: &mut [&mut [f32]]) -> usize {
+        0
+    }
+
+    fn read_blocking(&self, start: u64, out: &mut [&mut [f32]]) -> Result<usize, ReadError> {
+        self.reads.fetch_add(1, Ordering::Relaxed);
+        self.audio.read_blocking(start, out)
+    }
+
+    fn is_dear(&self) -> bool {
+        true
+    }
+}
+
+/// Renders clips, then the same clips after some edits: `counts` gives the pieces that
+/// had to be made of all.
+fn check_moved(rate: u32, counts: fn(&Report) -> u64) {
+    let samples: Vec<f32> = (0..30_000).map(|at| ((at % 97) as f32 / 97.0 - 0.5) * 0.5).collect();
+    let audio = AudioBuffer::from_channels(rate, &[samples]).unwrap();
+    let reads = Arc::new(AtomicU64::new(0));
+    let tone = Tone(Arc::new(Compressed { audio, reads: Arc::clone(&reads) }));
+    let (_dir, kept) = cache();
+    let mut entities = with_clips(rate, StretchMode::Off);
+    let (first, report) = render_with(&entities, &tone, &kept);
+    assert!(counts(&report) > 0 && reads.load(Ordering::Relaxed) > 0, "{report:?}");
+    let edits: [fn(&mut Clip); 3] = [
+        |clip| clip.start = Moment(clip.start.0 + BEAT / 8),
+        |clip| clip.length = Moment(BEAT / 6),
+        |clip| clip.reverse = true,
+    ];
+    for edit in edits {
+        let mut clip: Clip = get(&entities, id(5, 31));
+        edit(&mut clip);
+        entities.put(clip);
+        reads.store(0, Ordering::Relaxed);
+        let (moved, report) = render_with(&entities, &tone, &kept);
+        assert!(report.rendered > 0 && counts(&report) == 0, "{report:?}");
+        assert_eq!(reads.load(Ordering::Relaxed), 0);
+        let (_other, empty) = cache();
+        same(&moved, &render_with(&entities, &tone, &empty).0, &|| "moved".into());
+        assert!(bits(&moved) != bits(&first));
+    }
+}
+
+#[test]
+fn a_moved_clip_is_not_decoded_again() {
+    check_moved(RATE, |report| report.decoded);
+}
+
+#[test]
+fn a_moved_clip_is_not_resampled_again() {
+    check_moved(RATE / 2, |report| report.resampled);
 }
 
 /// Makes another constant each time it begins.

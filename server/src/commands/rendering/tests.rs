@@ -1,8 +1,18 @@
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
-use pulse_engine::buffer::AudioSource as _;
+use pulse_engine::{
+    buffer::AudioSource as _,
+    node::{Descriptor, Determinism, Io, Node, NodeKind, Setup, StateVisitor},
+    registry::Registry,
+};
 use pulse_schemas::{
-    entity::{Lifecycle, MediaItem, Track},
+    entity::{Channel, Lifecycle, MediaItem, Track},
     id::MediaId,
     job::JobState,
     time::Ticks,
@@ -348,4 +358,70 @@ fn stems_before_the_fader_do_not_hear_it() {
     };
     assert_eq!(again(true), loud);
     assert_eq!(peak(&again(false)), 0.0);
+}
+
+/// Gain that is another one each time it begins.
+struct Moody(f32);
+
+static MOODS: AtomicU32 = AtomicU32::new(1);
+
+static MOODY: Descriptor = {
+    let mut descriptor = Descriptor::effect("test.moody", "Moody", &[]);
+    descriptor.determinism = Determinism::Volatile;
+    descriptor
+};
+
+static MOODY_KIND: NodeKind = NodeKind::new(&MOODY, || Box::new(Moody(0.0)));
+
+impl Node for Moody {
+    fn prepare(&mut self, _: &Setup) {
+        self.0 = 1.0 / MOODS.fetch_add(1, Ordering::Relaxed) as f32;
+    }
+
+    fn process(&mut self, io: &mut Io<'_>) {
+        for channel in 0..2 {
+            io.output(0, channel).iter_mut().for_each(|sample| *sample *= self.0);
+        }
+    }
+
+    fn visit_state(&mut self, _: &mut dyn StateVisitor) {}
+
+    fn reset(&mut self) {}
+}
+
+#[test]
+fn a_frozen_track_pins_what_is_other_sound_in_every_render() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut project, made) = project(&dir.path().join("song"));
+    project.session.registry = Arc::new(Registry::standard().with(&MOODY_KIND));
+    let channels = project.session.view().unwrap().all::<Channel>().unwrap();
+    let channel = channels.iter().find(|channel| channel.track.is_some()).unwrap().id;
+    project.ok("node.add", json!({"channel": channel, "kind": "test.moody"}));
+    let warned = |project: &mut Project| {
+        let warnings = project.ok("session.warnings", json!({}))["warnings"].clone();
+        project.ok("session.dismissWarning", json!({"warning": "render-volatile"}));
+        warnings[0]["id"] == "render-volatile"
+    };
+    let first = mix(&mut project, dir.path());
+    assert!(first != mix(&mut project, dir.path()) && warned(&mut project));
+
+    let tracks = json!({"tracks": [made["track"]]});
+    done(&mut project, "rendering.freeze", tracks.clone());
+    let frozen = mix(&mut project, dir.path());
+    assert!(frozen == mix(&mut project, dir.path()) && !warned(&mut project));
+    assert!(frozen.iter().any(|sample| sample.abs() > 1e-3));
+    project.ok("rendering.clearCache", json!({}));
+    assert!(frozen == mix(&mut project, dir.path()), "no cache has to remember it");
+
+    // Another freeze is another artefact; the first belongs to its revision.
+    project.ok("version.commit", json!({"message": "Frozen"}));
+    project.ok("rendering.unfreeze", tracks.clone());
+    done(&mut project, "rendering.freeze", tracks);
+    assert!(frozen != mix(&mut project, dir.path()));
+    project.ok("version.commit", json!({"message": "Frozen anew"}));
+    let path = dir.path().join("then.wav");
+    let settings = json!({"format": "float32", "range": {"start": 0, "end": 8 * BEAT}});
+    let then = json!({"path": path, "settings": settings, "rev": "@~1"});
+    done(&mut project, "rendering.render", then);
+    assert!(frozen == samples(&path));
 }
