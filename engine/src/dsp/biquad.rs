@@ -75,6 +75,37 @@ impl Coefficients {
         Self::normalised([1.0, -2.0 * cos, 1.0], [1.0 + alpha, -2.0 * cos, 1.0 - alpha])
     }
 
+    /// Unit gain in the middle.
+    pub fn band_pass(hz: f64, q: f64, rate: f64) -> Self {
+        let Angle { cos, alpha } = Angle::new(hz, q, rate);
+        Self::normalised([alpha, 0.0, -alpha], [1.0 + alpha, -2.0 * cos, 1.0 - alpha])
+    }
+
+    /// Turns the phase by 180° at `hz`.
+    pub fn all_pass(hz: f64, q: f64, rate: f64) -> Self {
+        let Angle { cos, alpha } = Angle::new(hz, q, rate);
+        Self::normalised(
+            [1.0 - alpha, -2.0 * cos, 1.0 + alpha],
+            [1.0 + alpha, -2.0 * cos, 1.0 - alpha],
+        )
+    }
+
+    /// 6 dB per octave.
+    pub fn first_low_pass(hz: f64, rate: f64) -> Self {
+        let k = libm::tan(0.5 * TAU * clamp_hz(hz, rate) / rate);
+        Self::normalised([k, k, 0.0], [k + 1.0, k - 1.0, 0.0])
+    }
+
+    pub fn first_high_pass(hz: f64, rate: f64) -> Self {
+        let k = libm::tan(0.5 * TAU * clamp_hz(hz, rate) / rate);
+        Self::normalised([1.0, -1.0, 0.0], [k + 1.0, k - 1.0, 0.0])
+    }
+
+    /// All of the output times `gain`.
+    pub fn scaled(self, gain: f64) -> Self {
+        Self { b0: self.b0 * gain, b1: self.b1 * gain, b2: self.b2 * gain, ..self }
+    }
+
     pub fn bell(hz: f64, q: f64, gain_db: f64, rate: f64) -> Self {
         let Angle { cos, alpha } = Angle::new(hz, q, rate);
         let a = decibel::db_to_gain(gain_db * 0.5);
@@ -325,6 +356,8 @@ pub fn run_wide<const N: usize>(
     }
     *state = local;
 }
+
+pub mod analogue;
 
 #[cfg(test)]
 mod tests {

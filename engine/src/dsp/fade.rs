@@ -68,6 +68,11 @@ impl Fade {
         Segment { frames, from: self.from, to: self.to, done, step }
     }
 
+    /// Where it is or is going to; none before the first setting is known.
+    pub fn target(&self) -> Option<u64> {
+        (self.started != 0).then_some(self.to)
+    }
+
     /// The setting `want` is in force and no blend is running.
     #[inline]
     pub fn is_settled(&self, want: u64) -> bool {

@@ -1,4 +1,5 @@
-//! The equaliser: eight bands of RBJ sections in series, each of any type.
+//! The equaliser: eight bands of RBJ sections in series, each of any type, on both sides, one of them,
+//! the middle or the difference. Bands on less than both sides run outside the lanes.
 //!
 //! A band that moves walks its coefficients between the designs at the two edges of a 16-frame cell;
 //! a band that changes type or slope walks from the old design to the new one in 10 ms. Both are
@@ -37,21 +38,52 @@ const Q: usize = 3;
 const SLOPE: usize = 4;
 const PER_BAND: usize = 5;
 const OUTPUT: usize = BANDS * PER_BAND;
+/// Two more of each band, which came later.
+const MORE: usize = OUTPUT + 1;
+const ON: usize = 0;
+const PLACE: usize = 1;
+const MORE_PER_BAND: usize = 2;
+const RESPONSE: usize = MORE + BANDS * MORE_PER_BAND;
 
-const TYPES: &[&str] = &["off", "bell", "lowShelf", "highShelf", "lowCut", "highCut", "notch"];
-const SLOPES: &[&str] = &["12dB", "24dB", "48dB"];
+const TYPES: &[&str] = &[
+    "off",
+    "bell",
+    "lowShelf",
+    "highShelf",
+    "lowCut",
+    "highCut",
+    "notch",
+    "bandPass",
+    "allPass",
+    "tilt",
+];
+const SLOPES: &[&str] = &["12dB", "24dB", "48dB", "6dB", "18dB", "36dB"];
+const PLACES: &[&str] = &["stereo", "mid", "side", "left", "right"];
+const RESPONSES: &[&str] = &["bilinear", "analogue"];
 
 const BUTTERWORTH_Q: f64 = std::f64::consts::FRAC_1_SQRT_2;
-/// Q of the sections of Butterworth cuts of order 2, 4 and 8. A band's Q scales the last.
-const CUTS: [&[f64]; 3] = [
-    &[BUTTERWORTH_Q],
-    &[0.541_196_100_146_197, 1.306_562_964_876_376_5],
-    &[
-        0.509_795_579_104_159_2,
-        0.601_344_886_935_045_3,
-        0.899_976_223_136_415_7,
-        2.562_915_447_741_506,
-    ],
+/// A Butterworth cut: whether it begins with a section of 6 dB, and the Q of the others.
+struct Cut {
+    first: bool,
+    qs: &'static [f64],
+}
+
+/// By slope. A band's Q scales the last section that has one.
+const CUTS: [Cut; 6] = [
+    Cut { first: false, qs: &[BUTTERWORTH_Q] },
+    Cut { first: false, qs: &[0.541_196_100_146_197, 1.306_562_964_876_376_5] },
+    Cut {
+        first: false,
+        qs: &[
+            0.509_795_579_104_159_2,
+            0.601_344_886_935_045_3,
+            0.899_976_223_136_415_7,
+            2.562_915_447_741_506,
+        ],
+    },
+    Cut { first: true, qs: &[] },
+    Cut { first: true, qs: &[1.0] },
+    Cut { first: false, qs: &[0.517_638_090_205_041_5, BUTTERWORTH_Q, 1.931_851_652_578_136_6] },
 ];
 
 /// Bounds that keep the longest ring, and with it the tail, finite: see [`Eq::tail`].
@@ -100,6 +132,20 @@ macro_rules! bands {
                 ),
             )*
             ParamDesc::new("output", "Output", Unit::Decibel, (-24.0, 24.0), 0.0),
+            $(
+                ParamDesc::switch(
+                    concat!("band", $number, "On"),
+                    concat!("Band ", $number, " on"),
+                    true,
+                ),
+                ParamDesc::choice(
+                    concat!("band", $number, "Place"),
+                    concat!("Band ", $number, " place"),
+                    PLACES,
+                    0,
+                ),
+            )*
+            ParamDesc::choice("response", "Response", RESPONSES, 0),
         ]
     };
 }
@@ -131,27 +177,91 @@ struct Shape {
     q: f64,
 }
 
-/// The sections of a band, a pure function of its parameters. `code` is its type and slope.
+/// The setting of a band as a number: type, slope, response and place. Off is zero.
+fn code(kind: u64, slope: u64, analogue: bool, place: u64) -> u64 {
+    if kind == 0 {
+        return 0;
+    }
+    // Older settings come first, so that saved states of older versions read the same.
+    kind & 7 | slope << 3 | (kind >> 3) << 6 | u64::from(analogue) << 7 | place << 8
+}
+
+fn kind_of(code: u64) -> u64 {
+    code & 7 | (code >> 6 & 1) << 3
+}
+
+fn place_of(code: u64) -> u64 {
+    code >> 8
+}
+
+/// Off, but where the band was.
+fn off_at(place: u64) -> u64 {
+    place << 8
+}
+
+/// The sections of a band, a pure function of its parameters.
 fn design(code: u64, shape: &Shape, rate: f64) -> Design {
     let Shape { hz, gain_db, q } = *shape;
     let mut out = FLAT;
-    match code & 7 {
+    let slope = code >> 3 & 7;
+    if code >> 7 & 1 == 1 {
+        match kind_of(code) {
+            1 => out[0] = Coefficients::analogue_bell(hz, q, gain_db, rate),
+            2 => out[0] = Coefficients::analogue_low_shelf(hz, q, gain_db, rate),
+            3 => out[0] = Coefficients::analogue_high_shelf(hz, q, gain_db, rate),
+            4 => cut(&mut out, slope, q, Coefficients::first_high_pass(hz, rate), |q| {
+                Coefficients::analogue_high_pass(hz, q, rate)
+            }),
+            5 => cut(&mut out, slope, q, Coefficients::first_low_pass(hz, rate), |q| {
+                Coefficients::analogue_low_pass(hz, q, rate)
+            }),
+            6 => out[0] = Coefficients::notch(hz, q, rate),
+            7 => out[0] = Coefficients::analogue_band_pass(hz, q, rate),
+            8 => out[0] = Coefficients::all_pass(hz, q, rate),
+            9 => out[0] = tilted(Coefficients::analogue_high_shelf(hz, q, gain_db, rate), gain_db),
+            _ => {}
+        }
+        return out;
+    }
+    match kind_of(code) {
         1 => out[0] = Coefficients::bell(hz, q, gain_db, rate),
         2 => out[0] = Coefficients::low_shelf(hz, q, gain_db, rate),
         3 => out[0] = Coefficients::high_shelf(hz, q, gain_db, rate),
-        4 => cut(&mut out, code >> 3, q, |q| Coefficients::high_pass(hz, q, rate)),
-        5 => cut(&mut out, code >> 3, q, |q| Coefficients::low_pass(hz, q, rate)),
+        4 => cut(&mut out, slope, q, Coefficients::first_high_pass(hz, rate), |q| {
+            Coefficients::high_pass(hz, q, rate)
+        }),
+        5 => cut(&mut out, slope, q, Coefficients::first_low_pass(hz, rate), |q| {
+            Coefficients::low_pass(hz, q, rate)
+        }),
         6 => out[0] = Coefficients::notch(hz, q, rate),
+        7 => out[0] = Coefficients::band_pass(hz, q, rate),
+        8 => out[0] = Coefficients::all_pass(hz, q, rate),
+        9 => out[0] = tilted(Coefficients::high_shelf(hz, q, gain_db, rate), gain_db),
         _ => {}
     }
     out
 }
 
-fn cut(out: &mut Design, slope: u64, q: f64, section: impl Fn(f64) -> Coefficients) {
-    let qs = CUTS[(slope as usize).min(CUTS.len() - 1)];
-    for (i, butterworth) in qs.iter().enumerate() {
-        let last = i + 1 == qs.len();
-        out[i] = section(if last { butterworth * (q / BUTTERWORTH_Q) } else { *butterworth });
+/// A shelf moved down by half its gain: the lows lose what the highs win.
+fn tilted(shelf: Coefficients, gain_db: f64) -> Coefficients {
+    if gain_db == 0.0 { shelf } else { shelf.scaled(decibel::db_to_gain(-0.5 * gain_db)) }
+}
+
+fn cut(
+    out: &mut Design,
+    slope: u64,
+    q: f64,
+    first: Coefficients,
+    section: impl Fn(f64) -> Coefficients,
+) {
+    let cut = &CUTS[(slope as usize).min(CUTS.len() - 1)];
+    if cut.first {
+        out[0] = first;
+    }
+    let slots = &mut out[usize::from(cut.first)..];
+    for (i, (butterworth, slot)) in cut.qs.iter().zip(slots).enumerate() {
+        let last = i + 1 == cut.qs.len();
+        *slot = section(if last { butterworth * (q / BUTTERWORTH_Q) } else { *butterworth });
     }
 }
 
@@ -181,11 +291,11 @@ impl Default for Band {
 }
 
 impl Band {
-    /// True if the band stands still during the call.
-    fn update(&mut self, band: usize, values: &Values<'_>, rate: f64) -> bool {
+    /// True if the band stands still during the call, and does the same to both sides.
+    fn update(&mut self, band: usize, values: &Values<'_>, rate: f64, stereo: bool) -> bool {
         let first = band * PER_BAND;
         if values.changed {
-            let code = values.choice(first + TYPE) | values.choice(first + SLOPE) << 3;
+            let code = wanted_code(band, values, stereo);
             let shape = read(first, |index| values.end(index));
             if code != self.code || shape != self.shape {
                 self.before = (self.code, self.shape, self.rest);
@@ -193,7 +303,17 @@ impl Band {
                 self.rest = design(code, &shape, rate);
             }
         }
-        self.fade.is_settled(self.code)
+        self.fade.is_settled(self.code) && place_of(self.code) == 0
+    }
+
+    /// The setting to go to next: a band that changes its place goes flat on its way.
+    fn next_code(&self) -> u64 {
+        match self.fade.target() {
+            Some(now) if place_of(now) != place_of(self.code) && kind_of(now) != 0 => {
+                off_at(place_of(now))
+            }
+            _ => self.code,
+        }
     }
 
     fn design_at(&self, code: u64, shape: &Shape, rate: f64) -> Design {
@@ -220,28 +340,38 @@ impl Band {
         let moving = (first..first + PER_BAND).any(|index| !values.ramp(index).is_constant());
         let mut done = 0;
         while done < samples.len() {
-            let part = self.fade.advance(self.code, samples.len() - done, fade_length);
+            let next = self.next_code();
+            let part = self.fade.advance(next, samples.len() - done, fade_length);
             let samples = &mut samples[done..done + part.frames];
-            if moving || part.is_moving() {
-                let start = if moving { read(first, |i| values.start(i)) } else { self.shape };
-                let walk = |i: usize| if moving { values.position(at + done + i) } else { 1.0 };
-                self.walk(&part, &start, rate, walk, samples);
-            } else {
-                self.stand(samples);
+            let start = if moving { read(first, |i| values.start(i)) } else { self.shape };
+            let from = at + done;
+            let position = |i: usize| if moving { values.position(from + i) } else { 1.0 };
+            let stands = !(moving || part.is_moving());
+            let code = if kind_of(part.to) == 0 { part.from } else { part.to };
+            in_place(place_of(code), samples, |first, samples| match samples {
+                Part::Both(samples) if stands => self.stand(first, samples),
+                Part::Both(samples) => self.walk(first, &part, &start, rate, position, samples),
+                Part::One(samples) if stands => self.stand(first, samples),
+                Part::One(samples) => self.walk(first, &part, &start, rate, position, samples),
+            });
+            if place_of(code) != 0 && kind_of(part.to) == 0 && self.fade.is_settled(part.to) {
+                // What is flat now will ring in another place next.
+                self.states = Default::default();
             }
             done += part.frames;
         }
     }
 
-    /// Fixed coefficients; sections that would change nothing are left out.
-    fn stand<const N: usize>(&mut self, samples: &mut [[f64; N]]) {
+    /// Fixed coefficients; sections that would change nothing are left out. `first` is the channel
+    /// whose state goes with the first sample of a frame.
+    fn stand<const N: usize>(&mut self, first: usize, samples: &mut [[f64; N]]) {
         for (c, states) in self.rest.iter().zip(&mut self.states) {
             if is_idle(c, states) {
                 continue;
             }
-            let mut wide = WideState::<N>::gather(|channel| states[channel]);
+            let mut wide = WideState::<N>::gather(|channel| states[first + channel]);
             run_wide(&mut wide, &WideCoefficients::gather(|_| *c), samples);
-            for (channel, state) in states.iter_mut().enumerate().take(N) {
+            for (channel, state) in states[first..].iter_mut().enumerate().take(N) {
                 *state = wide.get(channel);
             }
         }
@@ -250,6 +380,7 @@ impl Band {
     /// Coefficients on their way, both within the cell and between two settings.
     fn walk<const N: usize>(
         &mut self,
+        first: usize,
         part: &Segment,
         start: &Shape,
         rate: f64,
@@ -276,10 +407,59 @@ impl Band {
                     let old = from.0[section].toward(&from.1[section], walk);
                     c = old.toward(&c, part.position(i));
                 }
-                for (sample, state) in sample.iter_mut().zip(states.iter_mut()) {
+                for (sample, state) in sample.iter_mut().zip(states[first..].iter_mut()) {
                     *sample = state.step(&c, *sample);
                 }
             }
+        }
+    }
+}
+
+fn wanted_code(band: usize, values: &Values<'_>, stereo: bool) -> u64 {
+    let (first, more) = (band * PER_BAND, MORE + band * MORE_PER_BAND);
+    let place = values.choice(more + PLACE);
+    // A mono signal is its own middle and its own left.
+    let is_there = stereo || ![2, 4].contains(&place);
+    let on = values.is_on(more + ON) && is_there;
+    let kind = if on { values.choice(first + TYPE) } else { 0 };
+    let place = if stereo { place } else { 0 };
+    code(kind, values.choice(first + SLOPE), values.choice(RESPONSE) == 1, place)
+}
+
+/// What a band works on.
+enum Part<'a, const N: usize> {
+    Both(&'a mut [[f64; N]]),
+    One(&'a mut [[f64; 1]]),
+}
+
+/// Runs a band where it belongs. Only stereo signals have other places than the first.
+fn in_place<const N: usize>(
+    place: u64,
+    samples: &mut [[f64; N]],
+    mut run: impl FnMut(usize, Part<'_, N>),
+) {
+    if place == 0 || N < 2 {
+        return run(0, Part::Both(samples));
+    }
+    let mut cell = [[0.0; 1]; CELL];
+    let cell = &mut cell[..samples.len()];
+    let value = |sample: &[f64; N]| match place {
+        1 => 0.5 * (sample[0] + sample[N - 1]),
+        2 => 0.5 * (sample[0] - sample[N - 1]),
+        3 => sample[0],
+        _ => sample[N - 1],
+    };
+    for (one, sample) in cell.iter_mut().zip(&*samples) {
+        one[0] = value(sample);
+    }
+    run(usize::from(place == 2 || place == 4), Part::One(cell));
+    for (one, sample) in cell.iter().zip(samples) {
+        let change = one[0] - value(sample);
+        match place {
+            1 => sample.iter_mut().for_each(|side| *side += change),
+            2 => (sample[0], sample[N - 1]) = (sample[0] + change, sample[N - 1] - change),
+            3 => sample[0] = one[0],
+            _ => sample[N - 1] = one[0],
         }
     }
 }
@@ -365,7 +545,7 @@ impl Core for Eq {
     fn update(&mut self, values: &Values<'_>) -> bool {
         let mut at_rest = !values.moving;
         for (number, band) in self.bands.iter_mut().enumerate() {
-            at_rest &= band.update(number, values, self.rate);
+            at_rest &= band.update(number, values, self.rate, self.stereo);
         }
         if values.changed {
             self.output = decibel::db_to_gain(values.end(OUTPUT));

@@ -111,8 +111,11 @@ fn busy_rig(rate: u32, channels: usize) -> Rig {
     set_band(&mut rig, 3, 3, 6000.0, -4.0, 0.7, 0);
     rig.set_motion("band2Frequency", Box::new(|frame| 300.0 + (frame as f64 * 0.4) % 5000.0));
     rig.set_motion("band3Gain", Box::new(|frame| if frame < 1000 { -4.0 } else { 9.0 }));
-    rig.set_motion("band4Type", Box::new(|frame| (frame / 300 % 7) as f64));
-    rig.set_motion("band1Slope", Box::new(|frame| (frame / 900 % 3) as f64));
+    rig.set_motion("band4Type", Box::new(|frame| (frame / 300 % 10) as f64));
+    rig.set_motion("band1Slope", Box::new(|frame| (frame / 900 % 6) as f64));
+    rig.set_motion("band2Place", Box::new(|frame| (frame / 777 % 5) as f64));
+    rig.set_motion("band3On", Box::new(|frame| f64::from(frame % 2000 > 700)));
+    rig.set_motion("response", Box::new(|frame| f64::from(frame > 2500)));
     rig.set_motion("output", Box::new(|frame| if frame < 2000 { 0.0 } else { -3.0 }));
     rig
 }
@@ -137,10 +140,11 @@ fn cuts_do_not_matter() {
 fn lanes_equal_single_equalisers() {
     for channels in [1, 2] {
         check_lanes(&KIND, channels, &|lane, rig| {
+            rig.set("band1Place", (lane % 5) as f64).set("response", (lane / 3 % 2) as f64);
             for band in 1..=4 {
-                let kind = 1 + (lane + band) % 6;
+                let kind = 1 + (lane + band) % 9;
                 let hz = 100.0 * (band * (lane + 1)) as f64;
-                set_band(rig, band, kind, hz, 2.0 * lane as f64 - 8.0, 0.9, lane % 3);
+                set_band(rig, band, kind, hz, 2.0 * lane as f64 - 8.0, 0.9, lane % 6);
             }
         });
         check_lanes(&KIND, channels, &|lane, rig| {
@@ -158,12 +162,21 @@ fn sweeps_and_switches_are_free_of_clicks() {
     let input: Vec<f32> =
         (0..20_000).map(|n| (0.25 * libm::sin(0.02 * f64::from(n))) as f32).collect();
     let sweep: crate::rig::Motion = Box::new(|frame| 100.0 + (frame as f64) * 0.5);
-    let types: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 7) as f64);
-    for (id, motion) in [("band1Frequency", sweep), ("band1Type", types)] {
-        let mut rig = rig(48_000, 1);
+    let types: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 10) as f64);
+    let places: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 5) as f64);
+    let switch: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 2) as f64);
+    let analogue: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 2) as f64);
+    for (id, motion) in [
+        ("band1Frequency", sweep),
+        ("band1Type", types),
+        ("band1Place", places),
+        ("band1On", switch),
+        ("response", analogue),
+    ] {
+        let mut rig = rig(48_000, 2);
         set_band(&mut rig, 1, 1, 400.0, 12.0, 2.0, 1);
         rig.set_motion(id, motion);
-        let out = rig.run(&[vec![input.clone()]], input.len(), &[512]);
+        let out = rig.run(&[vec![input.clone(), input.clone()]], input.len(), &[512]);
         // A sine of 0.25 × 4 moves by at most 0.02 per frame and bends by at most 0.0004; a click is
         // a bend far beyond that.
         let bend =
@@ -193,4 +206,114 @@ fn silence_is_reached_within_the_tail() {
     input[0] = 1.0;
     let out = rig.run(&[vec![input]], frames, &[4096]);
     assert!(out[0][0][tail as usize..].iter().all(|x| x.abs() < 1e-6));
+}
+
+/// Levels in dB of a band at its own frequency and two octaves to either side of it.
+fn around(settings: &[(&str, f64)], kind: usize, slope: usize) -> [f64; 3] {
+    [250.0, 1000.0, 4000.0].map(|hz| {
+        let mut rig = rig(48_000, 1);
+        set_band(&mut rig, 4, kind, 1000.0, 8.0, BUTTERWORTH_Q, slope);
+        settings.iter().for_each(|(id, value)| {
+            rig.set(id, *value);
+        });
+        measure(&mut rig, hz)
+    })
+}
+
+fn is_near(got: [f64; 3], want: [f64; 3], tolerance: f64) {
+    let off = got.iter().zip(want).map(|(got, want)| (got - want).abs()).fold(0.0, f64::max);
+    assert!(off < tolerance, "{got:?}, not {want:?}");
+}
+
+#[test]
+fn cuts_of_every_slope_are_butterworth() {
+    // |H|² = 1 / (1 + (w/w₀)^2n) at the warped frequencies of the bilinear transform.
+    let warped = |hz: f64| libm::tan(std::f64::consts::PI * hz / 48_000.0);
+    for (slope, order) in [(3, 1), (0, 2), (4, 3), (1, 4), (5, 6)] {
+        let want = |side: f64| {
+            [250.0, 1000.0, 4000.0].map(|hz| {
+                let ratio = libm::pow(warped(hz) / warped(1000.0), 2.0 * side * f64::from(order));
+                -10.0 * libm::log10(1.0 + ratio)
+            })
+        };
+        is_near(around(&[], 5, slope), want(1.0), 0.01);
+        is_near(around(&[], 4, slope), want(-1.0), 0.01);
+    }
+}
+
+#[test]
+fn band_pass_all_pass_and_tilt_have_their_responses() {
+    // |H| of a band pass of Q 0.707 at the warped quarter and fourfold.
+    let band = |hz: f64| {
+        let w =
+            libm::tan(std::f64::consts::PI * hz / 48e3) / libm::tan(std::f64::consts::PI / 48.0);
+        20.0 * libm::log10(w * std::f64::consts::SQRT_2)
+            - 10.0 * libm::log10((1.0 - w * w) * (1.0 - w * w) + 2.0 * w * w)
+    };
+    is_near(around(&[], 7, 0), [band(250.0), 0.0, band(4000.0)], 1e-3);
+    is_near(around(&[], 8, 0), [0.0; 3], 1e-4);
+    let tilt = around(&[], 9, 0);
+    let shelf = around(&[], 3, 0);
+    is_near(tilt, shelf.map(|db| db - 4.0), 1e-4);
+    assert!(tilt[1].abs() < 1e-4 && tilt[0] < -3.9 && tilt[2] > 3.9, "{tilt:?}");
+}
+
+#[test]
+fn a_band_that_is_not_on_is_not_there() {
+    let input = vec![noise(1, 2, 2000)];
+    let mut rig = rig(48_000, 2);
+    set_band(&mut rig, 1, 1, 500.0, 6.0, 1.0, 0);
+    rig.set("band1On", 0.0);
+    assert_eq!(rig.run(&input, 2000, &[100]), input);
+}
+
+#[test]
+fn a_band_works_in_its_place_alone() {
+    let sine: Vec<f32> =
+        (0..24_000).map(|n| (0.25 * libm::sin(0.1 * f64::from(n))) as f32).collect();
+    let other: Vec<f32> =
+        (0..24_000).map(|n| (0.25 * libm::sin(0.1 * f64::from(n) + 1.0)) as f32).collect();
+    let negative: Vec<f32> = sine.iter().map(|x| -x).collect();
+    let run = |place: f64, input: [&Vec<f32>; 2]| {
+        let mut rig = rig(48_000, 2);
+        set_band(&mut rig, 1, 1, 700.0, 6.0, 1.0, 0);
+        rig.set("band1Place", place);
+        let input = vec![input.map(Clone::clone).to_vec()];
+        rig.run(&input, 24_000, &[512]).remove(0)
+    };
+    let stereo = run(0.0, [&sine, &other]);
+    let left = run(3.0, [&sine, &other]);
+    assert!(left[0] == stereo[0] && left[1] == other);
+    let right = run(4.0, [&sine, &other]);
+    assert!(right[0] == sine && right[1] == stereo[1]);
+    let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-6);
+    // What has no difference is all middle; what cancels out is all difference.
+    let both = run(0.0, [&sine, &sine]);
+    let middle = run(1.0, [&sine, &sine]);
+    assert!(near(&middle[0], &both[0]) && near(&middle[1], &both[1]));
+    let side = run(2.0, [&sine, &sine]);
+    assert!(near(&side[0], &sine) && near(&side[1], &sine));
+    let side = run(2.0, [&sine, &negative]);
+    assert!(near(&side[0], &both[0]));
+    let middle = run(1.0, [&sine, &negative]);
+    assert!(near(&middle[0], &sine) && near(&middle[1], &negative));
+}
+
+#[test]
+fn the_analogue_response_is_not_squeezed_at_the_top() {
+    let level = |response: f64, hz: f64| {
+        let mut rig = rig(48_000, 1);
+        set_band(&mut rig, 4, 1, 12_000.0, 12.0, 1.0, 0);
+        rig.set("response", response);
+        measure(&mut rig, hz)
+    };
+    // The model at 18 kHz: s = 1.5j in (s² + A/Q·s + 1) / (s² + s/(A·Q) + 1).
+    let a = libm::pow(10.0, 12.0 / 40.0);
+    let square = |x: f64| x * x;
+    let power = (square(1.25) + square(1.5 * a)) / (square(1.25) + square(1.5 / a));
+    let want = 10.0 * libm::log10(power);
+    let (analogue, bilinear) = (level(1.0, 18_000.0), level(0.0, 18_000.0));
+    assert!((analogue - want).abs() < 0.8, "{analogue}, not {want} dB");
+    assert!(bilinear < want - 3.0, "{bilinear} dB");
+    assert!((level(1.0, 12_000.0) - 12.0).abs() < 0.01);
 }
