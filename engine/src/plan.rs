@@ -231,13 +231,48 @@ pub struct PlanLine {
     pub feedback: bool,
 }
 
+/// The chains of a batch, all of one length.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Lanes {
+    nodes: Vec<u32>,
+    stages: usize,
+}
+
+impl Lanes {
+    fn new<'a>(stages: usize, chains: impl Iterator<Item = &'a [u32]>) -> Lanes {
+        let mut nodes = Vec::with_capacity(stages * crate::simd::LANES);
+        chains.for_each(|chain| nodes.extend_from_slice(chain));
+        Lanes { nodes, stages: stages.max(1) }
+    }
+
+    pub fn len(&self) -> usize {
+        self.nodes.len() / self.stages
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+
+    pub fn iter(&self) -> std::slice::ChunksExact<'_, u32> {
+        self.nodes.chunks_exact(self.stages)
+    }
+}
+
+impl std::ops::Index<usize> for Lanes {
+    type Output = [u32];
+
+    fn index(&self, lane: usize) -> &[u32] {
+        &self.nodes[lane * self.stages..][..self.stages]
+    }
+}
+
 /// Up to eight identical chains, run at once.
 #[derive(Clone, PartialEq, Debug)]
 pub struct PlanBatch {
     /// The class of each stage of the chain.
     pub stages: Vec<u32>,
     /// `members[lane][stage]`.
-    pub members: Vec<Vec<u32>>,
+    pub members: Lanes,
     pub block: Slot,
     pub channels: u8,
 }

@@ -6,6 +6,8 @@
 //! The operations and their order on each signal don't change, so the sound
 //! doesn't either.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 
 use super::{Op, Plan, PlanTask, Slot, order::Draft};
@@ -155,16 +157,17 @@ fn share(plan: &mut Plan, slots: u32, crosses: &[bool], place: &mut [u32]) {
 /// Buffers by number, the lowest free one first.
 #[derive(Default)]
 struct Pool {
-    free: std::collections::BTreeSet<u32>,
+    free: BinaryHeap<Reverse<u32>>,
     made: u32,
 }
 
 impl Pool {
     fn take(&mut self) -> u32 {
-        self.free.pop_first().unwrap_or_else(|| {
-            self.made += 1;
-            self.made - 1
-        })
+        if let Some(Reverse(lowest)) = self.free.pop() {
+            return lowest;
+        }
+        self.made += 1;
+        self.made - 1
     }
 }
 
@@ -199,7 +202,7 @@ fn scan(
         // Freed only now, so that no result lands on an operand.
         for &slot in &ended {
             let pool = if slot < slots { &mut buffers } else { &mut blocks };
-            pool.free.insert(place[slot as usize]);
+            pool.free.push(Reverse(place[slot as usize]));
         }
     }
     (buffers.made as usize, blocks.made as usize)

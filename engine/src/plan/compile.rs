@@ -5,10 +5,15 @@
 // An error here names nodes and edges in full and is made once, off the audio thread.
 #![allow(clippy::result_large_err)]
 
-use std::{collections::BTreeMap, ops::Deref, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    ops::Deref,
+    sync::Arc,
+    thread::{Builder, Scope, ScopedJoinHandle},
+};
 
 use pulse_schemas::{
-    graph::{EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec},
+    graph::{Cohort, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec},
     hash::Hash,
 };
 
@@ -103,15 +108,20 @@ impl Deref for Ports {
 pub(crate) struct GraphNode<'a> {
     pub spec: &'a NodeSpec,
     pub class: u32,
+    pub cohort: Cohort,
     /// Audio ports, with their channels.
     pub inputs: Ports,
     pub outputs: Ports,
 }
 
-/// An edge with its ends resolved.
+/// An edge with its ends resolved, and what the passes ask of it: the edge itself
+/// is large, and a pass over all of them would miss the cache at each.
 #[derive(Clone, Copy)]
 pub(crate) struct GraphEdge<'a> {
     pub spec: &'a EdgeSpec,
+    pub kind: EdgeKind,
+    pub compensated: bool,
+    pub from_port: u16,
     pub from: u32,
     pub to: u32,
     /// The audio port, or the index of the parameter.
@@ -162,6 +172,33 @@ impl<'a> Graph<'a> {
 
     pub fn latency(&self, node: u32) -> u32 {
         self.class(node).latency
+    }
+}
+
+/// From so many nodes on a thread of its own costs less than what it takes over.
+const WORTH_A_THREAD: usize = 1_000;
+
+/// The hash of a graph, and what the verifier expects of its plan: work that needs
+/// nothing of the plan, and is done beside the compiling of a large one.
+struct Aside<'scope, 'a>(Option<ScopedJoinHandle<'scope, (Hash, verify::Expected<'a>)>>);
+
+impl<'scope, 'a> Aside<'scope, 'a> {
+    fn begin<'env>(scope: &'scope Scope<'scope, 'env>, spec: &'a GraphSpec) -> Aside<'scope, 'a>
+    where
+        'a: 'scope,
+    {
+        let worth = spec.nodes.len() >= WORTH_A_THREAD;
+        let begin = || Builder::new().spawn_scoped(scope, || Aside::work(spec)).ok();
+        Aside(worth.then(begin).flatten())
+    }
+
+    fn work(spec: &'a GraphSpec) -> (Hash, verify::Expected<'a>) {
+        (spec.hash(), verify::Expected::of(spec))
+    }
+
+    fn end(self, spec: &'a GraphSpec) -> (Hash, verify::Expected<'a>) {
+        let done = self.0.and_then(|thread| thread.join().ok());
+        done.unwrap_or_else(|| Aside::work(spec))
     }
 }
 
@@ -234,6 +271,19 @@ impl Compiler {
             canonical = sorted;
             &canonical
         };
+        // What follows from the graph alone is worked out meanwhile.
+        std::thread::scope(|scope| {
+            let aside = Aside::begin(scope, spec);
+            self.compile_beside(spec, whole, aside)
+        })
+    }
+
+    fn compile_beside<'a>(
+        &mut self,
+        spec: &'a GraphSpec,
+        whole: Option<&Plan>,
+        aside: Aside<'_, 'a>,
+    ) -> Result<Plan, CompileError> {
         let mut graph = self.resolve(spec)?;
         graph.whole = whole.map(|whole| {
             let rank = |key| whole.find(key).map_or(0, |at| whole.nodes[at as usize].rank);
@@ -246,7 +296,9 @@ impl Compiler {
         let draft =
             order::emit(&mut plan, &graph, &components, &component_of, &arrivals, self.lanes);
         buffers::assign(&mut plan, draft, self.parallel);
-        verify::verify(&plan, spec)?;
+        let (hash, expected) = aside.end(spec);
+        plan.spec = hash;
+        verify::verify_against(&plan, &expected)?;
         Ok(plan)
     }
 
@@ -306,7 +358,7 @@ impl Compiler {
             }
             None => (unknown, unknown),
         };
-        Ok(GraphNode { spec, class, inputs, outputs })
+        Ok(GraphNode { spec, class, cohort: spec.cohort, inputs, outputs })
     }
 
     fn class_of(&mut self, spec: &NodeSpec) -> Result<u32, CompileError> {
@@ -454,7 +506,8 @@ impl Compiler {
             _ => return Err(no_target(nodes)),
         }
         let feedback = spec.feedback_frames.unwrap_or(0);
-        Ok(GraphEdge { spec, from, to, to_port, feedback, index: 0 })
+        let EdgeSpec { kind, compensated, from_port, .. } = *spec;
+        Ok(GraphEdge { spec, kind, compensated, from_port, from, to, to_port, feedback, index: 0 })
     }
 
     fn skeleton(
@@ -464,7 +517,7 @@ impl Compiler {
         arrivals: &[u32],
     ) -> Result<Plan, CompileError> {
         let mut plan = Plan {
-            spec: spec.hash(),
+            spec: Hash::default(),
             sample_rate: self.sample_rate,
             max_block: self.max_block,
             classes: graph.classes.clone(),
@@ -481,19 +534,27 @@ impl Compiler {
             shared_blocks: 0,
             ports: Vec::with_capacity(graph.nodes.len() * 2),
         };
-        let audio = graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio);
+        let audio = graph.edges.iter().filter(|edge| edge.kind == EdgeKind::Audio);
         plan.edges.extend(audio.map(|edge| PlanEdge {
             to: edge.to,
             from: edge.from,
-            from_port: edge.spec.from_port,
+            from_port: edge.from_port,
             to_port: edge.to_port as u16,
         }));
+        let words: Vec<u64> = spec.nodes.iter().map(|node| key_word(&node.key)).collect();
         for (index, node) in graph.nodes.iter().enumerate() {
             let ports = plan.ports.len() as u32;
             for &channels in node.inputs.iter().chain(node.outputs.iter()) {
                 plan.ports.push(super::PortSlot { slot: Slot::NONE, channels });
             }
-            plan.nodes.push(plan_node(graph, index as u32, arrivals, ports, self.max_block));
+            plan.nodes.push(plan_node(
+                graph,
+                index as u32,
+                arrivals,
+                &words,
+                ports,
+                self.max_block,
+            ));
         }
         for output in &spec.outputs {
             plan.outputs.push(plan_output(&plan, graph, output, arrivals)?);
@@ -561,6 +622,7 @@ fn plan_node(
     graph: &Graph<'_>,
     index: u32,
     arrivals: &[u32],
+    words: &[u64],
     ports: u32,
     max_block: usize,
 ) -> PlanNode {
@@ -570,16 +632,16 @@ fn plan_node(
     let mut wiring = 0xcbf2_9ce4_8422_2325u64;
     for edge in graph.edges_into(index) {
         let late = i64::from(arrivals[edge.from as usize]) - i64::from(arrival);
-        match edge.spec.kind {
-            EdgeKind::Audio => wiring = wire(wiring, edge),
+        match edge.kind {
+            EdgeKind::Audio => wiring = wire(wiring, edge, words),
             EdgeKind::Event => {
                 let own = i64::from(graph.latency(edge.from));
-                let shift = if edge.spec.compensated { -own } else { late };
+                let shift = if edge.compensated { -own } else { late };
                 events.push(EventSource { node: edge.from, shift });
             }
             EdgeKind::Control => {
-                let shift = if edge.spec.compensated { 0 } else { -late };
-                let (param, port) = (edge.to_port, u32::from(edge.spec.from_port));
+                let shift = if edge.compensated { 0 } else { -late };
+                let (param, port) = (edge.to_port, u32::from(edge.from_port));
                 let depth = edge.spec.depth.0;
                 modulations.push(Modulation { param, node: edge.from, port, shift, depth });
             }
@@ -587,14 +649,14 @@ fn plan_node(
     }
     let readers = graph.edges_out(index).iter().map(|&edge| &graph.edges[edge as usize]);
     let latest = readers
-        .filter(|edge| edge.spec.kind == EdgeKind::Control)
+        .filter(|edge| edge.kind == EdgeKind::Control)
         .map(|edge| arrivals[edge.to as usize].saturating_sub(arrival) as usize)
         .max();
     let control_ring = latest.map_or(0, |wait| ((wait + max_block) / GRID as usize + 4) as u32);
     PlanNode {
         key: node.spec.key,
         class: node.class,
-        cohort: node.spec.cohort,
+        cohort: node.cohort,
         arrival,
         batch: None,
         ports,
@@ -608,15 +670,17 @@ fn plan_node(
     }
 }
 
-/// Mixes in what matters of an edge.
-fn wire(hash: u64, edge: &GraphEdge<'_>) -> u64 {
-    let from = &edge.spec.from;
-    let id = from.entity.id.0;
-    let ports = u64::from(edge.spec.from_port) << 40 | u64::from(edge.to_port) << 8;
-    let role = u64::from_be_bytes(from.role.to_bytes());
-    [(id >> 64) as u64, id as u64, role, ports | from.entity.kind as u64]
+/// Mixes in what matters of an edge, `words` being the keys of all nodes, mixed.
+fn wire(hash: u64, edge: &GraphEdge<'_>, words: &[u64]) -> u64 {
+    let ports = u64::from(edge.from_port) << 40 | u64::from(edge.to_port) << 8;
+    mix(mix(hash ^ words[edge.from as usize]) ^ ports)
+}
+
+fn key_word(key: &NodeKey) -> u64 {
+    let (id, role) = (key.entity.id.0, u64::from_be_bytes(key.role.to_bytes()));
+    [(id >> 64) as u64, id as u64, role]
         .into_iter()
-        .fold(hash, |hash, word| mix(hash ^ word))
+        .fold(key.entity.kind as u64, |hash, word| mix(hash ^ word))
 }
 
 fn index_edges<'a>(
@@ -635,7 +699,7 @@ fn index_edges<'a>(
     given.drain(..).zip(place).for_each(|(edge, place)| edges[place as usize] = edge);
     for node in 0..nodes.len() {
         let own = &mut edges[into[node] as usize..into[node + 1] as usize];
-        own.sort_by_key(|edge| (edge.from, edge.spec.from_port, edge.to_port));
+        own.sort_by_key(|edge| (edge.from, edge.from_port, edge.to_port));
     }
     edges.iter_mut().enumerate().for_each(|(index, edge)| edge.index = index as u32);
     let (out_of, mut next) = starts(nodes.len(), edges.iter().map(|edge| edge.from));
@@ -670,9 +734,8 @@ fn components(graph: &Graph<'_>) -> Result<Components, CompileError> {
 fn cycle_error(graph: &Graph<'_>, members: &[u32]) -> CompileError {
     let mut sorted = members.to_vec();
     sorted.sort_unstable();
-    let inside = |edge: &GraphEdge<'_>| {
-        edge.spec.feedback_frames.is_none() && sorted.binary_search(&edge.to).is_ok()
-    };
+    let inside =
+        |edge: &GraphEdge<'_>| edge.feedback == 0 && sorted.binary_search(&edge.to).is_ok();
     let mut path = vec![sorted[0]];
     loop {
         let here = path[path.len() - 1];

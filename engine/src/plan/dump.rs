@@ -114,7 +114,7 @@ impl Plan {
         let name = |&class: &u32| self.classes[class as usize].kind_name.as_str();
         let stages: Vec<&str> = planned.stages.iter().map(name).collect();
         write!(f, "L{} = {} ×{}:", planned.block, stages.join(" → "), planned.members.len())?;
-        for chain in &planned.members {
+        for chain in planned.members.iter() {
             write!(f, " {}", self.nodes[chain[0] as usize].key)?;
         }
         Ok(())

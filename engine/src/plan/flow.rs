@@ -125,7 +125,7 @@ impl Iterator for Neighbors<'_, '_> {
                 let edge = &graph.edges[self.into.next()?];
                 (edge, edge.from)
             };
-            if feedback || edge.spec.feedback_frames.is_none() {
+            if feedback || edge.feedback == 0 {
                 return Some(other);
             }
         }

@@ -15,9 +15,10 @@ pub(crate) fn arrivals(
 ) -> Vec<u32> {
     let mut arrivals = vec![0u32; graph.nodes.len()];
     for (index, members) in components.iter().enumerate() {
-        let external = members.iter().flat_map(|&node| graph.edges_into(node)).filter(|edge| {
-            edge.spec.compensated && component_of[edge.from as usize] != index as u32
-        });
+        let external = members
+            .iter()
+            .flat_map(|&node| graph.edges_into(node))
+            .filter(|edge| edge.compensated && component_of[edge.from as usize] != index as u32);
         let latest = external.map(|edge| edge.ready(graph, &arrivals)).max().unwrap_or(0);
         for &member in members {
             arrivals[member as usize] = latest;

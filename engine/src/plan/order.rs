@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use pulse_schemas::graph::EdgeKind;
 
 use super::{
-    Op, Plan, PlanBatch, PlanLine, PlanUnit, SUM_GROUP, Slot, UnitInput,
+    Class, Lanes, Op, Plan, PlanBatch, PlanLine, SUM_GROUP, Slot, UnitInput,
     compile::{Graph, GraphEdge, starts},
     flow::Components,
-    units,
+    units::{self, Pieces},
 };
 use crate::simd::LANES;
 
@@ -123,22 +123,25 @@ pub(crate) fn emit(
         let own = rank[*component as usize];
         plan.nodes[node].rank = graph.whole.as_ref().map_or(own, |whole| whole[node]);
     }
-    let draft = Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank, &home)
-        .run(&order);
-    units::fuse(plan, graph, &home);
+    let (draft, pieces) =
+        Emitter::new(plan, graph, &items, &item_of, component_of, arrivals, &rank, &home)
+            .run(&order);
+    units::fuse(plan, graph, &home, pieces);
     draft
 }
 
 /// Chains are maximal: each next node has this one as its only source and this
 /// one has no other reader.
 struct Chains<'a, 'g> {
-    plan: &'a Plan,
     graph: &'a Graph<'g>,
     component_of: &'a [u32],
     components: &'a Components,
     arrivals: &'a [u32],
     is_output: Vec<bool>,
     in_loop: Vec<bool>,
+    /// Whether the nodes of each class can be one of eight.
+    class_has_lanes: Vec<bool>,
+    modulated: Vec<bool>,
 }
 
 impl<'a, 'g> Chains<'a, 'g> {
@@ -155,21 +158,34 @@ impl<'a, 'g> Chains<'a, 'g> {
         for members in components.iter().filter(|members| is_loop(graph, members)) {
             members.iter().for_each(|&member| in_loop[member as usize] = true);
         }
-        Chains { plan, graph, component_of, components, arrivals, is_output, in_loop }
+        let mut modulated = vec![false; graph.nodes.len()];
+        for edge in graph.edges.iter().filter(|edge| edge.kind == EdgeKind::Control) {
+            modulated[edge.to as usize] = true;
+        }
+        let class_has_lanes = graph.classes.iter().map(class_has_lanes).collect();
+        Chains {
+            graph,
+            component_of,
+            components,
+            arrivals,
+            is_output,
+            in_loop,
+            class_has_lanes,
+            modulated,
+        }
     }
 
     /// The node that may be fused behind this one.
     fn next(&self, node: u32) -> Option<u32> {
         let &[edge] = self.graph.edges_out(node) else { return None };
         let edge = &self.graph.edges[edge as usize];
-        let straight = edge.spec.kind == EdgeKind::Audio
+        let straight = edge.kind == EdgeKind::Audio
             && edge.to_port == 0
-            && edge.spec.from_port == 0
-            && edge.spec.feedback_frames.is_none()
+            && edge.from_port == 0
+            && edge.feedback == 0
             && !self.is_output[node as usize]
             && self.graph.edges_into(edge.to).len() == 1
-            && self.graph.nodes[node as usize].spec.cohort
-                == self.graph.nodes[edge.to as usize].spec.cohort
+            && self.graph.nodes[node as usize].cohort == self.graph.nodes[edge.to as usize].cohort
             && delay(self.graph, self.arrivals, edge) == 0
             && !self.in_loop[node as usize]
             && !self.in_loop[edge.to as usize];
@@ -178,19 +194,24 @@ impl<'a, 'g> Chains<'a, 'g> {
 
     /// Whether the node can be one of eight.
     fn has_lanes(&self, node: u32) -> bool {
-        let Some(kind) = self.graph.class(node).kind else { return false };
-        let descriptor = kind.descriptor;
-        kind.lanes.is_some()
-            && descriptor.inputs.len() == 1
-            && descriptor.outputs.len() == 1
-            && descriptor.in_place
-            && !descriptor.event_input
-            && !descriptor.event_output
-            && descriptor.controls.is_empty()
-            && self.plan.nodes[node as usize].modulations.is_empty()
-            && self.graph.nodes[node as usize].inputs == self.graph.nodes[node as usize].outputs
-            && self.graph.class(node).latency == 0
+        let known = &self.graph.nodes[node as usize];
+        self.class_has_lanes[known.class as usize]
+            && !self.modulated[node as usize]
+            && known.inputs == known.outputs
     }
+}
+
+fn class_has_lanes(class: &Class) -> bool {
+    let Some(kind) = class.kind else { return false };
+    let descriptor = kind.descriptor;
+    kind.lanes.is_some()
+        && descriptor.inputs.len() == 1
+        && descriptor.outputs.len() == 1
+        && descriptor.in_place
+        && !descriptor.event_input
+        && !descriptor.event_output
+        && descriptor.controls.is_empty()
+        && class.latency == 0
 }
 
 fn is_loop(graph: &Graph<'_>, members: &[u32]) -> bool {
@@ -203,7 +224,7 @@ fn closes_loop(component_of: &[u32], edge: &GraphEdge<'_>) -> bool {
 
 /// Compensation of an edge, without what a feedback edge adds.
 fn delay(graph: &Graph<'_>, arrivals: &[u32], edge: &GraphEdge<'_>) -> u32 {
-    if !edge.spec.compensated {
+    if !edge.compensated {
         return 0;
     }
     arrivals[edge.to as usize].saturating_sub(edge.ready(graph, arrivals))
@@ -217,10 +238,16 @@ fn items(
     width: &[u8],
 ) -> Items {
     let Chains { graph, component_of, components, arrivals, .. } = *chains;
-    let mut items = Items::default();
-    // Chains that could share lanes, with their place in the walk and their nodes.
-    let mut alike: Vec<(Alike, u32, (u32, u32))> = vec![];
-    let mut signatures = Signatures::default();
+    let mut items = Items {
+        list: Vec::with_capacity(components.len()),
+        chains: Vec::with_capacity(components.len()),
+        nodes: Vec::with_capacity(graph.nodes.len()),
+    };
+    // Chains that could share lanes, by their place in the walk: what they have in common,
+    // and where their nodes begin and end.
+    let mut lane_chains: Vec<Option<(u32, (u32, u32))>> = vec![None; components.len()];
+    let mut groups: BTreeMap<Alike, u32> = BTreeMap::new();
+    let mut signatures = Signatures { longer: vec![vec![]] };
     let mut depth = vec![0u32; graph.nodes.len()];
     let mut taken = vec![false; graph.nodes.len()];
     let mut chain = vec![];
@@ -264,24 +291,28 @@ fn items(
         }
         let signature = signatures.of(chain.iter().map(|&node| graph.nodes[node as usize].class));
         let first = first as usize;
-        let live = graph.nodes[first].spec.cohort == pulse_schemas::graph::Cohort::Live;
+        let live = graph.nodes[first].cohort == pulse_schemas::graph::Cohort::Live;
         let key = (signature, level, arrivals[first], live, width[first]);
         let start = items.nodes.len() as u32;
         items.nodes.extend_from_slice(&chain);
         let nodes = (start, items.nodes.len() as u32);
-        alike.push((key, rank[component_of[first] as usize], nodes));
+        let next = groups.len() as u32;
+        let group = *groups.entry(key).or_insert(next);
+        lane_chains[rank[component_of[first] as usize] as usize] = Some((group, nodes));
     }
     // Neighbours in the order of the walk, so that few sums are open at once.
-    alike.sort_unstable_by_key(|(key, rank, nodes)| (*key, *rank, nodes.0));
-    for chains in alike.chunk_by(|a, b| a.0 == b.0) {
+    let mut alike: Vec<Vec<(u32, u32)>> = vec![vec![]; groups.len()];
+    for (group, nodes) in lane_chains.into_iter().flatten() {
+        alike[group as usize].push(nodes);
+    }
+    for chains in groups.into_values().map(|group| &alike[group as usize]) {
         for group in chains.chunks(LANES) {
-            let nodes = group.iter().map(|(_, _, nodes)| *nodes);
             if group.len() < MIN_BATCH {
-                nodes.for_each(|chain| {
+                group.iter().for_each(|&chain| {
                     items.push_group(ItemKind::Chain, std::iter::once(chain));
                 });
             } else {
-                items.push_group(ItemKind::Batch, nodes);
+                items.push_group(ItemKind::Batch, group.iter().copied());
             }
         }
     }
@@ -289,17 +320,23 @@ fn items(
 }
 
 /// Numbers for the sequences of classes that chains are made of.
-#[derive(Default)]
 struct Signatures {
-    /// What comes of a sequence with one class more; zero is the empty sequence.
-    longer: BTreeMap<(u32, u32), u32>,
+    /// Of each sequence, what comes of it with one class more; the first is the empty
+    /// sequence. Few classes follow any.
+    longer: Vec<Vec<(u32, u32)>>,
 }
 
 impl Signatures {
     fn of(&mut self, classes: impl Iterator<Item = u32>) -> u32 {
         classes.fold(0, |sequence, class| {
-            let new = self.longer.len() as u32 + 1;
-            *self.longer.entry((sequence, class)).or_insert(new)
+            let known = &self.longer[sequence as usize];
+            if let Some((_, longer)) = known.iter().find(|(next, _)| *next == class) {
+                return *longer;
+            }
+            let new = self.longer.len() as u32;
+            self.longer[sequence as usize].push((class, new));
+            self.longer.push(vec![]);
+            new
         })
     }
 }
@@ -453,7 +490,7 @@ fn places(graph: &Graph<'_>, component_of: &[u32], rank: &[u32], home: &[u32]) -
     // Edges are sorted by where they end, so it is enough to sort those of each node.
     for node in 0..graph.nodes.len() as u32 {
         edges.clear();
-        let own = graph.edges_into(node).iter().filter(|edge| edge.spec.kind == EdgeKind::Audio);
+        let own = graph.edges_into(node).iter().filter(|edge| edge.kind == EdgeKind::Audio);
         edges.extend(own.map(|edge| {
             let component = component_of[edge.from as usize];
             let returns = edge.feedback > 0 && component == component_of[edge.to as usize];
@@ -520,7 +557,11 @@ struct Emitter<'a, 'g> {
     /// The outputs by node, and where those of each node begin.
     outputs: Vec<u32>,
     first_output: Vec<u32>,
-    unit_of: Vec<u32>,
+    pieces: Pieces,
+    /// Of each node, where its ports begin in the plan, and its batch and lane: the
+    /// plan's own nodes are large, and are not looked at from everywhere.
+    ports: Vec<u32>,
+    batch_of: Vec<Option<(u32, u8)>>,
     item_task: Vec<u32>,
 }
 
@@ -541,7 +582,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
             sum_start.push(sums.len() as u32);
             sums.resize(sums.len() + node.inputs.len(), Sum::default());
         }
-        for edge in graph.edges.iter().filter(|edge| edge.spec.kind == EdgeKind::Audio) {
+        for edge in graph.edges.iter().filter(|edge| edge.kind == EdgeKind::Audio) {
             let sum = &mut sums[(sum_start[edge.to as usize] + edge.to_port) as usize];
             sum.expected += 1;
             sum.outer += u32::from(!is_inner(home, edge));
@@ -575,7 +616,9 @@ impl<'a, 'g> Emitter<'a, 'g> {
             line_of: vec![u32::MAX; graph.edges.len()],
             outputs,
             first_output,
-            unit_of: vec![0; nodes],
+            pieces: Pieces::for_graph(graph),
+            ports: plan.nodes.iter().map(|node| node.ports).collect(),
+            batch_of: vec![None; nodes],
             item_task: (0..items.list.len() as u32).collect(),
             plan,
             graph,
@@ -586,19 +629,22 @@ impl<'a, 'g> Emitter<'a, 'g> {
         }
     }
 
-    fn run(mut self, order: &[u32]) -> Draft {
+    fn run(mut self, order: &[u32]) -> (Draft, Pieces) {
         for &item in order {
             if self.items.list[item as usize].kind == ItemKind::Batch {
                 self.announce_batch(item);
             }
         }
         for &item in order {
-            self.list_units(item);
+            self.list_pieces(item);
         }
         order.iter().for_each(|&item| self.item(item));
+        for (node, &batch) in self.plan.nodes.iter_mut().zip(&self.batch_of) {
+            node.batch = batch;
+        }
         self.order_events();
         self.sort_lines();
-        self.draft
+        (self.draft, self.pieces)
     }
 
     fn item(&mut self, item: u32) {
@@ -610,16 +656,11 @@ impl<'a, 'g> Emitter<'a, 'g> {
         }
     }
 
-    /// Units of the order, and what flows into each.
-    fn list_units(&mut self, item: u32) {
+    /// What units are made of, in their order.
+    fn list_pieces(&mut self, item: u32) {
         let items = self.items;
         let feedback = matches!(items.list[item as usize].kind, ItemKind::Loop { .. });
-        for nodes in items.chains(item) {
-            let unit = self.plan.units.len() as u32;
-            nodes.iter().for_each(|&node| self.unit_of[node as usize] = unit);
-            let nodes = nodes.to_vec();
-            self.plan.units.push(PlanUnit { nodes, feedback, arrival: 0, inputs: vec![] });
-        }
+        items.chains(item).for_each(|nodes| self.pieces.push(nodes, feedback));
     }
 
     fn announce_batch(&mut self, item: u32) {
@@ -630,14 +671,14 @@ impl<'a, 'g> Emitter<'a, 'g> {
         for (lane, chain) in items.chains(item).enumerate() {
             self.lane_of[chain[0] as usize] = Some((batch, lane as u8));
             for &node in chain {
-                self.plan.nodes[node as usize].batch = Some((batch, lane as u8));
+                self.batch_of[node as usize] = Some((batch, lane as u8));
             }
         }
         let first = items.first(item);
         let stages = first.iter().map(|&node| self.graph.nodes[node as usize].class);
         self.plan.batches.push(PlanBatch {
             stages: stages.collect(),
-            members: items.chains(item).map(<[u32]>::to_vec).collect(),
+            members: Lanes::new(first.len(), items.chains(item)),
             block,
             channels: self.graph.nodes[first[0] as usize].spec.channels,
         });
@@ -673,7 +714,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
 
     /// Takes the signal of a chain out of its lane.
     fn unpack(&mut self, tail: u32) {
-        let Some((batch, lane)) = self.plan.nodes[tail as usize].batch else { return };
+        let Some((batch, lane)) = self.batch_of[tail as usize] else { return };
         let task = self.item_task[self.item_of[tail as usize] as usize];
         let (block, channels) = {
             let batch = &self.plan.batches[batch as usize];
@@ -772,7 +813,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
             let graph_node = &self.graph.nodes[node as usize];
             (graph_node.inputs.len(), graph_node.outputs.len())
         };
-        let ports = self.plan.nodes[node as usize].ports as usize;
+        let ports = self.ports[node as usize] as usize;
         for port in 0..inputs {
             let sum = self.sums[self.sum_start[node as usize] as usize + port];
             self.plan.ports[ports + port].slot = sum.total.unwrap_or(Slot::NONE);
@@ -821,7 +862,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
     }
 
     fn source_channels(&self, edge: &GraphEdge<'_>) -> u8 {
-        self.graph.nodes[edge.from as usize].outputs[usize::from(edge.spec.from_port)]
+        self.graph.nodes[edge.from as usize].outputs[usize::from(edge.from_port)]
     }
 
     /// Gives a finished signal to everyone who wants it, the owner last.
@@ -836,9 +877,8 @@ impl<'a, 'g> Emitter<'a, 'g> {
         }
         let (graph, arrivals, component_of) = (self.graph, self.arrivals, self.component_of);
         let readers = graph.edges_out(node).iter().map(|&edge| &graph.edges[edge as usize]);
-        let edges = readers.filter(|edge| {
-            edge.spec.kind == EdgeKind::Audio && u32::from(edge.spec.from_port) == port
-        });
+        let edges = readers
+            .filter(|edge| edge.kind == EdgeKind::Audio && u32::from(edge.from_port) == port);
         let plain = |edge: &&GraphEdge<'g>| {
             !closes_loop(component_of, edge) && delay(graph, arrivals, edge) + edge.feedback == 0
         };
@@ -893,10 +933,9 @@ impl<'a, 'g> Emitter<'a, 'g> {
         let at = (self.sum_start[edge.to as usize] + edge.to_port) as usize;
         let order = self.place[edge.index as usize];
         let source = self.item_task[self.item_of[edge.from as usize] as usize];
-        let unit = &mut self.plan.units[self.unit_of[edge.to as usize] as usize];
-        unit.inputs.push(UnitInput {
+        self.pieces.inputs.push(UnitInput {
             node: edge.from,
-            port: edge.spec.from_port,
+            port: edge.from_port,
             to: edge.to,
             to_port: edge.to_port as u16,
             order,
@@ -994,7 +1033,7 @@ impl<'a, 'g> Emitter<'a, 'g> {
     }
 
     fn order_events(&mut self) {
-        for edge in self.graph.edges.iter().filter(|edge| edge.spec.kind != EdgeKind::Audio) {
+        for edge in self.graph.edges.iter().filter(|edge| edge.kind != EdgeKind::Audio) {
             let from = self.item_task[self.item_of[edge.from as usize] as usize];
             let to = self.item_task[self.item_of[edge.to as usize] as usize];
             if from != to {

@@ -3,55 +3,87 @@
 //! that exchange events, control values or feedback stay together, so that a unit
 //! is a function of audio, content and its own state alone.
 
+use std::{cmp::Reverse, collections::BinaryHeap};
+
 use petgraph::{algo::kosaraju_scc, graph::DiGraph};
 use pulse_schemas::graph::{EdgeKind, EdgeSpec};
 
 use super::{
-    Plan, PlanUnit,
+    Plan, PlanUnit, UnitInput,
     compile::{Graph, starts},
     flow::Components,
 };
 
-/// Replaces the plan's units by fused ones. `home` tells the unit of each node, see
-/// [`homes`].
-pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, home: &[u32]) {
-    let units = std::mem::take(&mut plan.units);
-    let mut unit_of = vec![0u32; graph.nodes.len()];
-    for (index, unit) in units.iter().enumerate() {
-        unit.nodes.iter().for_each(|&node| unit_of[node as usize] = index as u32);
-    }
-    let mut first = vec![u32::MAX; graph.nodes.len()];
-    let merged: Vec<u32> = (0..units.len() as u32)
-        .map(|unit| {
-            let first = &mut first[home[units[unit as usize].nodes[0] as usize] as usize];
-            *first = (*first).min(unit);
-            *first
-        })
-        .collect();
-    let mut fused: Vec<Option<PlanUnit>> = vec![None; units.len()];
-    let mut order = vec![];
-    for (index, unit) in units.into_iter().enumerate() {
-        let home = merged[index] as usize;
-        match &mut fused[home] {
-            Some(known) => {
-                known.nodes.extend(unit.nodes);
-                known.feedback |= unit.feedback;
-                known.inputs.extend(unit.inputs);
-            }
-            empty => {
-                *empty = Some(unit);
-                order.push(home);
-            }
+/// Chains and loops in the order of execution, and all that flows into their nodes.
+#[derive(Default)]
+pub(crate) struct Pieces {
+    nodes: Vec<u32>,
+    /// Where each piece ends in `nodes`, and whether it is a loop.
+    ends: Vec<(u32, bool)>,
+    pub inputs: Vec<UnitInput>,
+}
+
+impl Pieces {
+    pub fn for_graph(graph: &Graph<'_>) -> Pieces {
+        Pieces {
+            nodes: Vec::with_capacity(graph.nodes.len()),
+            ends: Vec::with_capacity(graph.nodes.len()),
+            inputs: Vec::with_capacity(graph.edges.len()),
         }
     }
-    let home_of = |node: u32| merged[unit_of[node as usize] as usize];
-    let order = topological(graph, &order, &home_of);
-    for home in &order {
-        let Some(mut unit) = fused[*home].take() else { continue };
-        unit.inputs.retain(|input| home_of(input.node) != *home as u32);
+
+    pub fn push(&mut self, nodes: &[u32], feedback: bool) {
+        self.nodes.extend_from_slice(nodes);
+        self.ends.push((self.nodes.len() as u32, feedback));
+    }
+}
+
+/// Makes the plan's units of pieces. `home` tells the unit of each node, see [`homes`].
+pub(crate) fn fuse(plan: &mut Plan, graph: &Graph<'_>, home: &[u32], pieces: Pieces) {
+    // Units by number, in the order of their first pieces.
+    let mut number = vec![u32::MAX; graph.nodes.len()];
+    let (mut sizes, mut feedback) = (vec![], vec![]);
+    let mut start = 0;
+    for &(end, is_loop) in &pieces.ends {
+        let number = &mut number[home[pieces.nodes[start] as usize] as usize];
+        if *number == u32::MAX {
+            *number = sizes.len() as u32;
+            sizes.push((0, 0));
+            feedback.push(false);
+        }
+        sizes[*number as usize].0 += end as usize - start;
+        feedback[*number as usize] |= is_loop;
+        start = end as usize;
+    }
+    let unit_of: Vec<u32> = home.iter().map(|&home| number[home as usize]).collect();
+    let unit_of = |node: u32| unit_of[node as usize];
+    let crosses = |input: &&UnitInput| unit_of(input.node) != unit_of(input.to);
+    for input in pieces.inputs.iter().filter(crosses) {
+        sizes[unit_of(input.to) as usize].1 += 1;
+    }
+    let order = topological(graph, sizes.len(), &unit_of);
+    let mut place = vec![0u32; order.len()];
+    for (at, &unit) in order.iter().enumerate() {
+        place[unit] = at as u32;
+        let (nodes, inputs) = sizes[unit];
+        plan.units.push(PlanUnit {
+            nodes: Vec::with_capacity(nodes),
+            feedback: feedback[unit],
+            arrival: 0,
+            inputs: Vec::with_capacity(inputs),
+        });
+    }
+    for &node in &pieces.nodes {
+        plan.units[place[unit_of(node) as usize] as usize].nodes.push(node);
+    }
+    for input in pieces.inputs.iter().filter(crosses) {
+        plan.units[place[unit_of(input.to) as usize] as usize].inputs.push(*input);
+    }
+    for at in 0..plan.units.len() {
+        let arrival = least_arrival(plan, &plan.units[at].nodes);
+        let unit = &mut plan.units[at];
+        unit.arrival = arrival;
         unit.inputs.sort_by_key(|input| (input.to, input.to_port, input.order));
-        unit.arrival = least_arrival(plan, &unit.nodes);
-        plan.units.push(unit);
     }
     shift_inputs(plan);
 }
@@ -112,27 +144,30 @@ fn join(joined: &mut [u32], a: u32, b: u32) {
 }
 
 /// Earliest first among those whose sources are done.
-fn topological(graph: &Graph<'_>, homes: &[usize], home_of: &dyn Fn(u32) -> u32) -> Vec<usize> {
-    let count = homes.iter().max().map_or(0, |home| home + 1);
-    let ends = |edge: &super::compile::GraphEdge<'_>| (home_of(edge.from), home_of(edge.to));
+fn topological(graph: &Graph<'_>, count: usize, unit_of: &impl Fn(u32) -> u32) -> Vec<usize> {
+    let ends = |edge: &super::compile::GraphEdge<'_>| (unit_of(edge.from), unit_of(edge.to));
     let crossing = || graph.edges.iter().map(ends).filter(|(from, to)| from != to);
+    // As nearly every graph has it.
+    if crossing().all(|(from, to)| from < to) {
+        return (0..count).collect();
+    }
     let (begins, mut next) = starts(count, crossing().map(|(from, _)| from));
-    let mut waits = vec![0usize; count];
-    let mut then = vec![0usize; begins[count] as usize];
+    let mut waits = vec![0u32; count];
+    let mut then = vec![0u32; begins[count] as usize];
     for (from, to) in crossing() {
         waits[to as usize] += 1;
-        then[next[from as usize] as usize] = to as usize;
+        then[next[from as usize] as usize] = to;
         next[from as usize] += 1;
     }
-    let mut ready: std::collections::BTreeSet<usize> =
-        homes.iter().copied().filter(|&home| waits[home] == 0).collect();
-    let mut order = Vec::with_capacity(homes.len());
-    while let Some(home) = ready.pop_first() {
-        order.push(home);
-        for &next in &then[begins[home] as usize..begins[home + 1] as usize] {
-            waits[next] -= 1;
-            if waits[next] == 0 {
-                ready.insert(next);
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        (0..count).filter(|&unit| waits[unit] == 0).map(Reverse).collect();
+    let mut order = Vec::with_capacity(count);
+    while let Some(Reverse(unit)) = ready.pop() {
+        order.push(unit);
+        for &next in &then[begins[unit] as usize..begins[unit + 1] as usize] {
+            waits[next as usize] -= 1;
+            if waits[next as usize] == 0 {
+                ready.push(Reverse(next as usize));
             }
         }
     }

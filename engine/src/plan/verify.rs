@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use pulse_schemas::graph::{EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, OutputKind};
 
-use super::{Op, Plan, Slot, index::KeyIndex};
+use super::{Op, Plan, PlanNode, Slot, index::KeyIndex};
 use crate::simd::LANES;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -61,7 +61,18 @@ struct Ending<'a> {
     port: u16,
     from: u32,
     from_port: u16,
+    compensated: bool,
+    feedback: Option<u32>,
     edge: &'a EdgeSpec,
+}
+
+/// What a graph says about its plan.
+pub(crate) struct Expected<'a> {
+    nodes: Vec<NodeKey>,
+    /// The audio edges, sorted by where they end, then by where they begin.
+    edges: Vec<Ending<'a>>,
+    /// Where those into each node begin.
+    first: Vec<u32>,
 }
 
 /// The signals in a buffer or lane, and who put them there.
@@ -111,9 +122,9 @@ impl Places {
 
 struct Verifier<'a> {
     plan: &'a Plan,
-    /// Sorted by where they end, and where those of each node begin.
-    edges: Vec<Ending<'a>>,
-    first_edge: Vec<u32>,
+    expected: &'a Expected<'a>,
+    /// The arrival and the latency of each node.
+    times: Vec<(u32, u32)>,
     slots: Places,
     lanes: Places,
     runs: Vec<u32>,
@@ -128,11 +139,23 @@ struct Verifier<'a> {
 }
 
 pub fn verify(plan: &Plan, spec: &GraphSpec) -> Result<(), VerifyError> {
-    let (edges, first_edge) = edges_by_port(plan, spec);
+    let nodes = plan.nodes.iter().map(|node| node.key).collect();
+    verify_against(plan, &Expected::new(nodes, spec))
+}
+
+pub(crate) fn verify_against(plan: &Plan, expected: &Expected<'_>) -> Result<(), VerifyError> {
+    let keys = plan.nodes.iter().map(|node| node.key);
+    if let Some((node, _)) = keys.zip(&expected.nodes).find(|(node, known)| node != *known) {
+        return Err(VerifyError::NodeRuns { node, times: 0 });
+    }
+    if let Some(&node) = expected.nodes.get(plan.nodes.len()) {
+        return Err(VerifyError::NodeRuns { node, times: 0 });
+    }
+    let latency = |node: &PlanNode| plan.classes[node.class as usize].latency;
     let mut verifier = Verifier {
         plan,
-        edges,
-        first_edge,
+        expected,
+        times: plan.nodes.iter().map(|node| (node.arrival, latency(node))).collect(),
         slots: Places::new(plan.local_slots, plan.shared_slots),
         lanes: Places::new(plan.local_blocks * LANES, plan.shared_blocks * LANES),
         runs: vec![0; plan.nodes.len()],
@@ -153,37 +176,56 @@ pub fn verify(plan: &Plan, spec: &GraphSpec) -> Result<(), VerifyError> {
     ordered(plan)
 }
 
-/// The audio edges, sorted by where they end, then by where they begin; and where
-/// those into each node begin.
-fn edges_by_port<'a>(plan: &Plan, spec: &'a GraphSpec) -> (Vec<Ending<'a>>, Vec<u32>) {
-    let index = KeyIndex::new(plan.nodes.iter().map(|node| node.key));
-    let find = |key| index.find(key, |at| plan.nodes[at as usize].key);
-    let mut found = Vec::with_capacity(spec.edges.len());
-    // Edges come sorted by source, so most sources are those of the edge before.
-    let mut last = None;
-    for edge in spec.edges.iter().filter(|edge| edge.kind == EdgeKind::Audio) {
-        let from = match last {
-            Some((key, from)) if key == edge.from => from,
-            _ => find(edge.from),
-        };
-        last = Some((edge.from, from));
-        if let (Some(from), Some(to), Inlet::Port(port)) = (from, find(edge.to), &edge.to_port) {
-            found.push(Ending { to, port: *port, from, from_port: edge.from_port, edge });
+impl<'a> Expected<'a> {
+    /// Of a graph in its canonical order, which is that of its plan's nodes.
+    pub fn of(spec: &'a GraphSpec) -> Expected<'a> {
+        Expected::new(spec.nodes.iter().map(|node| node.key).collect(), spec)
+    }
+
+    fn new(nodes: Vec<NodeKey>, spec: &'a GraphSpec) -> Expected<'a> {
+        let index = KeyIndex::new(nodes.iter().copied());
+        let find = |key| index.find(key, |at| nodes[at as usize]);
+        let mut found = Vec::with_capacity(spec.edges.len());
+        // Edges come sorted by source, so most sources are those of the edge before.
+        let mut last = None;
+        for edge in spec.edges.iter().filter(|edge| edge.kind == EdgeKind::Audio) {
+            let from = match last {
+                Some((key, from)) if key == edge.from => from,
+                _ => find(edge.from),
+            };
+            last = Some((edge.from, from));
+            if let (Some(from), Some(to), Inlet::Port(port)) = (from, find(edge.to), &edge.to_port)
+            {
+                found.push(Ending {
+                    to,
+                    port: *port,
+                    from,
+                    from_port: edge.from_port,
+                    compensated: edge.compensated,
+                    feedback: edge.feedback_frames,
+                    edge,
+                });
+            }
         }
+        let mut first = vec![0u32; nodes.len() + 1];
+        found.iter().for_each(|ending| first[ending.to as usize + 1] += 1);
+        (1..first.len()).for_each(|at| first[at] += first[at - 1]);
+        let (mut next, mut edges) = (first.clone(), found.clone());
+        for ending in found {
+            edges[next[ending.to as usize] as usize] = ending;
+            next[ending.to as usize] += 1;
+        }
+        for node in first.windows(2) {
+            let own = &mut edges[node[0] as usize..node[1] as usize];
+            own.sort_by_key(|ending| (ending.port, ending.from, ending.from_port));
+        }
+        Expected { nodes, edges, first }
     }
-    let mut first = vec![0u32; plan.nodes.len() + 1];
-    found.iter().for_each(|ending| first[ending.to as usize + 1] += 1);
-    (1..first.len()).for_each(|at| first[at] += first[at - 1]);
-    let (mut next, mut edges) = (first.clone(), found.clone());
-    for ending in found {
-        edges[next[ending.to as usize] as usize] = ending;
-        next[ending.to as usize] += 1;
+
+    fn into(&self, node: u32) -> &[Ending<'a>] {
+        let (start, end) = (self.first[node as usize], self.first[node as usize + 1]);
+        &self.edges[start as usize..end as usize]
     }
-    for node in first.windows(2) {
-        let own = &mut edges[node[0] as usize..node[1] as usize];
-        own.sort_by_key(|ending| (ending.port, ending.from, ending.from_port));
-    }
-    (edges, first)
 }
 
 impl Verifier<'_> {
@@ -334,7 +376,6 @@ impl Verifier<'_> {
     fn node(&mut self, task: usize, node: u32) -> Result<(), VerifyError> {
         let plan = self.plan;
         let (inputs, outputs) = (plan.inputs(node), plan.outputs_of(node));
-        let key = plan.nodes[node as usize].key;
         self.region_of[node as usize] = self.region;
         self.check_senders(node)?;
         let in_place = plan.class(node).kind.is_none_or(|kind| kind.descriptor.in_place);
@@ -355,7 +396,8 @@ impl Verifier<'_> {
                 .any(|(at, input)| input.slot == output.slot && !(own && at == 0));
             let twice = outputs[..port].iter().any(|other| other.slot == output.slot);
             if read || twice {
-                return Err(VerifyError::Aliased { node: key, slot: output.slot });
+                let node = plan.nodes[node as usize].key;
+                return Err(VerifyError::Aliased { node, slot: output.slot });
             }
             self.write(task, output.slot, &[(node, port as u16, 0)])?;
         }
@@ -379,14 +421,11 @@ impl Verifier<'_> {
     /// The signals at a port are its edges, each at the right time.
     fn check_input(&self, node: u32, port: u16, found: &mut [Term]) -> Result<(), VerifyError> {
         let plan = self.plan;
-        let own =
-            self.first_edge[node as usize] as usize..self.first_edge[node as usize + 1] as usize;
-        let own = &self.edges[own];
+        let own = self.expected.into(node);
         let first = own.partition_point(|ending| ending.port < port);
         let count = own[first..].iter().take_while(|ending| ending.port == port).count();
         let expected = &own[first..first + count];
         found.sort_unstable();
-        let key = plan.nodes[node as usize].key;
         let same = found.len() == expected.len()
             && found.iter().zip(expected).all(|(a, b)| (a.0, a.1) == (b.from, b.from_port));
         if !same {
@@ -395,14 +434,14 @@ impl Verifier<'_> {
                 None => format!("?:{port}"),
             };
             return Err(VerifyError::WrongInput {
-                node: key,
+                node: plan.nodes[node as usize].key,
                 port,
                 found: found.iter().map(|term| name(term.0, term.1)).collect(),
                 expected: expected.iter().map(|e| name(e.from, e.from_port)).collect(),
             });
         }
         for ((from, _, delay), ending) in found.iter().zip(expected) {
-            self.check_time(node, *from, *delay, ending.edge)?;
+            self.check_time(node, *from, *delay, ending)?;
         }
         Ok(())
     }
@@ -412,21 +451,21 @@ impl Verifier<'_> {
         node: u32,
         from: u32,
         delay: u32,
-        edge: &EdgeSpec,
+        ending: &Ending<'_>,
     ) -> Result<(), VerifyError> {
         let plan = self.plan;
-        let arrival = i64::from(plan.nodes[node as usize].arrival);
-        let latency = i64::from(plan.class(from).latency);
-        let ready = i64::from(plan.nodes[from as usize].arrival) + latency;
-        let extra = i64::from(edge.feedback_frames.unwrap_or(0));
+        let arrival = i64::from(self.times[node as usize].0);
+        let (begins, latency) = self.times[from as usize];
+        let ready = i64::from(begins) + i64::from(latency);
+        let extra = i64::from(ending.feedback.unwrap_or(0));
         // Inside a loop nothing is compensated: its members arrive together.
         let together = self.region != 0 && self.region_of[from as usize] == self.region;
         let returns = || {
-            let line = plan.lines.binary_search_by(|line| line.edge.cmp(edge));
+            let line = plan.lines.binary_search_by(|line| line.edge.cmp(ending.edge));
             line.is_ok_and(|at| plan.lines[at].feedback)
         };
-        let in_loop = together || (edge.feedback_frames.is_some() && returns());
-        let expected = if edge.compensated && !in_loop { arrival - ready + extra } else { extra };
+        let in_loop = together || (ending.feedback.is_some() && returns());
+        let expected = if ending.compensated && !in_loop { arrival - ready + extra } else { extra };
         if i64::from(delay) != expected {
             let (from, node) = (plan.nodes[from as usize].key, plan.nodes[node as usize].key);
             return Err(VerifyError::Misaligned { from, node, found: delay.into(), expected });
