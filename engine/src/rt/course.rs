@@ -17,11 +17,17 @@ const FADE_SECONDS: f64 = 0.005;
 /// Turns of a loop that are looked ahead.
 const WRAPS: usize = 4_096;
 
-/// What happens once a fade has ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum AfterFade {
-    Pause,
-    Silence,
+/// What happens once a fade has ended: a pause and a panic of one moment share it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct AfterFade {
+    pause: bool,
+    silence: bool,
+}
+
+impl AfterFade {
+    fn anything(self) -> bool {
+        self.pause || self.silence
+    }
 }
 
 /// What executors have to be told.
@@ -41,14 +47,14 @@ pub struct Course {
     /// Frames of fade that are left until silence.
     level: u32,
     fade: u32,
-    after_fade: Option<AfterFade>,
+    after_fade: AfterFade,
 }
 
 impl Course {
     pub fn new(rate: u32) -> Course {
         let fade = (libm::rint(FADE_SECONDS * f64::from(rate)) as u32).max(1);
         let transport = Transport::default();
-        Course { transport, clock: 0, ran: 0, level: fade, fade, after_fade: None }
+        Course { transport, clock: 0, ran: 0, level: fade, fade, after_fade: AfterFade::default() }
     }
 
     pub fn transport(&self) -> &Transport {
@@ -77,9 +83,7 @@ impl Course {
     pub fn act(&mut self, act: Act, song: &Song) -> Effect {
         let jump = match act {
             Act::Play(start) => {
-                if self.after_fade == Some(AfterFade::Pause) {
-                    self.after_fade = None;
-                }
+                self.after_fade.pause = false;
                 self.transport.play(start, song)
             }
             Act::Stop => self.transport.stop(),
@@ -96,12 +100,12 @@ impl Course {
     fn quiet_act(&mut self, act: Act) {
         match act {
             Act::Pause if self.transport.mode() == Mode::Playing => {
-                self.after_fade = Some(AfterFade::Pause);
+                self.after_fade.pause = true;
             }
             Act::Pause => self.transport.pause(),
             Act::Loop(range) => self.transport.set_loop(range),
             Act::Punch(range) => self.transport.set_punch(range),
-            Act::Panic => self.after_fade = Some(AfterFade::Silence),
+            Act::Panic => self.after_fade.silence = true,
             _ => {}
         }
     }
@@ -109,11 +113,15 @@ impl Course {
     /// Frames, at least one, until something happens by itself.
     pub fn span(&self) -> u64 {
         let span = self.transport.span();
-        if self.after_fade.is_some() { span.min(u64::from(self.level)).max(1) } else { span.max(1) }
+        if self.after_fade.anything() {
+            span.min(u64::from(self.level)).max(1)
+        } else {
+            span.max(1)
+        }
     }
 
     fn fades_down(&self) -> bool {
-        self.after_fade.is_some() || !self.runs()
+        self.after_fade.anything() || !self.runs()
     }
 
     /// Whether the coming frames sound as they are.
@@ -142,11 +150,11 @@ impl Course {
         self.ran += if self.runs() { frames } else { 0 };
         let mut effect = Effect { jump: self.transport.advance(frames), reset: false };
         if self.level == 0 {
-            match self.after_fade.take() {
-                Some(AfterFade::Pause) => self.transport.pause(),
-                Some(AfterFade::Silence) => effect.reset = true,
-                None => {}
+            let then = std::mem::take(&mut self.after_fade);
+            if then.pause {
+                self.transport.pause();
             }
+            effect.reset = then.silence;
         }
         effect
     }
@@ -219,6 +227,26 @@ mod tests {
         for cuts in [&[1][..], &[64], &[7, 300, 1]] {
             assert_eq!(format!("{:?}", walk(cuts)), expect, "{cuts:?}");
         }
+    }
+
+    #[test]
+    fn a_pause_and_a_panic_of_one_moment_both_happen() {
+        let song = Song::plain(48_000);
+        let check = |acts: &[Act], mode: Mode, expect_reset: bool| {
+            let mut course = Course::new(48_000);
+            course.act(Act::Play(Start { from: Some(0), ..Start::default() }), &song);
+            course.run_to(1_000);
+            acts.iter().for_each(|&act| _ = course.act(act, &song));
+            let reset = course.run_to(2_000);
+            assert_eq!((course.transport().mode(), reset), (mode, expect_reset), "{acts:?}");
+        };
+        let play = Act::Play(Start::default());
+        check(&[Act::Pause, Act::Panic], Mode::Paused, true);
+        check(&[Act::Panic, Act::Pause], Mode::Paused, true);
+        check(&[Act::Pause], Mode::Paused, false);
+        check(&[Act::Panic], Mode::Playing, true);
+        check(&[Act::Pause, Act::Panic, play], Mode::Playing, true);
+        check(&[Act::Pause, Act::Panic, Act::Stop], Mode::Stopped, true);
     }
 
     #[test]

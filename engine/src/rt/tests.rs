@@ -167,6 +167,21 @@ fn pause_keeps_voices_for_the_next_play() {
 }
 
 #[test]
+fn a_panic_at_once_after_a_pause_leaves_it_paused() {
+    let mut sketch = Sketch::default();
+    sketch.node(1, "test.steady").output(1);
+    let (engine, mut clock) = engine(1);
+    load(&engine, &sketch, &Slices::default());
+    play_from(&engine, 0);
+    hear(&mut clock, 100, &[64]);
+    engine.pause().unwrap();
+    engine.panic().unwrap();
+    let heard = hear(&mut clock, 2_000, &[64]);
+    assert!(heard[300..].iter().all(|&sample| sample == 0.0));
+    assert_eq!(engine.feedback().mode, Mode::Paused);
+}
+
+#[test]
 fn a_swap_keeps_untouched_tracks_bit_equal() {
     let track = |sketch: &mut Sketch, base: u32| {
         sketch.node(base, "test.noise").node(base + 1, "test.filter").edge(base, base + 1);
