@@ -1,8 +1,11 @@
 //! Devices through cpal: ALSA always, JACK with the feature `jack`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use cpal::{
@@ -20,6 +23,9 @@ use crate::rt::callback::Callback;
 /// Frames that are converted at once for devices that don't take floats.
 const CONVERTED: usize = 1_024;
 
+/// What a thread that left the callback needs to be back in the host's hands.
+const ON_THE_WAY_OUT: Duration = Duration::from_millis(20);
+
 /// A playing stream. Dropping it closes the device and sends the callback home.
 pub struct CpalDevice {
     _stream: Stream,
@@ -28,12 +34,18 @@ pub struct CpalDevice {
     /// Channels that are heard, or why none is: a device that can't be listened to
     /// still plays.
     pub inputs: Result<u16, String>,
-    door: Arc<Door>,
+    doors: [Arc<Door>; 2],
+    host: Host,
 }
 
 impl Drop for CpalDevice {
     fn drop(&mut self) {
-        self.door.shut();
+        self.doors.iter().for_each(|door| door.shut());
+        if self.host == Host::Jack {
+            // Who has just left is still on the way through the host's own code, where being
+            // unwound would end the process, too.
+            std::thread::sleep(ON_THE_WAY_OUT);
+        }
     }
 }
 
@@ -206,7 +218,7 @@ impl CpalDevice {
     ) -> Result<CpalDevice, DeviceError> {
         // From here on a failure sends the callback home.
         let seat = Seat::new(callback, home);
-        let door = seat.door();
+        let doors = [seat.door(), Arc::default()];
         let device = find(config)?;
         let name = name_of(&device);
         let (stream_config, format) = choose(&device, config)?;
@@ -218,7 +230,7 @@ impl CpalDevice {
             _ => build_floats,
         };
         let failed = |error: cpal::Error| refusal(&name, config, &error);
-        let opened = (config.inputs > 0).then(|| listen(config, signals));
+        let opened = (config.inputs > 0).then(|| listen(config, signals, &doors[1]));
         let (input, capture, inputs) = match opened {
             None => (None, Capture::none(), Ok(0)),
             Some(Ok((stream, capture))) => {
@@ -230,12 +242,16 @@ impl CpalDevice {
         let stream =
             build(&device, stream_config, seat, capture, signals.clone()).map_err(failed)?;
         stream.play().map_err(failed)?;
-        Ok(CpalDevice { _stream: stream, _input: input, name, inputs, door })
+        Ok(CpalDevice { _stream: stream, _input: input, name, inputs, doors, host: config.host })
     }
 }
 
 /// Opens the input of a device: at the rate of the engine, or not at all.
-fn listen(config: &DeviceConfig, signals: &Signals) -> Result<(Stream, Capture), DeviceError> {
+fn listen(
+    config: &DeviceConfig,
+    signals: &Signals,
+    door: &Arc<Door>,
+) -> Result<(Stream, Capture), DeviceError> {
     let device = find_input(config)?;
     let name = name_of(&device);
     let refused = |reason: String| DeviceError::Format {
@@ -273,7 +289,8 @@ fn listen(config: &DeviceConfig, signals: &Signals) -> Result<(Stream, Capture),
         _ => hear::<f32>,
     };
     let failed = |error: cpal::Error| refusal(&name, config, &error);
-    let stream = build(&device, stream_config, feed, signals.clone()).map_err(failed)?;
+    let stream =
+        build(&device, stream_config, feed, door.clone(), signals.clone()).map_err(failed)?;
     stream.play().map_err(failed)?;
     Ok((stream, capture))
 }
@@ -282,6 +299,7 @@ fn hear<T: SizedSample>(
     device: &Device,
     config: StreamConfig,
     mut feed: Feed,
+    door: Arc<Door>,
     signals: Signals,
 ) -> Result<Stream, cpal::Error>
 where
@@ -290,7 +308,10 @@ where
     device.build_input_stream(
         config,
         move |heard: &[T], _: &cpal::InputCallbackInfo| {
-            feed.push(heard.iter().map(|sample| f32::from_sample(*sample)), heard.len());
+            if door.enter() {
+                feed.push(heard.iter().map(|sample| f32::from_sample(*sample)), heard.len());
+                door.leave();
+            }
         },
         move |error| {
             // The side that plays says when the device is lost.
