@@ -103,7 +103,10 @@ fn main() {
     println!(
         "tracks clock      p50      p99    p99.9      max  p99.9 of period  calls per tenth of the period (last: beyond it)"
     );
-    for tracks in [1, 32, 64, 128] {
+    // `--tracks=64,250,2000` for others than these.
+    let wanted = std::env::args().find_map(|arg| arg.strip_prefix("--tracks=").map(str::to_owned));
+    let wanted = wanted.unwrap_or_else(|| "1,32,64,128".to_owned());
+    for tracks in wanted.split(',').map(|tracks| tracks.parse().unwrap()) {
         for (clock, times) in ["wall", "cpu"].into_iter().zip(measure(tracks, calls)) {
             let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize];
             let mut histogram = [0u32; 11];

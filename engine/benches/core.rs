@@ -1,6 +1,6 @@
 //! The promises of the engine's core: the 64-track session against real time on
-//! one thread and on all, and the time to compile plans of 64, 500 and 2,000
-//! tracks. `cargo bench -p pulse-engine --bench core`.
+//! one thread and on all, what more tracks and more threads are, and the time to
+//! compile plans of 64, 500 and 2,000 tracks. `cargo bench -p pulse-engine --bench core`.
 //!
 //! Corpus: 64 tracks of stereo noise made beforehand, each through gain, four
 //! biquads and pan, summed; 60 s at 48 kHz, blocks of 256. Sources are memory
@@ -81,12 +81,18 @@ struct Run {
     hash: Hash,
 }
 
-fn render(plan: &Arc<Plan>, slices: &Slices, noise: &[Vec<f32>], threads: usize) -> Run {
+fn render(
+    plan: &Arc<Plan>,
+    slices: &Slices,
+    noise: &[Vec<f32>],
+    threads: usize,
+    seconds: usize,
+) -> Run {
     let material = Arc::new(Material::bind(plan, slices, &NoMedia));
     let mut executor = Executor::new(plan.clone(), material);
     let mut crew = (threads > 1).then(|| Crew::new(plan, threads));
     let timeline = SteadyTempo { tempo: 120.0, sample_rate: RATE };
-    let blocks = RATE as usize * SECONDS / BLOCK;
+    let blocks = RATE as usize * seconds / BLOCK;
     let mut hasher = blake3::Hasher::new();
     let mut pcm = Vec::with_capacity(BLOCK * 8);
     let (start, cpu) = (Instant::now(), cpu_time());
@@ -130,7 +136,7 @@ fn fail(error: &dyn std::fmt::Display) -> std::io::Error {
     std::io::Error::other(error.to_string())
 }
 
-/// `compile` or `session` as argument run one half, `--row=` the rows of the session whose name
+/// `compile`, `session` or `scale` as argument run one part, `--row=` the rows of the session whose name
 /// contains this; `--test` only that it starts.
 fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -148,26 +154,55 @@ fn main() -> Result {
         let row = arguments.iter().find_map(|argument| argument.strip_prefix("--row="));
         mix(&mut out, row)?;
     }
+    if wants("scale") {
+        scale(&mut out)?;
+    }
+    Ok(())
+}
+
+/// The mix of the session at other sizes: what a second of sound costs one core, and what more
+/// threads are worth.
+fn scale(out: &mut impl Write) -> Result {
+    writeln!(out, "tracks × (gain, 4 biquads, pan), least of 3; CPU of one thread, then the wall")?;
+    let noise = noise();
+    for tracks in [64, 250, 500, 1_000, 2_000] {
+        let (spec, slices) = session(tracks);
+        // About as much work in every row.
+        let seconds = (1_280 / tracks as usize).max(2);
+        let (mut text, mut hashes) = (String::new(), vec![]);
+        for threads in [1, 2, 4] {
+            let compiler =
+                Compiler::new(Registry::standard(), RATE, BLOCK).map_err(|error| fail(&error))?;
+            let plan = compiler.parallel(threads > 1).compile(&spec);
+            let plan = Arc::new(plan.map_err(|error| fail(&error))?);
+            let runs = (0..3).map(|_| render(&plan, &slices, &noise, threads, seconds));
+            let Some(best) = runs.min_by_key(|run| run.wall) else { continue };
+            let (wall, cpu) = (best.wall.as_secs_f64(), best.cpu.as_secs_f64());
+            if threads == 1 {
+                text = format!("{:>8.2} ms of CPU a second", cpu / seconds as f64 * 1e3);
+            }
+            text += &format!("; {threads} threads {:>6.1} × real time", seconds as f64 / wall);
+            hashes.push(best.hash);
+        }
+        let same = hashes.iter().all(|hash| *hash == hashes[0]);
+        writeln!(out, "  {tracks:>5} tracks: {text}; the same bits: {same}")?;
+    }
     Ok(())
 }
 
 fn compile(out: &mut impl Write) -> Result {
-    writeln!(
-        out,
-        "compile (median of 25 by the wall, of the CPU time, and the least; verify included)"
-    )?;
+    writeln!(out, "compile (by the wall, verify included: median of 101, and the least)")?;
     for tracks in [64, 500, 2_000] {
         let spec = project(tracks);
         let mut compiler =
             Compiler::new(Registry::standard(), RATE, BLOCK).map_err(|error| fail(&error))?;
         compiler.compile(&spec).map_err(|error| fail(&error))?;
-        let (mut times, mut cpu) = (vec![], vec![]);
+        let mut times = vec![];
         let mut text = String::new();
-        for _ in 0..25 {
-            let (start, spent) = (Instant::now(), cpu_time());
+        for _ in 0..101 {
+            let start = Instant::now();
             let plan = compiler.compile(&spec).map_err(|error| fail(&error))?;
             times.push(start.elapsed());
-            cpu.push(cpu_time() - spent);
             text = format!(
                 "{} nodes, {} buffers, {} lane blocks",
                 plan.nodes.len(),
@@ -177,10 +212,9 @@ fn compile(out: &mut impl Write) -> Result {
         }
         writeln!(
             out,
-            "  {tracks:>5} tracks: {:>8.3} ms {:>8.3} ms {:>8.3} ms   {text}",
-            median(times).as_secs_f64() * 1e3,
-            median(cpu.clone()).as_secs_f64() * 1e3,
-            cpu.iter().min().map_or(0.0, Duration::as_secs_f64) * 1e3,
+            "  {tracks:>5} tracks: {:>8.3} ms {:>8.3} ms   {text}",
+            median(times.clone()).as_secs_f64() * 1e3,
+            times.iter().min().map_or(0.0, Duration::as_secs_f64) * 1e3,
         )?;
     }
     Ok(())
@@ -208,7 +242,8 @@ fn mix(out: &mut impl Write, wanted: Option<&str>) -> Result {
             Compiler::new(Registry::standard(), RATE, BLOCK).map_err(|error| fail(&error))?;
         let plan = compiler.lanes(lanes).parallel(threads > 1).compile(&spec);
         let plan = Arc::new(plan.map_err(|error| fail(&error))?);
-        let runs: Vec<Run> = (0..3).map(|_| render(&plan, &slices, &noise, threads)).collect();
+        let runs: Vec<Run> =
+            (0..3).map(|_| render(&plan, &slices, &noise, threads, SECONDS)).collect();
         let hash = runs[0].hash;
         let cpu = median(runs.iter().map(|run| run.cpu).collect()).as_secs_f64();
         let wall = median(runs.iter().map(|run| run.wall).collect()).as_secs_f64();
