@@ -54,6 +54,8 @@ struct Song {
     notes: Vec<NoteId>,
     sheets: Vec<(ViewName, Sheet)>,
     window: Window,
+    /// Edits so far: no two ask for the same.
+    turns: usize,
 }
 
 impl Song {
@@ -72,6 +74,7 @@ impl Song {
             notes: vec![],
             sheets: vec![],
             window: Window::default(),
+            turns: 0,
         };
         song.build(tracks, clips);
         song.host = Host::new(song.project.view(), Arc::new(Registry::standard()));
@@ -207,6 +210,11 @@ impl Song {
         Cost { apply, views, steps }
     }
 
+    fn turn(&mut self) -> usize {
+        self.turns += 1;
+        self.turns
+    }
+
     fn undo(&mut self) -> Committed {
         self.project.undo("bench", None).unwrap()
     }
@@ -304,13 +312,15 @@ fn follow(song: &mut Song, what: &str, promised: bool) {
     let (mut undos, budget) = (Vec::new(), Duration::from_micros(100));
     for (name, edit) in EDITS {
         let mut costs = Vec::new();
-        for round in 0..rounds {
-            let committed = edit(song, round);
+        for _ in 0..rounds {
+            let turn = song.turn();
+            let committed = edit(song, turn);
             costs.push(song.follow(&committed));
             let committed = song.undo();
             undos.push(song.follow(&committed));
             // Done anew, so that the next one is an edit of something new.
-            let committed = edit(song, round + rounds);
+            let turn = song.turn();
+            let committed = edit(song, turn);
             song.follow(&committed);
         }
         let what = format!("{what}: {name}");
@@ -343,9 +353,10 @@ fn engine(song: &mut Song, what: &str) {
         (vec![], vec![], vec![], vec![], vec![]);
     let mut compiler = Compiler::new(Registry::standard(), RATE, 512).unwrap();
     for round in 0..40 {
+        let turn_to = song.turn();
         let (channel, track) = (song.channels[0], song.tracks[0]);
         let mut turn = |edit: Edit, times: &mut Vec<Duration>| {
-            let committed = edit(song, round);
+            let committed = edit(song, turn_to);
             let view = song.project.view();
             let (took, graph) = time(|| {
                 song.host.apply(&committed.changes, view);
@@ -395,11 +406,12 @@ fn played(song: &mut Song, what: &str) {
         let track = song.tracks[0];
         song.update::<Track>(track, |track| track.armed = !track.armed)
     };
-    let rounds = number("rounds").unwrap_or(200) / 4;
+    let rounds = (number("rounds").unwrap_or(200) / 4).max(1);
     for (name, edit) in EDITS.into_iter().chain([("a track armed", arm)]) {
         let mut steps = Vec::new();
-        for round in 0..rounds {
-            edit(song, round + 7_000);
+        for _ in 0..rounds {
+            let turn = song.turn();
+            edit(song, turn);
             let view = song.project.view();
             let (took, step) = time(|| {
                 host.move_to(view).unwrap();

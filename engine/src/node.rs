@@ -438,9 +438,21 @@ pub struct Descriptor {
     pub in_place: bool,
     pub determinism: Determinism,
     pub reads_transport: bool,
+    /// Of those who read the transport, whether the tempo or the place in the bar is what
+    /// they read: then a changed tempo is another sound.
+    pub follows_tempo: FollowsTempo,
     pub uses_random: bool,
     /// Whether output is linear in input while parameters stand still.
     pub linear: bool,
+}
+
+/// When a node that reads the transport reads more of it than the frame and whether it rolls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FollowsTempo {
+    Never,
+    /// While a choice is another than its first, as a note value for an LFO is.
+    While(&'static str),
+    Always,
 }
 
 /// The two sides of one modulation, where a kind offers both.
@@ -479,6 +491,7 @@ impl Descriptor {
             in_place: true,
             determinism: Determinism::Portable,
             reads_transport: false,
+            follows_tempo: FollowsTempo::Always,
             uses_random: false,
             linear: false,
         }

@@ -56,6 +56,7 @@ parameters!(PARAMS, P {
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::effect("pulse.delay", "Delay", PARAMS);
     descriptor.reads_transport = true;
+    descriptor.follows_tempo = crate::node::FollowsTempo::While("sync");
     descriptor
 };
 

@@ -22,6 +22,7 @@ static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.input", "Input", PARAMS);
     descriptor.event_input = false;
     descriptor.reads_transport = true;
+    descriptor.follows_tempo = crate::node::FollowsTempo::Never;
     descriptor
 };
 

@@ -45,6 +45,7 @@ static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.lane", "Clip player", PARAMS);
     descriptor.event_input = false;
     descriptor.reads_transport = true;
+    descriptor.follows_tempo = crate::node::FollowsTempo::Never;
     // Stretched clips come from a crate whose FFT picks its kernels by machine.
     descriptor.determinism = Determinism::Machine;
     descriptor

@@ -42,6 +42,7 @@ static DESCRIPTOR: Descriptor = {
     descriptor.outputs = &[];
     descriptor.controls = &[crate::node::BIPOLAR, crate::node::UNIPOLAR];
     descriptor.reads_transport = true;
+    descriptor.follows_tempo = crate::node::FollowsTempo::While("sync");
     descriptor.uses_random = true;
     descriptor
 };

@@ -111,6 +111,7 @@ static DESCRIPTOR: Descriptor = {
     // obeyed; a voice fades out in a place of its own however many are stolen at once.
     descriptor.dsp_version = 3;
     descriptor.reads_transport = true;
+    descriptor.follows_tempo = crate::node::FollowsTempo::While("lfoSync");
     descriptor
 };
 

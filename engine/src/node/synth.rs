@@ -136,6 +136,7 @@ static DESCRIPTOR: Descriptor = {
     descriptor.dsp_version = 2;
     descriptor.uses_random = true;
     descriptor.reads_transport = true;
+    descriptor.follows_tempo = crate::node::FollowsTempo::While("lfoSync");
     descriptor
 };
 

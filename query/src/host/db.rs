@@ -561,13 +561,18 @@ pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
     played
 }
 
+/// The channel that plays a track.
+#[salsa::tracked(returns(copy))]
+pub fn sounds_in(db: &dyn Db, track: TrackIn) -> Option<ChannelId> {
+    let (_, id) = (track.content(db), track.id(db));
+    read(db, |ctx| ctx.source.channel_of(id)).map(|channel| channel.id)
+}
+
 /// Notes and controllers of one track at frames.
 #[salsa::tracked(returns(clone))]
 pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice> {
-    let id = track.id(db);
     let found = played(db, of, track);
-    let channel = read(db, |ctx| ctx.source.channel_of(id)).map(|channel| channel.id);
-    let chain = channel.and_then(|channel| chain_of(db, channel_in(db, channel)));
+    let chain = sounds_in(db, track).and_then(|channel| chain_of(db, channel_in(db, channel)));
     let players = chain.as_ref().map(|chain| chain.players.clone()).unwrap_or_default();
     let slice = players.into_iter().map(|player| (player, found.events()));
     Arc::new(EventSlice(slice.collect()))
@@ -603,6 +608,8 @@ pub fn signatures(db: &dyn Db, of: ArrangementIn) -> Arc<SignatureMap> {
 #[salsa::tracked(returns(clone))]
 pub fn clips(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<ClipSlice> {
     let found = played(db, of, track);
+    // Nobody hears a track that has no channel.
+    let found = sounds_in(db, track).map(|_| found).unwrap_or_default();
     let lanes = found.audio().map(|(node, clips)| (node, clips.iter().cloned().collect()));
     Arc::new(ClipSlice(lanes.collect()))
 }

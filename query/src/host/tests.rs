@@ -374,13 +374,14 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "the gain of a clip",
         |song| song.update::<Clip>(song.clips[0], |it| it.gain_db = -6.0),
-        "automation view 1, clip view 1, played 1, track view 1, track_rows 1",
+        "automation view 1, clip view 1, played 1, sounds_in 1, track view 1, track_rows 1",
         0,
     ),
     (
         "a clip is moved",
         |song| song.update::<Clip>(song.clips[0], |it| it.start = Moment(BAR / 2)),
-        "automation view 1, clip view 1, clips 1, events 1, played 1, track view 1, track_rows 1",
+        "automation view 1, clip view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, \
+         track_rows 1",
         0,
     ),
     (
@@ -393,7 +394,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(found).unwrap();
             });
         },
-        "automation view 1, clip view 1, clips 1, events 1, played 1, track view 1, track_rows 1",
+        "automation view 1, clip view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, \
+         track_rows 1",
         0,
     ),
     (
@@ -406,7 +408,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(found).unwrap();
             });
         },
-        "automation view 1, clips 1, events 1, played 1, track view 1, track_rows 1",
+        "automation view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -507,7 +509,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                     .unwrap();
             });
         },
-        "automation 1, automation view 1, played 1, track view 1, track_rows 1",
+        "automation 1, automation view 1, played 1, sounds_in 1, track view 1, track_rows 1",
         0,
     ),
     (
@@ -517,7 +519,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         },
         "automation 1, automation view 1, chain_of 1, cohorts 1, cohorts view 1, events 1, graph \
          1, heard 1, mixer_order 1, node_places 1, params 1, played 1, routes 1, routing view 1, \
-         strip 1, track view 1, track_rows 1, wiring 1",
+         sounds_in 1, strip 1, track view 1, track_rows 1, wiring 1",
         8,
     ),
     (

@@ -3,20 +3,24 @@
 //! Under-keying is the classic defect of such caches: a field that is left out
 //! is a wrong sound some day. So the key goes by what a unit *can* read: its
 //! nodes, their whole parameter lists, every event, clip and automation value
-//! of the segment, the transport where a node says that it reads it.
+//! of the segment, the tempo where a node says that it follows it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use pulse_engine::{
     material::{BYPASS, Slices},
-    node::{Descriptor, Determinism},
+    node::{Descriptor, Determinism, FollowsTempo},
     param::GRID,
     plan::{Plan, PlanUnit},
     transport::Timeline as _,
 };
 use pulse_schemas::{
-    graph::{AutomationSegment, EdgeSpec, NodeKey, PlacedClip, SpecEvent, SpecEventBody, ZoneSpec},
+    graph::{
+        AutomationSegment, EdgeSpec, Fade, NodeKey, PlacedClip, SpecEvent, SpecEventBody,
+        StretchMode, ZoneSpec,
+    },
     hash::Hash,
+    time::TempoShape,
 };
 use serde::Serialize;
 
@@ -179,6 +183,25 @@ pub fn found(plan: &Plan, unit: &PlanUnit, pins: &BTreeMap<NodeKey, Hash>) -> Fo
     if any { Found::ByArtefact(hasher.finish()) } else { Found::ByInput }
 }
 
+/// Whether a node may read the tempo: the kind can, and the parameter that decides
+/// says so or is moved by anybody.
+pub fn reads_tempo(plan: &Plan, node: u32, descriptor: &Descriptor, slices: &Slices) -> bool {
+    let decides = match descriptor.follows_tempo {
+        _ if !descriptor.reads_transport => return false,
+        FollowsTempo::Never => return false,
+        FollowsTempo::Always => return true,
+        FollowsTempo::While(decides) => decides,
+    };
+    let Some(index) = descriptor.param_index(decides) else { return true };
+    let planned = &plan.nodes[node as usize];
+    let automated = slices.automation.0.get(&planned.key);
+    let is_moved = automated.is_some_and(|curves| curves.contains_key(decides))
+        || planned.modulations.iter().any(|source| source.param as usize == index);
+    let given = slices.params.0.get(&planned.key).and_then(|given| given.get(decides)).copied();
+    let param = &descriptor.params[index];
+    is_moved || param.clamp(given.unwrap_or(param.default)) != 0.0
+}
+
 /// What of a key belongs to the frames `start..start + frames` of the unit's
 /// own time, sound and state excepted.
 pub fn slice_hash(
@@ -193,11 +216,11 @@ pub fn slice_hash(
     let mut hasher = Hasher::new();
     hasher.signed(start);
     hasher.signed(frames);
-    let mut reads_transport = false;
+    let mut follows_tempo = false;
     for node in &unit.nodes {
         let key = plan.nodes[*node as usize].key;
         let Some(kind) = plan.class(*node).kind else { continue };
-        reads_transport |= kind.descriptor.reads_transport;
+        follows_tempo |= reads_tempo(plan, *node, kind.descriptor, slices);
         automation(&mut hasher, kind.descriptor, slices, key, start, frames);
         events(&mut hasher, slices, key, start, frames);
         clips(&mut hasher, slices, key, present, start, frames);
@@ -205,7 +228,7 @@ pub fn slice_hash(
             hasher.number(u64::from(present(&zone.media)));
         }
     }
-    if reads_transport {
+    if follows_tempo {
         transport(&mut hasher, time, start, frames);
     }
     hasher.finish()
@@ -295,9 +318,21 @@ fn clips(
             && clip.start_frame + clip.frames as i64 > start - CLIP_MARGIN
     };
     for clip in slices.clips.0.get(&key).into_iter().flatten().filter(reaches) {
-        hasher.value(clip);
+        hasher.value(&*heard_of(clip, start + frames + CLIP_MARGIN));
         hasher.number(u64::from(present(&clip.media)));
     }
+}
+
+/// A clip as it is heard before a frame: where it ends is not heard as long as it
+/// and its fading out lie behind that. What is stretched is made as a whole.
+fn heard_of(clip: &PlacedClip, before: i64) -> Cow<'_, PlacedClip> {
+    let end = clip.start_frame.saturating_add_unsigned(clip.frames);
+    let fades = end.saturating_sub_unsigned(clip.fade_out.frames);
+    if clip.stretch.mode != StretchMode::None || fades <= before {
+        return Cow::Borrowed(clip);
+    }
+    // No clip has no frames, so that this is no other clip's key.
+    Cow::Owned(PlacedClip { frames: 0, fade_out: Fade::default(), ..clip.clone() })
 }
 
 /// The tempo and the signature wherever they may be read.
@@ -308,8 +343,11 @@ fn transport(hasher: &mut Hasher, time: &SongTime, start: i64, frames: i64) {
     hasher.float(at_start.tempo);
     let marks = time.tempo.marks();
     let first = marks.partition_point(|mark| mark.at <= from).saturating_sub(1);
-    // The mark after the last one that is heard is where a ramp leads.
-    let last = (marks.partition_point(|mark| mark.at <= to) + 1).min(marks.len());
+    let last = marks.partition_point(|mark| mark.at <= to);
+    // The mark after the last one that is heard is where a ramp leads. A step holds
+    // whatever comes after it: what lies before a new tempo is found.
+    let leads = last.checked_sub(1).is_some_and(|at| marks[at].shape == TempoShape::Ramp);
+    let last = (last + usize::from(leads)).min(marks.len());
     for mark in &marks[first.min(last)..last] {
         hasher.signed(mark.at.0);
         hasher.float(mark.bpm);

@@ -17,9 +17,9 @@ use pulse_schemas::{
 
 use super::*;
 
-const SOUND: Hash = Hash([7; 32]);
+pub(super) const SOUND: Hash = Hash([7; 32]);
 
-struct Tone(Arc<dyn AudioSource>);
+pub(super) struct Tone(Arc<dyn AudioSource>);
 
 impl MediaResolver for Tone {
     fn open(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {
@@ -27,13 +27,13 @@ impl MediaResolver for Tone {
     }
 }
 
-fn tone() -> Tone {
+pub(super) fn tone() -> Tone {
     let samples: Vec<f32> = (0..30_000).map(|at| ((at % 100) as f32 / 100.0 - 0.5) * 0.5).collect();
     Tone(Arc::new(AudioBuffer::from_channels(RATE, &[samples]).unwrap()))
 }
 
 /// An audio track with two stretched clips, beside the others.
-fn stretched() -> Entities {
+pub(super) fn stretched() -> Entities {
     with_clips(RATE, StretchMode::Stretch)
 }
 
@@ -67,7 +67,11 @@ fn with_clips(sample_rate: u32, stretch: StretchMode) -> Entities {
     entities
 }
 
-fn render_with(entities: &Entities, media: &Tone, cache: &dyn CacheStore) -> (Stereo, Report) {
+pub(super) fn render_with(
+    entities: &Entities,
+    media: &Tone,
+    cache: &dyn CacheStore,
+) -> (Stereo, Report) {
     let options = Options { segment_frames: SEGMENT, ..Options::new(RATE) };
     let mut sound = Stereo::default();
     let report = render(&song(entities), media, cache, 0..FRAMES, &options, &mut |piece| {

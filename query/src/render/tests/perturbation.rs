@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::render::{
-    key::{slice_hash, unit_hash},
+    key::{reads_tempo, slice_hash, unit_hash},
     wiring::Wiring,
 };
 
@@ -219,7 +219,9 @@ fn the_transport_is_in_the_key_of_those_who_read_it_alone() {
         for unit in &before.plan.units {
             let reads = unit.nodes.iter().any(|node| {
                 let class = before.plan.class(*node);
-                class.kind.is_some_and(|kind| kind.descriptor.reads_transport)
+                class.kind.is_some_and(|kind| {
+                    reads_tempo(&before.plan, *node, kind.descriptor, &before.slices)
+                })
             });
             let key = before.plan.nodes[unit.nodes[0] as usize].key;
             assert_eq!(old[&key] != new[&key], reads, "{}: {key}", kind.kind);
