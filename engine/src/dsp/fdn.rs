@@ -177,7 +177,8 @@ impl Fdn {
     }
 
     /// One frame in, one frame out. `delays` are frames, 8 and more; whole numbers are
-    /// read without interpolation loss.
+    /// read without interpolation loss. `frozen`, 0..=1, is the share of the losses that is given back:
+    /// at 1 what is in the lines goes round for ever.
     #[inline]
     pub fn run(
         &mut self,
@@ -185,6 +186,7 @@ impl Fdn {
         diffusion: f64,
         delays: &[f64; LINES],
         losses: &Losses,
+        frozen: f64,
     ) -> [f64; 2] {
         let mut fed = input;
         for (sample, stages) in fed.iter_mut().zip(&mut self.diffusers) {
@@ -201,6 +203,9 @@ impl Fdn {
             output[1] += if RIGHT_SIGNS >> i & 1 == 0 { delayed } else { -delayed };
             let low = loss.low.run(delayed * loss.gain, &mut line.low);
             values[i] = loss.high.run(low, &mut line.high);
+            if frozen > 0.0 {
+                values[i] += (delayed - values[i]) * frozen;
+            }
         }
         hadamard(&mut values);
         for (i, line) in self.lines.iter_mut().enumerate() {
@@ -250,7 +255,7 @@ mod tests {
         (0..(seconds * rate) as usize)
             .map(|i| {
                 let x = if i == 0 { 1.0 } else { 0.0 };
-                fdn.run([x, x], 0.6, &delays, &losses)
+                fdn.run([x, x], 0.6, &delays, &losses, 0.0)
             })
             .collect()
     }
@@ -330,9 +335,9 @@ mod tests {
         let delays = lengths(0.5, 44_100.0);
         let losses = Losses::new(&delays, &decay, 44_100.0);
         let mut fdn = Fdn::new(44_100.0, 0.5);
-        let _ = fdn.run([1.0, -0.5], 0.6, &delays, &losses);
+        let _ = fdn.run([1.0, -0.5], 0.6, &delays, &losses, 0.0);
         for _ in 0..66_150 {
-            let _ = fdn.run([0.0; 2], 0.6, &delays, &losses);
+            let _ = fdn.run([0.0; 2], 0.6, &delays, &losses, 0.0);
         }
         fdn.visit(&mut Silent);
     }

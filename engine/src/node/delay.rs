@@ -7,7 +7,14 @@
 //! what falls below −300 dB ends.
 
 use crate::{
-    dsp::{delay_line::DelayLine, delay_line::flush, lfo::LfoPhase, svf},
+    dsp::{
+        decibel,
+        delay_line::{DelayLine, flush},
+        envelope_follower::{PeakFollower, loudest},
+        fade::{self, Fade},
+        lfo::LfoPhase,
+        smooth, svf,
+    },
     math,
     node::{
         Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail,
@@ -51,10 +58,14 @@ parameters!(PARAMS, P {
         .exponential(),
     Width => ParamDesc::new("width", "Width", Unit::Ratio, (0.0, 1.0), 1.0),
     MaxTime => ParamDesc::new("maxTime", "Longest time", Unit::Seconds, (0.25, 8.0), 2.5).layout(),
+    Ducking => ParamDesc::new("ducking", "Ducking", Unit::Decibel, (0.0, 40.0), 0.0),
+    Freeze => ParamDesc::switch("freeze", "Freeze", false),
 });
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::effect("pulse.delay", "Delay", PARAMS);
+    // 2: there is more state.
+    descriptor.dsp_version = 2;
     descriptor.reads_transport = true;
     descriptor.follows_tempo = crate::node::FollowsTempo::While("sync");
     descriptor
@@ -71,6 +82,7 @@ struct Design {
     ping_pong: bool,
     drive: f64,
     feedback: f64,
+    freezes: bool,
     low_cut: Option<svf::Coefficients>,
     high_cut: Option<svf::Coefficients>,
 }
@@ -84,19 +96,26 @@ struct Channel {
 }
 
 impl Channel {
-    /// The echo of this frame.
-    fn read(&mut self, time: f64, sway: f64, design: &Design) -> f64 {
+    /// The echo of this frame, as it lies in the line and as it is heard.
+    fn read(&mut self, time: f64, sway: f64, design: &Design) -> [f64; 2] {
         let echo = self.tap.read(&self.line, time, sway, &design.glide);
         let low = match &design.low_cut {
             Some(cut) => self.low_cut.step(cut, echo).high,
             None => echo,
         };
-        match &design.high_cut {
+        let heard = match &design.high_cut {
             Some(cut) => self.high_cut.step(cut, low).low,
             None => low,
-        }
+        };
+        [echo, heard]
     }
 }
+
+/// How echoes give way to what is played: not at all below the lower level in dB, in full above the
+/// upper one.
+const DUCKING_RANGE: [f64; 2] = [-50.0, -10.0];
+const DUCKING_RISE: f64 = 0.005;
+const DUCKING_FALL: f64 = 0.25;
 
 #[derive(Default)]
 struct Delay {
@@ -104,6 +123,8 @@ struct Delay {
     longest: f64,
     channels: Vec<Channel>,
     movement: LfoPhase,
+    freeze: Fade,
+    played: PeakFollower,
     /// Of the last call, for the tail only.
     design: Option<Design>,
 }
@@ -141,6 +162,8 @@ impl Node for Delay {
             }
         }
         self.movement.visit(visitor);
+        self.freeze.visit(visitor);
+        visitor.f64(&mut self.played.level);
     }
 
     fn reset(&mut self) {
@@ -151,11 +174,15 @@ impl Node for Delay {
             channel.high_cut = svf::State::default();
         }
         self.movement = LfoPhase::default();
+        self.freeze = Fade::default();
+        self.played = PeakFollower::default();
     }
 
     /// Echoes until the last has fallen by 300 dB, with one second for the filters.
     fn tail(&self) -> Tail {
-        let Some(design) = self.design else { return Tail::Infinite };
+        let Some(design) = self.design.filter(|design| !design.freezes) else {
+            return Tail::Infinite;
+        };
         let taps = self.channels.iter().map(|channel| channel.tap.longest());
         let time = taps.chain(design.times).fold(1.0, f64::max);
         let loss = -20.0 * math::log10(design.feedback.max(1e-15));
@@ -184,12 +211,28 @@ impl Delay {
             ping_pong: io.param_index(P::Mode as usize) == 1 && self.channels.len() == 2,
             drive: value(P::Drive) * 2.0,
             feedback: value(P::Feedback),
+            freezes: value(P::Freeze) >= 0.5,
             low_cut: (low > LOWEST_CUT).then(|| cut(low)),
             high_cut: (high < HIGHEST_CUT).then(|| cut(high)),
         }
     }
 
+    /// The gain of the echoes while this is played. Not ducked at all, it listens to nothing.
+    fn duck(&mut self, played: [f64; 2], ducking: Option<f64>) -> f64 {
+        let Some(most) = ducking else {
+            self.played = PeakFollower::default();
+            return 1.0;
+        };
+        let rise = smooth::coefficient(DUCKING_RISE, self.rate);
+        let fall = smooth::coefficient(DUCKING_FALL, self.rate);
+        let level = self.played.step(loudest(played[0], played[1]), rise, fall);
+        let [low, high] = DUCKING_RANGE;
+        let share = (decibel::gain_to_db(level) - low) / (high - low);
+        decibel::db_to_gain(-most * share.clamp(0.0, 1.0))
+    }
+
     fn settle(&mut self) {
+        self.played.settle();
         for channel in &mut self.channels {
             channel.low_cut.settle();
             channel.high_cut.settle();
@@ -219,37 +262,51 @@ impl Delay {
         let wet = mapped(mix, math::sqrt);
         let (feedback, width) =
             (io.param_ramp(P::Feedback as usize), io.param_ramp(P::Width as usize));
+        let ducking = io.param_ramp(P::Ducking as usize);
+        let ducks = ducking.base != 0.0 || ducking.end != 0.0;
+        let mut frozen = [0.0; GRID as usize];
+        let frozen = &mut frozen[..length];
+        if design.freezes || !self.freeze.is_settled(0) {
+            self.freeze.amounts(design.freezes, fade::length(self.rate), frozen);
+        }
         let (left, right) = io.output_pair(0);
-        for i in 0..length {
+        for (i, frozen) in frozen.iter().copied().enumerate() {
             let n = at + i;
             let sway = if sway.is_constant() { sway.end } else { sway.at(i) };
-            match &mut self.channels[..] {
-                [one] => {
-                    let input = f64::from(left[n]);
-                    let echo = one.read(design.times[0], sway, design);
-                    one.line.push(flush(input + drive(echo, design.drive) * feedback.at(n)));
-                    left[n] = (input * dry.at(n) + echo * wet.at(n)) as f32;
-                }
-                [first, second] => {
-                    let input = [f64::from(left[n]), f64::from(right[n])];
-                    let echoes = [
-                        first.read(design.times[0], sway, design),
-                        second.read(design.times[1], sway, design),
-                    ];
-                    let back = echoes.map(|echo| drive(echo, design.drive) * feedback.at(n));
-                    let fed = if design.ping_pong {
-                        [0.5 * (input[0] + input[1]) + back[1], back[0]]
-                    } else {
-                        [input[0] + back[0], input[1] + back[1]]
-                    };
-                    first.line.push(flush(fed[0]));
-                    second.line.push(flush(fed[1]));
-                    let shown = narrow(echoes, width.at(n));
-                    left[n] = (input[0] * dry.at(n) + shown[0] * wet.at(n)) as f32;
-                    right[n] = (input[1] * dry.at(n) + shown[1] * wet.at(n)) as f32;
-                }
-                _ => {}
+            // What comes in, and what goes round: frozen, only the line itself does.
+            let fed = |input: f64, back: f64, held: f64| {
+                let open = input + back;
+                if frozen > 0.0 { open + (held - open) * frozen } else { open }
+            };
+            let loop_gain = feedback.at(n);
+            let ducking = ducks.then(|| ducking.at(n));
+            if self.channels.len() == 1 {
+                let input = f64::from(left[n]);
+                let duck = self.duck([input, 0.0], ducking);
+                let one = &mut self.channels[0];
+                let [held, echo] = one.read(design.times[0], sway, design);
+                one.line.push(flush(fed(input, drive(echo, design.drive) * loop_gain, held)));
+                left[n] = (input * dry.at(n) + echo * duck * wet.at(n)) as f32;
+                continue;
             }
+            let input = [f64::from(left[n]), f64::from(right[n])];
+            let duck = self.duck(input, ducking);
+            let [first, second] = &mut self.channels[..] else { return };
+            let [held_left, echo_left] = first.read(design.times[0], sway, design);
+            let [held_right, echo_right] = second.read(design.times[1], sway, design);
+            let echoes = [echo_left, echo_right];
+            let back = echoes.map(|echo| drive(echo, design.drive) * loop_gain);
+            let next = if design.ping_pong {
+                let middle = 0.5 * (input[0] + input[1]);
+                [fed(middle, back[1], held_right), fed(0.0, back[0], held_left)]
+            } else {
+                [fed(input[0], back[0], held_left), fed(input[1], back[1], held_right)]
+            };
+            first.line.push(flush(next[0]));
+            second.line.push(flush(next[1]));
+            let shown = narrow(echoes, width.at(n)).map(|echo| echo * duck);
+            left[n] = (input[0] * dry.at(n) + shown[0] * wet.at(n)) as f32;
+            right[n] = (input[1] * dry.at(n) + shown[1] * wet.at(n)) as f32;
         }
     }
 }

@@ -7,7 +7,8 @@
 
 use crate::{
     dsp::{
-        delay_line::DelayLine,
+        delay_line::{DelayLine, flush},
+        fade::{self, Fade},
         fdn::{Decay, Fdn, LINES, Losses, lengths},
         lfo::LfoPhase,
         oscillator::{Shape, Wavetables, wrap},
@@ -39,6 +40,16 @@ const MEAN_LENGTH: f64 = 0.047;
 /// with one for full-scale input.
 const DECAYS_TO_SILENCE: f64 = 6.0;
 
+/// When early reflections come, in seconds at size 1, left and right.
+const EARLY_TIMES: [[f64; EARLY]; 2] = [
+    [0.006_1, 0.010_9, 0.017_3, 0.024_7, 0.032_9, 0.043_1, 0.056_3, 0.071_9],
+    [0.007_3, 0.012_7, 0.015_1, 0.027_1, 0.035_3, 0.040_9, 0.060_1, 0.068_3],
+];
+/// How loud they are: falling with distance, of both signs, of power 1 together.
+const EARLY_GAINS: [f64; EARLY] =
+    [0.661, -0.457_5, 0.372_3, 0.274_5, -0.229_5, 0.200_5, -0.162_2, 0.143_7];
+const EARLY: usize = 8;
+
 const fn hertz(id: &'static str, name: &'static str, range: (f64, f64), default: f64) -> ParamDesc {
     ParamDesc::new(id, name, Unit::Hertz, range, default).exponential()
 }
@@ -64,10 +75,14 @@ parameters!(PARAMS, P {
     LowCut => hertz("lowCut", "Low cut", (10.0, 1_000.0), 30.0),
     HighCut => hertz("highCut", "High cut", (1_000.0, 20_000.0), 14_000.0),
     Width => ratio("width", "Width", 1.0),
+    Early => ratio("early", "Early reflections", 0.0),
+    Freeze => ParamDesc::switch("freeze", "Freeze", false),
 });
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::effect("pulse.reverb", "Reverb", PARAMS);
+    // 2: there is more state.
+    descriptor.dsp_version = 2;
     descriptor.linear = true;
     descriptor
 };
@@ -82,6 +97,7 @@ struct Design {
     low_cut: svf::Coefficients,
     high_cut: svf::Coefficients,
     tail_frames: u64,
+    freezes: bool,
 }
 
 impl Design {
@@ -102,6 +118,7 @@ impl Design {
             low_cut: svf::Coefficients::new(value(P::LowCut), butterworth, rate),
             high_cut: svf::Coefficients::new(value(P::HighCut), butterworth, rate),
             tail_frames: (seconds * rate) as u64,
+            freezes: value(P::Freeze) >= 0.5,
         }
     }
 }
@@ -115,6 +132,9 @@ struct Reverb {
     high_cut: [svf::State; 2],
     fdn: Fdn,
     movement: LfoPhase,
+    /// What enters the network, for early reflections.
+    early: [DelayLine; 2],
+    freeze: Fade,
 }
 
 impl Node for Reverb {
@@ -124,6 +144,8 @@ impl Node for Reverb {
         let longest = (LONGEST_PRE_DELAY * self.rate) as usize + 4;
         self.pre_delay = [DelayLine::new(longest), DelayLine::new(longest)];
         self.fdn = Fdn::new(self.rate, LARGEST_SIZE);
+        let latest = (0.072 * LARGEST_SIZE * self.rate) as usize + 4;
+        self.early = [DelayLine::new(latest), DelayLine::new(latest)];
         self.design = Some(Design::read(|param| setup.param(param as usize), self.rate));
         self.reset();
     }
@@ -150,6 +172,8 @@ impl Node for Reverb {
         }
         self.fdn.visit(visitor);
         self.movement.visit(visitor);
+        self.early.iter_mut().for_each(|line| line.visit(visitor));
+        self.freeze.visit(visitor);
     }
 
     fn reset(&mut self) {
@@ -158,10 +182,15 @@ impl Node for Reverb {
         self.high_cut = [svf::State::default(); 2];
         self.fdn.clear();
         self.movement = LfoPhase::default();
+        self.early.iter_mut().for_each(DelayLine::clear);
+        self.freeze = Fade::default();
     }
 
     fn tail(&self) -> Tail {
-        self.design.map_or(Tail::Infinite, |design| Tail::Frames(design.tail_frames))
+        match self.design {
+            Some(design) if !design.freezes => Tail::Frames(design.tail_frames),
+            _ => Tail::Infinite,
+        }
     }
 }
 
@@ -200,6 +229,16 @@ impl Reverb {
             level: mapped(io.param_ramp(P::Decay as usize), level),
             width: io.param_ramp(P::Width as usize),
         };
+        let early = io.param_ramp(P::Early as usize);
+        let has_early = early.base != 0.0 || early.end != 0.0;
+        let size = io.param_ramp(P::Size as usize);
+        let mut frozen = [0.0; GRID as usize];
+        let frozen = &mut frozen[..length];
+        if design.freezes || !self.freeze.is_settled(0) {
+            self.freeze.amounts(design.freezes, fade::length(self.rate), frozen);
+        }
+        let still = [lengths(size.base, self.rate), lengths(size.end, self.rate)];
+        let taps = [self.taps(size.base), self.taps(size.end)];
         let mono = io.output_channels(0) < 2;
         let (left, right) = io.output_pair(0);
         let mut delays = start;
@@ -208,10 +247,30 @@ impl Reverb {
             for line in 0..LINES {
                 delays[line] = start[line] + (end[line] - start[line]) * share;
             }
+            if frozen[i] > 0.0 {
+                // A line that sways is interpolated, which costs highs at every turn.
+                for (line, delay) in delays.iter_mut().enumerate() {
+                    let still = still[0][line] + (still[1][line] - still[0][line]) * share;
+                    *delay += (still - *delay) * frozen[i];
+                }
+            }
             let n = at + i;
             let dry = [left[n], if mono { left[n] } else { right[n] }].map(f64::from);
-            let fed = self.before(dry, pre_delay.at(n), design);
-            let wet = self.fdn.run(fed, design.diffusion, &delays, &design.losses);
+            let mut fed = self.before(dry, pre_delay.at(n), design);
+            let frozen = frozen[i];
+            if frozen > 0.0 {
+                fed = fed.map(|sample| sample * (1.0 - frozen));
+            }
+            let mut wet = self.fdn.run(fed, design.diffusion, &delays, &design.losses, frozen);
+            for (line, sample) in self.early.iter_mut().zip(fed) {
+                line.push(flush(sample));
+            }
+            if has_early {
+                let first = self.early(&taps, share);
+                // The level of the network is taken out again: reflections don't build up.
+                let gain = early.at(n) / ramps.level.at(n);
+                wet = [wet[0] + first[0] * gain, wet[1] + first[1] * gain];
+            }
             let out = ramps.combine(n, dry, wet);
             if mono {
                 left[n] = (0.5 * (out[0] + out[1])) as f32;
@@ -219,6 +278,24 @@ impl Reverb {
                 (left[n], right[n]) = (out[0] as f32, out[1] as f32);
             }
         }
+    }
+
+    /// Whole frames of the early reflections in a room of this size.
+    fn taps(&self, size: f64) -> [[f64; EARLY]; 2] {
+        EARLY_TIMES
+            .map(|times| times.map(|time| 1.0 + libm::round(time * size * self.rate).max(2.0)))
+    }
+
+    /// Early reflections, `share` of the way from one set of taps to the other.
+    fn early(&self, [from, to]: &[[[f64; EARLY]; 2]; 2], share: f64) -> [f64; 2] {
+        let mut sum = [0.0; 2];
+        for (channel, sum) in sum.iter_mut().enumerate() {
+            for (tap, gain) in EARLY_GAINS.iter().enumerate() {
+                let (from, to) = (from[channel][tap], to[channel][tap]);
+                *sum += gain * self.early[channel].read_between(from + (to - from) * share);
+            }
+        }
+        sum
     }
 
     /// Pre-delay and filters.

@@ -36,6 +36,7 @@ fn decay(plan: &Plan, node: u32, slices: &Slices) -> f64 {
     let Some(kind) = plan.class(node).kind else { return 0.0 };
     let most = |id| most(plan, node, slices, id);
     match kind.descriptor.kind {
+        "pulse.reverb" | "pulse.delay" if most("freeze") >= 0.5 => f64::INFINITY,
         "pulse.reverb" => most("decay") * most("lowDecay").max(1.0),
         "pulse.delay" => {
             let time = if most("sync") >= 0.5 { IN_TEMPO } else { most("time") * 0.001 };

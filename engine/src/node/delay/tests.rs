@@ -72,6 +72,8 @@ fn cuts_of_the_block_and_saved_state_change_no_bit() {
             rig.set_motion("time", Box::new(|frame| 10.0 + libm::floor(frame as f64 / 900.0)));
             rig.set_motion("modDepth", Box::new(|frame| frame as f64 / 2_000.0));
             rig.set_motion("highCut", Box::new(|frame| 3_000.0 + frame as f64));
+            rig.set_motion("ducking", Box::new(|frame| (frame as f64 / 100.0 - 10.0).max(0.0)));
+            rig.set_motion("freeze", Box::new(|frame| f64::from(frame % 1_900 > 1_000)));
             rig
         };
         check_cuts(make, &[noise(3, 2, 4_000)], 4_000);
@@ -114,4 +116,44 @@ fn the_output_is_exactly_silent_after_the_tail() {
 fn a_dry_mix_changes_no_bit() {
     let input = vec![noise(1, 2, 3_000)];
     assert_eq!(rig(48_000).set("mix", 0.0).run(&input, 3_000, &[512]), input);
+}
+
+#[test]
+fn frozen_echoes_go_round_for_ever_and_nothing_joins_them() {
+    for mode in [0.0, 1.0] {
+        let mut rig = rig(48_000);
+        rig.set("time", 100.0).set("feedback", 0.3).set("mode", mode).set("drive", 0.5);
+        rig.set("highCut", 2_000.0);
+        rig.set_motion("freeze", Box::new(|n| f64::from((4_000..90_000).contains(&n))));
+        let mut input = impulse(144_000);
+        for plane in &mut input[0] {
+            plane[1_000..1_200].fill(0.4);
+            plane[20_000..21_000].fill(0.9);
+        }
+        let out = rig.run(&input, 144_000, &[512]).remove(0);
+        let turn = if mode == 0.0 { 4_800 } else { 9_600 };
+        // The filters are heard, but what goes round does not pass them again.
+        let (first, second) = (&out[0][40_000..40_000 + turn], &out[0][40_000 + turn..]);
+        assert!(first.iter().zip(second).all(|(a, b)| (a - b).abs() < 1e-6));
+        assert!(out[0][40_000..50_000].iter().any(|x| x.abs() > 0.1));
+        assert!(out[0][60_000..69_600].iter().all(|x| x.abs() < 0.5));
+        assert!(out[0][140_000..].iter().all(|x| x.abs() < 1e-3));
+    }
+}
+
+#[test]
+fn echoes_give_way_to_what_is_played() {
+    let run = |ducking: f64| {
+        let mut rig = rig(48_000);
+        rig.set("time", 500.0).set("feedback", 0.0).set("mix", 1.0).set("ducking", ducking);
+        let loud: Vec<f32> =
+            (0..96_000).map(|n| if n < 48_000 { [0.5, -0.5][n % 2] } else { 0.0 }).collect();
+        rig.run(&[vec![loud.clone(), loud]], 96_000, &[512]).remove(0).remove(0)
+    };
+    let ducked = run(20.0);
+    // Half full scale is above the range: all of the 20 dB.
+    assert!((ducked[40_000].abs() - 0.05).abs() < 1e-3, "{}", ducked[40_000]);
+    // A second after the end of what was played, 34.7 dB of fall later, hardly anything is left.
+    assert!(run(0.0)[40_000].abs() == 0.5);
+    assert!(ducked[71_000].abs() > ducked[50_000].abs());
 }

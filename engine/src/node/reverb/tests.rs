@@ -65,6 +65,8 @@ fn cuts_of_the_block_and_saved_state_change_no_bit() {
         rig.set_motion("decay", Box::new(|frame| 1.0 + frame as f64 / 1_000.0));
         rig.set_motion("modRate", Box::new(|frame| if frame < 2_000 { 0.5 } else { 3.0 }));
         rig.set_motion("preDelay", Box::new(|frame| frame as f64 / 100.0));
+        rig.set_motion("early", Box::new(|frame| (frame as f64 / 4_000.0).min(0.8)));
+        rig.set_motion("freeze", Box::new(|frame| f64::from(frame % 2_900 > 2_000)));
         rig
     };
     check_cuts(make, &[noise(3, 2, 5_000)], 5_000);
@@ -107,4 +109,53 @@ fn bad_samples_do_not_stay() {
     let _ = rig.run(&[vec![vec![0.0; 40_000]; 2]], 40_000, &[4_096]);
     let rest = rig.run(&[vec![vec![0.0; 100]; 2]], 100, &[100]);
     assert!(rest.iter().flatten().flatten().all(|x| x.is_finite()));
+}
+
+fn power(plane: &[f32]) -> f64 {
+    plane.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>() / plane.len() as f64
+}
+
+#[test]
+fn a_frozen_tail_stays_and_hears_nothing_new() {
+    let run = |later: bool| {
+        let mut rig = rig(48_000);
+        rig.set("decay", 1.0).set("modDepth", 0.8).set("highDecay", 0.4);
+        rig.set_motion("freeze", Box::new(|n| f64::from((24_000..240_000).contains(&n))));
+        let mut input = noise(2, 2, 288_000);
+        for plane in &mut input {
+            // A frame for the block in which the switch is turned.
+            let until = if later { 200_000 } else { 288_000 };
+            plane[24_000..until].fill(0.0);
+        }
+        rig.run(&[input], 288_000, &[4096]).remove(0).remove(0)
+    };
+    let alone = run(false);
+    let db = |from: usize| 10.0 * libm::log10(power(&alone[from..from + 24_000]));
+    let kept = db(190_000) - db(40_000);
+    assert!(kept.abs() < 0.5, "{kept} dB in three seconds");
+    assert!(db(264_000) < db(190_000) - 15.0);
+    assert_eq!(alone[..240_000], run(true)[..240_000]);
+}
+
+#[test]
+fn early_reflections_come_at_their_times_and_have_their_power() {
+    for size in [0.5, 1.0] {
+        let run = |early: f64| {
+            let mut rig = rig(48_000);
+            rig.set("size", size).set("early", early);
+            rig.run(&impulse(9_600), 9_600, &[512]).remove(0)
+        };
+        let (with, without) = (run(1.0), run(0.0));
+        for channel in 0..2 {
+            let difference = with[channel].iter().zip(&without[channel]);
+            let alone: Vec<f32> = difference.map(|(a, b)| a - b).collect();
+            let energy = power(&alone) * 9_600.0;
+            // The high cut at 20 kHz passes 82 % of an impulse.
+            assert!((energy - 0.82).abs() < 0.02, "{energy}");
+            for time in EARLY_TIMES[channel] {
+                let at = (time * size * 48_000.0) as usize;
+                assert!(alone[at - 1..at + 3].iter().any(|x| x.abs() > 0.08), "{time}");
+            }
+        }
+    }
 }
