@@ -1,4 +1,4 @@
-//! Oversampling by 4 or 8 around a memoryless function: a cascade of half-band stages whose whole
+//! Oversampling by 4, 8 or 16 around a memoryless function: a cascade of half-band stages whose whole
 //! delay is an integer number of base-rate frames.
 //!
 //! Only the outermost stage has to be steep, the inner ones guard a spectrum that is already half
@@ -8,7 +8,7 @@ use super::halfband::{Down, History, Taps, Up};
 
 /// Half-lengths and Kaiser betas from the outermost stage inwards. All but the first half-length
 /// must be even: the pad below then makes the total delay an integer.
-const STAGES: [(usize, f64); 3] = [(40, 9.2), (8, 9.0), (6, 9.0)];
+const STAGES: [(usize, f64); 4] = [(40, 9.2), (8, 9.0), (6, 9.0), (4, 9.0)];
 
 #[derive(Clone, Debug)]
 struct Stage {
@@ -38,6 +38,7 @@ impl Stage {
 pub enum Factor {
     Four,
     Eight,
+    Sixteen,
 }
 
 impl Factor {
@@ -45,6 +46,7 @@ impl Factor {
         match self {
             Self::Four => 2,
             Self::Eight => 3,
+            Self::Sixteen => 4,
         }
     }
 
@@ -132,5 +134,6 @@ mod tests {
     fn the_identity_comes_out_delayed_by_exactly_the_stated_latency() {
         check(Factor::Four, 87);
         check(Factor::Eight, 90);
+        check(Factor::Sixteen, 91);
     }
 }

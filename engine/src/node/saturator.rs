@@ -1,4 +1,4 @@
-//! The saturator: a memoryless curve, run at four or eight times the rate.
+//! The saturator: a memoryless curve, run at four, eight or sixteen times the rate.
 //!
 //! The half-band cascade has linear phase and a whole number of frames of latency, so the dry path of
 //! the mix is aligned to the sample and parallel saturation doesn't comb. All curves have unit slope
@@ -10,7 +10,7 @@ use crate::{
         fade::{self, Fade},
         fixed_delay::FixedDelay,
         oversample::{Factor, Oversampler},
-        settle, smooth,
+        settle, smooth, svf,
     },
     node::{Descriptor, Io, Node, NodeKind, Setup, StateVisitor, Tail, batch::Values},
     param::{ParamDesc, Unit},
@@ -21,11 +21,21 @@ const DRIVE: usize = 1;
 const MIX: usize = 2;
 const OUTPUT: usize = 3;
 const OVERSAMPLING: usize = 4;
+const BIAS: usize = 5;
+const LOW_CUT: usize = 6;
+const HIGH_CUT: usize = 7;
+const AUTO_GAIN: usize = 8;
 
 const CURVES: &[&str] = &["soft", "warm", "hard", "tube", "fold"];
 const TUBE: u64 = 3;
 /// Offset of the tube curve: what makes it asymmetric.
-const BIAS: f64 = 0.35;
+const TUBE_BIAS: f64 = 0.35;
+/// A bias of this much has its average taken away in full.
+const FULL_BIAS: f64 = 0.05;
+const LOWEST_CUT: f64 = 10.0;
+const HIGHEST_CUT: f64 = 20_000.0;
+/// What automatic gain takes the drive to be worth: the loudness of music grows by less than drive.
+const AUTO_SHARE: f64 = 0.5;
 /// The asymmetric curve's average is taken away below this frequency.
 const DC_HZ: f64 = 5.0;
 
@@ -34,10 +44,21 @@ const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("drive", "Drive", Unit::Decibel, (0.0, 48.0), 6.0),
     ParamDesc::new("mix", "Mix", Unit::Percent, (0.0, 100.0), 100.0),
     ParamDesc::new("output", "Output", Unit::Decibel, (-36.0, 12.0), 0.0),
-    ParamDesc::choice("oversampling", "Oversampling", &["4x", "8x"], 0).layout(),
+    ParamDesc::choice("oversampling", "Oversampling", &["4x", "8x", "16x"], 0).layout(),
+    ParamDesc::new("bias", "Bias", Unit::None, (-1.0, 1.0), 0.0),
+    ParamDesc::new("lowCut", "Low cut", Unit::Hertz, (LOWEST_CUT, 2_000.0), LOWEST_CUT)
+        .exponential(),
+    ParamDesc::new("highCut", "High cut", Unit::Hertz, (500.0, HIGHEST_CUT), HIGHEST_CUT)
+        .exponential(),
+    ParamDesc::switch("autoGain", "Automatic gain", false),
 ];
 
-static DESCRIPTOR: Descriptor = Descriptor::effect("pulse.saturator", "Saturator", PARAMS);
+static DESCRIPTOR: Descriptor = {
+    let mut descriptor = Descriptor::effect("pulse.saturator", "Saturator", PARAMS);
+    // 2: there is more state.
+    descriptor.dsp_version = 2;
+    descriptor
+};
 
 pub static KIND: NodeKind = NodeKind::new(&DESCRIPTOR, || Box::new(Saturator::default()));
 
@@ -49,11 +70,17 @@ fn shape(curve: u64, x: f64) -> f64 {
         1 => x / (1.0 + x * x).sqrt(),
         2 => x.clamp(-1.0, 1.0),
         TUBE => {
-            let rest = tanh(BIAS);
-            (tanh(x + BIAS) - rest) / (1.0 - rest * rest)
+            let rest = tanh(TUBE_BIAS);
+            (tanh(x + TUBE_BIAS) - rest) / (1.0 - rest * rest)
         }
         _ => libm::sin(x),
     }
+}
+
+/// A curve around another working point.
+#[inline(always)]
+fn biased(curve: u64, x: f64, bias: f64) -> f64 {
+    if bias == 0.0 { shape(curve, x) } else { shape(curve, x + bias) - shape(curve, bias) }
 }
 
 #[inline(always)]
@@ -68,6 +95,15 @@ struct Channel {
     dry: FixedDelay,
     /// Average of the wet signal.
     average: f64,
+    low_cut: svf::State,
+    high_cut: svf::State,
+}
+
+/// The filters of the wet signal, where they are on.
+#[derive(Clone, Copy, Default)]
+struct Cuts {
+    low: Option<svf::Coefficients>,
+    high: Option<svf::Coefficients>,
 }
 
 impl Channel {
@@ -76,6 +112,8 @@ impl Channel {
             oversampler: Oversampler::new(factor),
             dry: FixedDelay::new(factor.latency()),
             average: 0.0,
+            low_cut: svf::State::default(),
+            high_cut: svf::State::default(),
         }
     }
 }
@@ -86,6 +124,7 @@ struct Frame {
     drive: f64,
     wet: f64,
     output: f64,
+    bias: f64,
     from: u64,
     to: u64,
     position: f64,
@@ -93,22 +132,29 @@ struct Frame {
 
 impl Channel {
     #[inline(always)]
-    fn step(&mut self, sample: f32, frame: &Frame, average_keep: f64) -> f32 {
+    fn step(&mut self, sample: f32, frame: &Frame, average_keep: f64, cuts: &Cuts) -> f32 {
         let x = f64::from(sample);
         let heard = if x.abs() < 1e15 { x * frame.drive } else { 0.0 };
-        let &Frame { from, to, position, .. } = frame;
+        let &Frame { from, to, position, bias, .. } = frame;
         let shaped = if from == to {
-            self.oversampler.step(heard, |x| shape(to, x))
+            self.oversampler.step(heard, |x| biased(to, x, bias))
         } else {
             self.oversampler.step(heard, |x| {
-                let old = shape(from, x);
-                old + (shape(to, x) - old) * position
+                let old = biased(from, x, bias);
+                old + (biased(to, x, bias) - old) * position
             })
         };
         self.average = smooth::step(self.average, shaped, average_keep);
         let tube = |curve| if curve == TUBE { 1.0 } else { 0.0 };
-        let bias = tube(from) + (tube(to) - tube(from)) * position;
-        let wet = shaped - bias * self.average;
+        let uneven = tube(from) + (tube(to) - tube(from)) * position;
+        let uneven = uneven.max((bias.abs() / FULL_BIAS).min(1.0));
+        let mut wet = shaped - uneven * self.average;
+        if let Some(cut) = &cuts.low {
+            wet = self.low_cut.step(cut, wet).high;
+        }
+        if let Some(cut) = &cuts.high {
+            wet = self.high_cut.step(cut, wet).low;
+        }
         let dry = f64::from(self.dry.step(sample));
         ((dry * (1.0 - frame.wet) + wet * frame.wet) * frame.output) as f32
     }
@@ -123,6 +169,29 @@ struct Saturator {
     fade: Fade,
     channels: Vec<Channel>,
     average_keep: f64,
+    auto_gain: Fade,
+    cuts: Cuts,
+}
+
+impl Saturator {
+    fn tune(&mut self, values: &Values<'_>) {
+        let design =
+            |hz: f64| svf::Coefficients::new(hz, std::f64::consts::FRAC_1_SQRT_2, self.rate);
+        let (low, high) = (values.end(LOW_CUT), values.end(HIGH_CUT));
+        self.cuts = Cuts {
+            low: (low > LOWEST_CUT).then(|| design(low)),
+            high: (high < HIGHEST_CUT).then(|| design(high)),
+        };
+        // A filter that is off begins anew when it comes back.
+        for channel in &mut self.channels {
+            if self.cuts.low.is_none() {
+                channel.low_cut = svf::State::default();
+            }
+            if self.cuts.high.is_none() {
+                channel.high_cut = svf::State::default();
+            }
+        }
+    }
 }
 
 impl Node for Saturator {
@@ -130,15 +199,25 @@ impl Node for Saturator {
         self.rate = setup.rate();
         self.stereo = setup.channels > 1;
         self.fade_length = fade::length(self.rate);
-        let factor = if setup.param(OVERSAMPLING) >= 0.5 { Factor::Eight } else { Factor::Four };
+        let factor = match setup.param(OVERSAMPLING) as u64 {
+            0 => Factor::Four,
+            1 => Factor::Eight,
+            _ => Factor::Sixteen,
+        };
         self.factor = Some(factor);
         self.channels = (0..setup.channels.clamp(1, 2)).map(|_| Channel::new(factor)).collect();
         self.average_keep = smooth::coefficient(1.0 / (std::f64::consts::TAU * DC_HZ), self.rate);
         self.fade = Fade::default();
+        self.auto_gain = Fade::default();
     }
 
     fn process(&mut self, io: &mut Io<'_>) {
         let values = Values::of(io);
+        if values.changed {
+            self.tune(&values);
+        }
+        let bias = values.ramp(BIAS);
+        let auto_gain = values.is_on(AUTO_GAIN);
         let curve = values.choice(CURVE);
         let [drive, mix, output] = [DRIVE, MIX, OUTPUT].map(|index| values.ramp(index));
         let frames = io.frames();
@@ -146,7 +225,14 @@ impl Node for Saturator {
             if due {
                 for channel in &mut self.channels {
                     channel.average = settle::settle(channel.average);
+                    channel.low_cut.settle();
+                    channel.high_cut.settle();
                 }
+            }
+            let mut auto = [0.0; settle::GRID as usize];
+            let auto = &mut auto[..to - from];
+            if auto_gain || !self.auto_gain.is_settled(0) {
+                self.auto_gain.amounts(auto_gain, self.fade_length, auto);
             }
             let mut at = from;
             while at < to {
@@ -157,12 +243,16 @@ impl Node for Saturator {
                         let frame = Frame {
                             drive: decibel::db_to_gain(drive.at(at + i)),
                             wet: mix.at(at + i) * 0.01,
-                            output: decibel::db_to_gain(output.at(at + i)),
+                            output: decibel::db_to_gain(
+                                output.at(at + i)
+                                    - auto[at + i - from] * AUTO_SHARE * drive.at(at + i),
+                            ),
+                            bias: bias.at(at + i),
                             from: part.from,
                             to: part.to,
                             position: part.position(i),
                         };
-                        *sample = channel.step(*sample, &frame, self.average_keep);
+                        *sample = channel.step(*sample, &frame, self.average_keep, &self.cuts);
                     }
                 }
                 at += part.frames;
@@ -176,7 +266,12 @@ impl Node for Saturator {
             channel.oversampler.visit(|history| visitor.f64s(history));
             channel.dry.visit(visitor);
             visitor.f64(&mut channel.average);
+            for state in [&mut channel.low_cut, &mut channel.high_cut] {
+                visitor.f64(&mut state.ic1);
+                visitor.f64(&mut state.ic2);
+            }
         }
+        self.auto_gain.visit(visitor);
     }
 
     fn reset(&mut self) {
@@ -185,7 +280,10 @@ impl Node for Saturator {
             channel.oversampler.clear();
             channel.dry.clear();
             channel.average = 0.0;
+            channel.low_cut = svf::State::default();
+            channel.high_cut = svf::State::default();
         }
+        self.auto_gain = Fade::default();
     }
 
     fn latency(&self) -> u32 {
@@ -228,9 +326,8 @@ mod tests {
 
     /// Everything that is neither a harmonic below 20 kHz nor DC, relative to all power, in dB, with
     /// what lies above 20 kHz left out: for a tone of 4999 Hz at full scale with the given drive.
-    fn aliasing(curve: usize, drive: f64, eight: bool) -> f64 {
+    fn aliasing(mut rig: Rig, curve: usize, drive: f64) -> f64 {
         const HZ: f64 = 4999.0;
-        let mut rig = rig(48_000, 1, eight);
         rig.set("curve", curve as f64).set("drive", drive);
         let input: Vec<f32> =
             (0..96_000).map(|n| libm::sin(TAU * HZ * f64::from(n) / 48_000.0) as f32).collect();
@@ -251,7 +348,7 @@ mod tests {
 
     fn check(curve: usize, drive: f64, four_db: f64, eight_db: f64) {
         for (eight, limit) in [(false, four_db), (true, eight_db)] {
-            let got = aliasing(curve, drive, eight);
+            let got = aliasing(rig(48_000, 1, eight), curve, drive);
             assert!(got < limit, "{} {drive} dB, eight {eight}: {got} dB", CURVES[curve]);
         }
     }
@@ -305,6 +402,49 @@ mod tests {
         }
     }
 
+    /// Level in dB of a harmonic of 1 kHz at −6 dBFS.
+    fn harmonic(settings: &[(&str, f64)], number: u32) -> f64 {
+        let input: Vec<f32> = (0..96_000)
+            .map(|n| (0.5 * libm::sin(TAU * 1000.0 * f64::from(n) / 48_000.0)) as f32)
+            .collect();
+        let mut rig = rig(48_000, 1, false);
+        settings.iter().for_each(|(id, value)| {
+            rig.set(id, *value);
+        });
+        let out = rig.run(&[vec![input]], 96_000, &[4096]);
+        10.0 * libm::log10(power_at(&out[0][0][48_000..], f64::from(number) * 1000.0).max(1e-20))
+    }
+
+    #[test]
+    fn bias_makes_even_harmonics_and_no_dc() {
+        assert!(harmonic(&[], 2) < -120.0);
+        assert!(harmonic(&[("bias", 0.4)], 2) > -40.0);
+        assert!(harmonic(&[("bias", 0.4)], 0) < -100.0);
+    }
+
+    #[test]
+    fn cuts_and_automatic_gain_shape_the_wet_signal() {
+        let quiet = [("drive", 12.0), ("curve", 2.0)];
+        let set = |more: (&'static str, f64)| [quiet[0], quiet[1], more];
+        let third = harmonic(&quiet, 3);
+        // Butterworth of 12 dB per octave at 3 kHz, and what autoGain takes away: half the drive.
+        assert!((harmonic(&set(("highCut", 3_000.0)), 3) - third + 3.01).abs() < 0.01);
+        assert!((harmonic(&set(("lowCut", 1_000.0)), 1) - harmonic(&quiet, 1) + 3.01).abs() < 0.01);
+        assert!((harmonic(&set(("autoGain", 1.0)), 3) - third + 6.0).abs() < 1e-3);
+    }
+
+    #[test]
+    fn sixteen_times_is_finer_still() {
+        let aliasing_of = |factor: f64| {
+            let mut setup = Setup::new(KIND.descriptor, 48_000, 4096);
+            setup.channels = 1;
+            setup.params[OVERSAMPLING] = factor;
+            aliasing(Rig::with_setup(&KIND, setup), 2, 12.0)
+        };
+        let (eight, sixteen) = (aliasing_of(1.0), aliasing_of(2.0));
+        assert!(sixteen < -72.0 && sixteen < eight - 6.0, "{sixteen} against {eight} dB");
+    }
+
     #[test]
     fn the_tube_curve_leaves_no_dc() {
         let input: Vec<f32> = (0..96_000).map(|n| libm::sin(f64::from(n) * 0.05) as f32).collect();
@@ -321,6 +461,10 @@ mod tests {
         rig.set_motion("curve", Box::new(|frame| (frame / 600 % 5) as f64));
         rig.set_motion("drive", Box::new(|n| 12.0 + 6.0 * libm::sin(n as f64 * 0.003)));
         rig.set_motion("mix", Box::new(|n| if n < 1500 { 100.0 } else { 30.0 }));
+        rig.set_motion("bias", Box::new(|n| (n as f64 / 3000.0 - 0.3).max(0.0)));
+        rig.set_motion("highCut", Box::new(|n| 2000.0 + 10.0 * n as f64));
+        rig.set_motion("lowCut", Box::new(|n| 10.0 + (n as f64 - 1000.0).max(0.0)));
+        rig.set_motion("autoGain", Box::new(|n| f64::from(n > 1700)));
         rig
     }
 
