@@ -41,6 +41,7 @@ fn cuts_of_the_block_and_saved_state_change_no_value() {
     let make = || {
         let mut rig = Rig::new(&KIND, 44_100);
         rig.set("shape", 6.0).set("retrigger", 1.0).set("fadeIn", 20.0).set("skew", 0.3);
+        rig.set("smooth", 0.2);
         rig.set_motion("rate", Box::new(|frame| 1.0 + frame as f64 / 100.0));
         rig.events = vec![note(333), note(1_600)];
         rig
@@ -65,4 +66,45 @@ fn a_note_restarts_the_wave_and_its_fade() {
     assert_eq!((at(0), at(2_416), at(3_200)), (1.0, -1.0, 0.0));
     assert!((at(3_440) - 0.5).abs() < 1e-9);
     assert_eq!(at(4_000), 1.0);
+}
+
+#[test]
+fn a_pattern_has_its_steps() {
+    let mut rig = Rig::new(&KIND, 48_000);
+    rig.set("shape", 7.0).set("rate", 1.0).set("stepCount", 4.0);
+    for (id, value) in [("step1", 1.0), ("step2", -0.5), ("step3", 0.25), ("step4", -1.0)] {
+        rig.set(id, value);
+    }
+    let got = values(&mut rig, 96_000, &[4_096]);
+    for (step, expect) in [1.0, -0.5, 0.25, -1.0, 1.0, -0.5].into_iter().enumerate() {
+        let (first, last) = (step * 750, step * 750 + 749);
+        assert_eq!((got[first], got[last]), (expect, expect), "step {step}");
+    }
+}
+
+#[test]
+fn smoothing_is_the_mean_over_its_share_of_the_cycle() {
+    let mut rig = Rig::new(&KIND, 48_000);
+    rig.set("shape", 4.0).set("rate", 1.0).set("smooth", 0.5);
+    let got = values(&mut rig, 48_000, &[4_096]);
+    // A square smoothed over half a cycle is a triangle, in sixteen looks.
+    for (point, expect) in [(750, 0.0), (1_500, 1.0), (2_250, 0.0), (2_999, -1.0)] {
+        assert!((got[point] - expect).abs() <= 0.13, "{point}: {}", got[point]);
+    }
+    let most = got.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f64::max);
+    assert!(most <= 0.125 + 1e-9, "{most}");
+}
+
+#[test]
+fn once_is_an_envelope_for_each_note() {
+    let mut rig = Rig::new(&KIND, 48_000);
+    rig.set("shape", 3.0).set("retrigger", 1.0).set("rate", 10.0).set("run", 1.0);
+    rig.events = vec![note(4_800), note(24_000)];
+    let got = values(&mut rig, 48_000, &[777]);
+    let at = |frame: usize| got[frame / GRID as usize];
+    for (frame, expect) in
+        [(0, -1.0), (4_800, 1.0), (7_200, 0.0), (9_600, -1.0), (20_000, -1.0), (24_000, 1.0)]
+    {
+        assert!((at(frame) - expect).abs() < 1e-6, "{frame}: {}", at(frame));
+    }
 }
