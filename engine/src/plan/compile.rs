@@ -316,15 +316,18 @@ impl Compiler {
 
     fn resolve<'a>(&mut self, spec: &'a GraphSpec) -> Result<Graph<'a>, CompileError> {
         let mut nodes = Vec::with_capacity(spec.nodes.len());
+        let mut recent = [u32::MAX; 8];
         for (index, node) in spec.nodes.iter().enumerate() {
             if index > 0 && spec.nodes[index - 1].key == node.key {
                 return Err(CompileError::DuplicateNode { node: node.key });
             }
-            nodes.push(self.resolve_node(node)?);
+            nodes.push(self.resolve_node(node, &mut recent)?);
         }
-        let index = KeyIndex::new(spec.nodes.iter().map(|node| node.key));
+        // Close together, because every edge looks some of them up.
+        let keys: Vec<NodeKey> = spec.nodes.iter().map(|node| node.key).collect();
+        let index = KeyIndex::new(keys.iter().copied());
         let find = |key: NodeKey, edge: &EdgeSpec| {
-            let found = index.find(key, |at| spec.nodes[at as usize].key);
+            let found = index.find(key, |at| keys[at as usize]);
             let (from, to) = (edge.from, edge.to);
             found.ok_or(CompileError::MissingNode { from, to, missing: key })
         };
@@ -343,11 +346,26 @@ impl Compiler {
         Ok(index_edges(nodes, edges, self.classes.clone()))
     }
 
-    fn resolve_node<'a>(&mut self, spec: &'a NodeSpec) -> Result<GraphNode<'a>, CompileError> {
+    /// `recent` are classes of nodes before this one, which are most likely its own.
+    fn resolve_node<'a>(
+        &mut self,
+        spec: &'a NodeSpec,
+        recent: &mut [u32; 8],
+    ) -> Result<GraphNode<'a>, CompileError> {
         if !(1..=MAX_CHANNELS as u8).contains(&spec.channels) {
             return Err(CompileError::Channels { node: spec.key, found: spec.channels });
         }
-        let class = self.class_of(spec)?;
+        let is_of = |class: &&u32| {
+            self.classes.get(**class as usize).is_some_and(|class| class.is_of(spec))
+        };
+        let class = match recent.iter().find(is_of) {
+            Some(&class) => class,
+            None => {
+                recent.rotate_right(1);
+                recent[0] = self.class_of(spec)?;
+                recent[0]
+            }
+        };
         let channels = usize::from(spec.channels);
         let mut unknown = Ports::default();
         unknown.push(spec.channels);
