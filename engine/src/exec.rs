@@ -242,6 +242,10 @@ impl Executor {
         &self.core.material
     }
 
+    pub fn profile(&self) -> Option<&Arc<Profile>> {
+        self.core.profile.as_ref()
+    }
+
     /// Puts another profile under the running plan, or none, and gives back the
     /// old. Real-time safe. It must have been made for this very plan.
     pub fn swap_profile(&mut self, profile: Option<Arc<Profile>>) -> Option<Arc<Profile>> {

@@ -9,6 +9,8 @@ use crate::node::NodeKind;
 #[derive(Clone, Default)]
 pub struct Registry {
     kinds: BTreeMap<&'static str, &'static NodeKind>,
+    /// Versions under which new nodes are written, where not the kinds' own.
+    written: Option<BTreeMap<String, u32>>,
 }
 
 impl Registry {
@@ -18,7 +20,8 @@ impl Registry {
     }
 
     pub fn of(kinds: &[&'static NodeKind]) -> Registry {
-        Registry { kinds: kinds.iter().map(|kind| (kind.descriptor.kind, *kind)).collect() }
+        let kinds = kinds.iter().map(|kind| (kind.descriptor.kind, *kind)).collect();
+        Registry { kinds, written: None }
     }
 
     pub fn with(mut self, kind: &'static NodeKind) -> Registry {
@@ -28,6 +31,26 @@ impl Registry {
 
     pub fn get(&self, kind: &str) -> Option<&'static NodeKind> {
         self.kinds.get(kind).copied()
+    }
+
+    /// The version under which a new node of a kind is written.
+    pub fn version(&self, kind: &str) -> u32 {
+        match &self.written {
+            Some(written) => written.get(kind).copied().unwrap_or(1),
+            None => self.get(kind).map_or(1, |kind| kind.descriptor.dsp_version),
+        }
+    }
+
+    /// Kinds of another version than 1.
+    pub fn versions(&self) -> BTreeMap<String, u32> {
+        let all = self.kinds.keys().map(|&kind| (kind.to_owned(), self.version(kind)));
+        all.filter(|(_, version)| *version != 1).collect()
+    }
+
+    /// The same kinds, but new nodes are written as they once were.
+    pub fn written_as(mut self, versions: BTreeMap<String, u32>) -> Registry {
+        self.written = Some(versions);
+        self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &'static NodeKind> + '_ {

@@ -6,7 +6,7 @@
 //! a replay that departs from its log says on which line it did. Format:
 //! `docs/command-log.md`.
 
-use std::{fs::File, io::Write, path::Path};
+use std::{collections::BTreeMap, fs::File, io::Write, path::Path};
 
 use pulse_schemas::{
     command::{Command, project, rendering},
@@ -41,6 +41,10 @@ pub struct Header {
     pub pulse: String,
     /// Where the log starts; without one it starts with `project.new`.
     pub base: Option<Base>,
+    /// Kinds of nodes that were of another version than 1: new nodes of a replay are
+    /// written under the versions that they had then.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nodes: BTreeMap<String, u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -187,11 +191,15 @@ pub struct Recorder {
 
 impl Recorder {
     /// Starts a log in a new file.
-    pub fn start(path: &Path, base: Option<Base>) -> std::io::Result<Recorder> {
+    pub fn start(
+        path: &Path,
+        base: Option<Base>,
+        nodes: BTreeMap<String, u32>,
+    ) -> std::io::Result<Recorder> {
         let mut file = File::create_new(path)?;
         let begun = base.is_some();
         let pulse = env!("CARGO_PKG_VERSION").to_owned();
-        let header = Header { pulse_command_log: VERSION, pulse, base };
+        let header = Header { pulse_command_log: VERSION, pulse, base, nodes };
         writeln!(file, "{}", serde_json::to_string(&header)?)?;
         Ok(Recorder { file, begun, counters: Counters::default() })
     }

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use pulse_engine::registry::Registry;
 use pulse_schemas::{command, error::ErrorBody, hash::Hash};
 use pulse_store::project::{DraftPolicy, OpenOptions, Project};
 use serde_json::Value;
@@ -69,6 +70,7 @@ pub fn replay(log: impl BufRead, dir: &Path) -> Result<(Session, Replayed), Repl
     let header = read_header(lines.next().transpose()?)?;
     let mut session = Session::new(Arc::new(Config::default()));
     session.recent = Recent::default();
+    session.registry = Arc::new(Registry::standard().written_as(header.nodes.clone()));
     session.clock = || NOW.get();
     match &header.base {
         Some(base) => open(&mut session, dir, base)?,

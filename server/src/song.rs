@@ -360,7 +360,7 @@ fn node(
         id,
         channel,
         node_kind: kind.into(),
-        node_version: edit.registry.get(kind).map_or(1, |kind| kind.descriptor.dsp_version),
+        node_version: edit.registry.version(kind),
         params: params.iter().map(|(name, value)| (name.to_string(), *value)).collect(),
         ..DspNode::default()
     })?;

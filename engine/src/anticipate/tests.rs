@@ -507,3 +507,29 @@ fn an_insert_with_latency_comes_without_a_step() {
     check(&[90]);
     check(&[91]);
 }
+
+#[test]
+fn nodes_ahead_are_timed_as_those_of_the_audio_thread() {
+    let (sketch, slices) = prompt();
+    let (engine, mut clock) = engine(Some(1), 1);
+    engine.load(&with_live(&sketch, &[22]).spec, slices.clone(), &NoMedia).unwrap();
+    assert_eq!(engine.node_costs(), None);
+    engine.set_profiling(true).unwrap();
+    let mut heard = vec![];
+    let check = |what: &str| {
+        let costs = engine.node_costs().unwrap();
+        let mut timed: Vec<_> = costs.iter().map(|cost| cost.node).collect();
+        timed.sort_unstable();
+        let mut nodes: Vec<_> = sketch.spec.nodes.iter().map(|node| node.key).collect();
+        nodes.sort_unstable();
+        assert_eq!(timed, nodes, "{what}");
+        assert!(costs.iter().all(|cost| cost.share > 0.0), "{what}: {costs:?}");
+    };
+    run(&mut clock, 12_000, &[512], &engine, &mut heard);
+    check("one track live");
+    engine.load(&with_live(&sketch, &[300]).spec, slices, &NoMedia).unwrap();
+    run(&mut clock, 12_000, &[512], &engine, &mut heard);
+    check("another");
+    engine.set_profiling(false).unwrap();
+    assert_eq!(engine.node_costs(), None);
+}

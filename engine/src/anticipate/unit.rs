@@ -16,9 +16,10 @@ use pulse_schemas::{graph::NodeKey, hash::Hash};
 use super::ring::{Found, Ring};
 use crate::{
     event::EventBody,
-    exec::{Block, Checkpoint, Executor},
+    exec::{Block, Checkpoint, Executor, profile::Profile},
     material::Material,
     node::MAX_CHANNELS,
+    plan::Plan,
     rt::{
         callback::tell,
         course::{Course, Effect},
@@ -291,6 +292,7 @@ impl Run {
         // Nobody waits for this thread.
         block.may_wait = true;
         self.executor.process(&block);
+        self.executor.played(frames);
         let at = self.course.ran();
         for (index, ring) in self.outlets.iter().enumerate() {
             for (channel, samples) in self.executor.output_pair(index).into_iter().enumerate() {
@@ -474,6 +476,23 @@ impl Unit {
             let key = run.executor.plan().nodes[node as usize].key;
             report(key, run.executor.has_panicked(node).unwrap_or(false));
         }
+    }
+
+    /// Times what every node costs, from now on or no longer.
+    pub fn measure(&self, on: bool) {
+        let mut run = lock(&self.run);
+        let Some(run) = run.as_mut().filter(|run| run.executor.profile().is_some() != on) else {
+            return;
+        };
+        let profile = on.then(|| Arc::new(Profile::new(run.executor.plan().nodes.len())));
+        run.executor.swap_profile(profile);
+    }
+
+    /// What was measured, where somebody wants to know.
+    pub fn measured(&self) -> Option<(Arc<Plan>, Arc<Profile>)> {
+        let run = lock(&self.run);
+        let executor = &run.as_ref()?.executor;
+        Some((executor.plan().clone(), executor.profile()?.clone()))
     }
 
     /// Signals that had been overwritten before they were heard.

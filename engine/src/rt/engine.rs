@@ -35,7 +35,7 @@ use super::{
     transport::{Mode, Range, Start},
 };
 use crate::{
-    anticipate::{Anticipation, field::Field},
+    anticipate::{Anticipation, field::Field, source},
     device::{self, DeviceConfig, DeviceError, DeviceState, keeper::Keeper},
     event::{Event, EventBody},
     exec::{
@@ -46,6 +46,7 @@ use crate::{
     parallel::Crew,
     plan::{CompileError, Compiler, Plan},
     registry::Registry,
+    render::feed,
 };
 
 /// MIDI ports that can be open at once, and messages of each that
@@ -570,24 +571,25 @@ impl Engine {
         loader.profiling = on;
         let plan = loader.loaded.as_ref().map(|loaded| loaded.plan.clone());
         let profile = plan.filter(|_| on).map(|plan| (plan.clone(), profile_of(&plan)));
-        self.control().profile = profile.clone();
+        let field = {
+            let mut control = self.control();
+            control.profile = profile.clone();
+            control.ahead.as_ref().and_then(|ahead| ahead.field.clone())
+        };
+        field.iter().flat_map(|field| &field.units).for_each(|unit| unit.measure(on));
         loader.send(Parcel::Profile(profile.map(|(_, profile)| profile)))
     }
 
     /// The nodes that were measured, by key; none while nobody measures.
     pub fn node_costs(&self) -> Option<Vec<NodeCost>> {
-        let (plan, profile) = self.control().profile.clone()?;
-        let available = profile.frames() as f64 / f64::from(self.rate) * 1e9;
-        let costs = plan.nodes.iter().enumerate().map(|(index, node)| {
-            let cost = profile.cost(index);
-            NodeCost {
-                node: node.key,
-                kind: plan.class(index as u32).kind_name.clone(),
-                cost,
-                share: if available > 0.0 { cost.nanos as f64 / available } else { 0.0 },
-            }
-        });
-        Some(costs.filter(|cost| cost.cost.blocks > 0).collect())
+        let (measured, field) = {
+            let control = self.control();
+            let field = control.ahead.as_ref().and_then(|ahead| ahead.field.clone());
+            (control.profile.clone()?, field)
+        };
+        let ahead = field.iter().flat_map(|field| &field.units).filter_map(|unit| unit.measured());
+        let all = std::iter::once(measured).chain(ahead);
+        Some(all.flat_map(|(plan, profile)| costs(&plan, &profile)).collect())
     }
 
     /// What the audio thread noted since the last call.
@@ -761,6 +763,22 @@ impl Loaded {
     fn current(&self, ahead: Option<Arc<Field>>) -> Current {
         Current { plan: self.plan.clone(), material: self.material.clone(), ahead }
     }
+}
+
+/// Without what stands in for others.
+fn costs(plan: &Plan, profile: &Profile) -> Vec<NodeCost> {
+    let available = profile.frames() as f64 / f64::from(plan.sample_rate) * 1e9;
+    let costs = plan.nodes.iter().enumerate().map(|(index, node)| {
+        let cost = profile.cost(index);
+        NodeCost {
+            node: node.key,
+            kind: plan.class(index as u32).kind_name.clone(),
+            cost,
+            share: if available > 0.0 { cost.nanos as f64 / available } else { 0.0 },
+        }
+    });
+    let stands_in = |kind: &str| kind == source::KIND_NAME || kind == feed::KIND_NAME;
+    costs.filter(|cost| cost.cost.blocks > 0 && !stands_in(&cost.kind)).collect()
 }
 
 fn profile_of(plan: &Plan) -> Arc<Profile> {

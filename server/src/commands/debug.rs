@@ -95,7 +95,10 @@ fn log_commands(session: &mut Session, payload: &LogCommands) -> Reply {
             let path = absolute(text)?;
             let project = session.project().ok();
             let base = project.map(|it| Base { root: it.root(), revision: it.seq() });
-            Some(Recorder::start(&path, base).map_err(|error| unreadable(&path, &error))?)
+            Some(
+                Recorder::start(&path, base, session.registry.versions())
+                    .map_err(|error| unreadable(&path, &error))?,
+            )
         }
     };
     done()

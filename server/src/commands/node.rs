@@ -137,7 +137,7 @@ fn place(
 
 /// Puts a processor with its defaults at the end of a channel's chain.
 pub fn append(edit: &mut Edit<'_, '_>, channel: ChannelId, kind: &str) -> Result<NodeId, Refusal> {
-    let descriptor = known(edit.registry, kind)?;
+    known(edit.registry, kind)?;
     let order = place(edit, channel, None, None)?;
     let id = NodeId(edit.id());
     edit.put(DspNode {
@@ -145,7 +145,7 @@ pub fn append(edit: &mut Edit<'_, '_>, channel: ChannelId, kind: &str) -> Result
         channel,
         order,
         node_kind: kind.to_owned(),
-        node_version: descriptor.dsp_version,
+        node_version: edit.registry.version(kind),
         ..DspNode::default()
     })?;
     Ok(id)
@@ -165,7 +165,7 @@ fn add(edit: &mut Edit<'_, '_>, payload: &Add) -> Reply {
         order,
         name: payload.name.clone().unwrap_or_default(),
         node_kind: payload.kind.clone(),
-        node_version: descriptor.dsp_version,
+        node_version: edit.registry.version(&payload.kind),
         bypass: payload.bypass,
         kit: payload.kit,
         ..DspNode::default()
@@ -314,9 +314,10 @@ fn replace(edit: &mut Edit<'_, '_>, payload: &Replace) -> Reply {
             None => dropped.push(name.clone()),
         }
     }
+    let version = edit.registry.version(&payload.kind);
     edit.update::<DspNode>(node.id, |node| {
         node.node_kind = payload.kind.clone();
-        node.node_version = descriptor.dsp_version;
+        node.node_version = version;
         node.params = kept;
         // What the old kind wrote means nothing to the new one.
         node.state = None;

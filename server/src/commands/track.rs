@@ -176,11 +176,11 @@ fn add_lane(edit: &mut Edit<'_, '_>, track: &Track) -> Result<Option<LaneId>, Re
 }
 
 fn add_node(edit: &mut Edit<'_, '_>, channel: ChannelId, kind: &str) -> Result<NodeId, Refusal> {
-    let Some(known) = edit.registry.get(kind) else {
+    if edit.registry.get(kind).is_none() {
         let text = format!("this Pulse has no node of the kind `{kind}`");
         return Err(Refusal::new(ErrorCode::NodeUnknownKind, text));
-    };
-    let node_version = known.descriptor.dsp_version;
+    }
+    let node_version = edit.registry.version(kind);
     let mut nodes = edit.referring::<DspNode>(channel)?;
     let id = NodeId(edit.id());
     edit.put(DspNode {

@@ -391,6 +391,7 @@ impl Loader {
         });
         let (before, live) = (field.as_deref(), executor.as_mut());
         let next = own.maker.commit(draft, before, &moment, live, captured.as_ref());
+        next.units.iter().for_each(|unit| unit.measure(self.profiling));
         own.count(&parts, &plan);
         let retapped = tap(&mut material, &plan, running, next.sources(&parts, &own.now));
         let gone = |unit: &&Arc<Unit>| !next.units.iter().any(|other| Arc::ptr_eq(unit, other));
