@@ -24,8 +24,14 @@ const INPUT: usize = 0;
 const CEILING: usize = 1;
 const RELEASE: usize = 2;
 const LOOK_AHEAD: usize = 3;
+const AUTO_RELEASE: usize = 4;
 
 const LONGEST_RELEASE_MS: f64 = 2000.0;
+/// With automatic release, half of a reduction in dB that has lasted comes back this many times
+/// slower.
+const SLOW: f64 = 10.0;
+/// And how many release times it takes to have lasted.
+const LASTING: f64 = 5.0;
 
 const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("input", "Input gain", Unit::Decibel, (-12.0, 36.0), 0.0),
@@ -33,9 +39,15 @@ const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("release", "Release", Unit::Milliseconds, (1.0, LONGEST_RELEASE_MS), 80.0)
         .exponential(),
     ParamDesc::new("lookAhead", "Look-ahead", Unit::Milliseconds, (0.5, 10.0), 2.0).layout(),
+    ParamDesc::switch("autoRelease", "Automatic release", false),
 ];
 
-static DESCRIPTOR: Descriptor = Descriptor::effect("pulse.limiter", "Limiter", PARAMS);
+static DESCRIPTOR: Descriptor = {
+    let mut descriptor = Descriptor::effect("pulse.limiter", "Limiter", PARAMS);
+    // 2: there is more state.
+    descriptor.dsp_version = 2;
+    descriptor
+};
 
 pub static KIND: NodeKind = NodeKind::new(&DESCRIPTOR, || Box::new(Limiter::default()));
 
@@ -44,7 +56,15 @@ struct Limiter {
     rate: f64,
     stereo: bool,
     chain: Option<Chain>,
-    release_keep: f64,
+    release: Release,
+}
+
+/// What is kept per frame.
+#[derive(Clone, Copy, Default)]
+struct Release {
+    keep: f64,
+    /// Of what lasts: while it gets more, and while it gets less.
+    lasting: Option<[f64; 2]>,
 }
 
 /// Everything whose size follows from rate and layout.
@@ -54,6 +74,8 @@ struct Chain {
     previous_peak: f64,
     lowest: SlidingMin,
     held: f64,
+    /// The gain that has lasted; 1 without automatic release.
+    lasting: f64,
     boxes: [SlidingMean; 2],
     delays: [FixedDelay; 2],
     gain: f64,
@@ -72,6 +94,7 @@ impl Chain {
             previous_peak: 0.0,
             lowest: SlidingMin::new(window, 1.0),
             held: 1.0,
+            lasting: 1.0,
             boxes: [SlidingMean::new(first, 1.0), SlidingMean::new(second, 1.0)],
             delays: [delay(), delay()],
             gain: 1.0,
@@ -93,7 +116,7 @@ impl Chain {
 
     /// The gain for the frame that leaves the delay now.
     #[inline]
-    fn step(&mut self, frame: [f64; 2], harmless: bool, ceiling: f64, keep: f64) -> f64 {
+    fn step(&mut self, frame: [f64; 2], harmless: bool, ceiling: f64, release: &Release) -> f64 {
         let [left, right] = &mut self.detectors;
         let peak = if harmless {
             left.skip(frame[0]).max(right.skip(frame[1]))
@@ -104,15 +127,29 @@ impl Chain {
         self.previous_peak = peak;
         let wanted = if around > ceiling { ceiling / around } else { 1.0 };
         let lowest = self.lowest.step(wanted);
-        let risen = smooth::step(self.held, lowest, keep);
+        let risen = smooth::step(self.held, lowest, release.keep);
         self.held = if lowest < risen { lowest } else { risen };
-        let once = self.boxes[0].step(quantise_down(self.held));
+        let held = self.held.min(self.lasting(release));
+        let once = self.boxes[0].step(quantise_down(held));
         self.gain = self.boxes[1].step(quantise_down(once));
         self.gain
     }
 
+    /// The root of the gain that has lasted, which is half of its decibels.
+    #[inline]
+    fn lasting(&mut self, release: &Release) -> f64 {
+        let Some([more, less]) = release.lasting else {
+            self.lasting = 1.0;
+            return 1.0;
+        };
+        let keep = if self.held < self.lasting { more } else { less };
+        self.lasting = smooth::step(self.lasting, self.held, keep);
+        self.lasting.max(0.0).sqrt()
+    }
+
     fn settle(&mut self) {
         self.held = settle::settle(self.held);
+        self.lasting = settle::settle(self.lasting);
     }
 
     fn visit(&mut self, visitor: &mut dyn StateVisitor) {
@@ -123,6 +160,7 @@ impl Chain {
         visitor.f64s(self.lowest.window_in_order());
         self.lowest.rebuild();
         visitor.f64(&mut self.held);
+        visitor.f64(&mut self.lasting);
         for mean in &mut self.boxes {
             visitor.f64s(mean.window_in_order());
             mean.rebuild();
@@ -137,6 +175,7 @@ impl Chain {
         self.previous_peak = 0.0;
         self.lowest.fill(1.0);
         self.held = 1.0;
+        self.lasting = 1.0;
         self.boxes.iter_mut().for_each(|mean| mean.fill(1.0));
         self.delays.iter_mut().for_each(FixedDelay::clear);
         self.gain = 1.0;
@@ -160,7 +199,10 @@ impl Node for Limiter {
     fn process(&mut self, io: &mut Io<'_>) {
         let values = Values::of(io);
         if values.changed {
-            self.release_keep = smooth::coefficient(values.end(RELEASE) * 1e-3, self.rate);
+            let seconds = values.end(RELEASE) * 1e-3;
+            let keep = |times: f64| smooth::coefficient(times * seconds, self.rate);
+            let lasting = values.is_on(AUTO_RELEASE).then(|| [keep(LASTING), keep(SLOW)]);
+            self.release = Release { keep: keep(1.0), lasting };
         }
         let Some(chain) = &mut self.chain else { return };
         let frames = io.frames();
@@ -183,7 +225,7 @@ impl Node for Limiter {
             let harmless = chain.is_harmless(cell, edges[0].min(edges[1]));
             for (i, frame) in cell.iter().enumerate() {
                 let ceiling = input_at(&ceiling, from + i);
-                let gain = chain.step(*frame, harmless, ceiling, self.release_keep);
+                let gain = chain.step(*frame, harmless, ceiling, &self.release);
                 let [delay_left, delay_right] = &mut chain.delays;
                 let l = delay_left.step(frame[0] as f32);
                 left[from + i] = (f64::from(l) * gain) as f32;
@@ -213,7 +255,8 @@ impl Node for Limiter {
 
     /// The sound ends with the delay; nine release times later the gain is back at one.
     fn tail(&self) -> Tail {
-        let recovery = 9.0 * LONGEST_RELEASE_MS * 1e-3 * self.rate;
+        let slowest = if self.release.lasting.is_some() { SLOW } else { 1.0 };
+        let recovery = 9.0 * slowest * LONGEST_RELEASE_MS * 1e-3 * self.rate;
         Tail::Frames(u64::from(self.latency()) + recovery as u64)
     }
 
@@ -347,8 +390,31 @@ mod tests {
         assert!((found + 7.0206).abs() < 0.02, "{found}");
     }
 
+    #[test]
+    fn automatic_release_is_fast_after_peaks_and_slow_after_what_lasted() {
+        let left_after = |loud_ms: f64, auto: f64| {
+            let mut rig = rig(48_000, 1);
+            rig.set("ceiling", -12.0).set("release", 50.0).set("autoRelease", auto);
+            let (loud, quiet) = ((loud_ms * 48.0) as usize, 7_200);
+            let sine = |n: usize| libm::sin(0.05 * n as f64) as f32;
+            let input: Vec<f32> =
+                (0..loud + quiet).map(|n| if n < loud { sine(n) } else { 0.0 }).collect();
+            let frames = input.len();
+            rig.run(&[vec![input]], frames, &[512]);
+            let mut found = 0.0;
+            rig.node.readings(&mut |_, value| found = value);
+            found
+        };
+        let (peak, lasted) = (left_after(5.0, 1.0), left_after(4_000.0, 1.0));
+        assert!(peak > -1.5, "{peak} dB after a peak");
+        // Of 12 dB half has lasted and has come back by a good tenth.
+        assert!((-6.0..-4.0).contains(&lasted), "{lasted} dB after four seconds");
+        assert!(left_after(4_000.0, 0.0) > -1.5);
+    }
+
     fn busy_rig(rate: u32, channels: usize) -> Rig {
         let mut rig = rig(rate, channels);
+        rig.set_motion("autoRelease", Box::new(|n| f64::from(n % 3_000 > 1_500)));
         rig.set("release", 10.0);
         rig.set_motion("input", Box::new(|n| 6.0 + 6.0 * libm::sin(n as f64 * 0.003)));
         rig.set_motion("ceiling", Box::new(|n| if n < 2500 { -1.0 } else { -6.0 }));
