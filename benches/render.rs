@@ -231,8 +231,9 @@ fn unchanged(bench: &Bench, whole: &Run, dir: &Path) {
 
 /// The keys track in the middle: it feeds a group and maybe a return.
 fn edited(song: &song::Song) -> &song::Part {
-    let keys = song.tracks.len() / 2 / 5 * 5 + 4;
-    &song.tracks[keys.min(song.tracks.len() - 1)]
+    let middle = song.tracks.len() / 2;
+    let keys = (0..song.tracks.len()).filter(|at| at % 5 == 4 && !song::is_audio(*at));
+    &song.tracks[keys.min_by_key(|at| at.abs_diff(middle)).unwrap_or(0)]
 }
 
 /// One second of notes of one clip, a whole tone up.
