@@ -528,6 +528,12 @@ pub enum Made {
 pub trait Derived {
     fn get(&self, key: &Hash) -> Option<AudioBuffer>;
     fn put(&self, made: Made, key: &Hash, audio: &AudioBuffer);
+
+    /// Whether what is not there is worth making now for those who ask later; else
+    /// clips that can be played from their media are.
+    fn makes(&self, _made: Made) -> bool {
+        true
+    }
 }
 
 /// What `bind` may depend on.

@@ -44,6 +44,7 @@ use crate::{
     timeline::SongTime,
 };
 
+pub use derived::{Counts, Material};
 pub use key::SILENCE;
 pub use work::Progress;
 

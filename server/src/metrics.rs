@@ -50,6 +50,7 @@ pub static DEVICE_RECOVERIES: Counter = Counter::new();
 pub static NODE_FAULTS: Counter = Counter::new();
 pub static CACHE_HITS: Counter = Counter::new();
 pub static CACHE_MISSES: Counter = Counter::new();
+pub static CLIPS_TAKEN: Counter = Counter::new();
 
 #[derive(Clone, Default)]
 struct Histogram {
@@ -139,7 +140,7 @@ pub fn noted_session() -> (f64, u64) {
 /// The page that a scraper gets.
 pub fn page(gauges: &Gauges) -> String {
     let mut page = String::new();
-    let counters: [(&str, &str, &Counter); 14] = [
+    let counters: [(&str, &str, &Counter); 15] = [
         ("pulse_connections_opened_total", "Connections accepted.", &CONNECTIONS_OPENED),
         ("pulse_connections_refused_total", "Connections refused.", &CONNECTIONS_REFUSED),
         (
@@ -158,6 +159,7 @@ pub fn page(gauges: &Gauges) -> String {
         ("pulse_node_faults_total", "Nodes that failed and were bypassed.", &NODE_FAULTS),
         ("pulse_cache_hits_total", "Render segments found in the cache.", &CACHE_HITS),
         ("pulse_cache_misses_total", "Render segments rendered.", &CACHE_MISSES),
+        ("pulse_clips_taken_total", "Pieces of clips that playback found made.", &CLIPS_TAKEN),
     ];
     for (name, help, counter) in counters {
         metric(&mut page, name, help, "counter", &counter.get().to_string());

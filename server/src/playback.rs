@@ -4,6 +4,7 @@
 //! audio hardware, in a test or on the command line, has a transport that moves
 //! like any other, and the engine is one more implementation.
 
+mod clips;
 mod derivation;
 pub mod deriver;
 pub mod inputs;
@@ -11,7 +12,7 @@ pub mod meters;
 pub mod outputs;
 pub mod player;
 
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 
 use pulse_engine::anticipate::AheadStats;
 use pulse_query::{cohort::Seeds, content::EngineParam};
@@ -26,6 +27,8 @@ use pulse_schemas::{
     time::Flicks,
 };
 use pulse_store::view::View;
+
+use crate::rendering::CacheSlot;
 
 /// The device that somebody would like.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +105,9 @@ pub trait Playback: Send {
     /// Plays another revision from now on, or nothing: what the project holds, with
     /// the folder that its media lie in.
     fn follow(&mut self, _revision: Option<(&View, Option<&Path>)>) {}
+
+    /// Where what is made of clips is found and kept, from the next revision on.
+    fn keep_clips_in(&mut self, _cache: Option<Arc<CacheSlot>>) {}
 
     /// What makes tracks live beside what the project says: open editors and what
     /// users decided for this session.
@@ -403,6 +409,8 @@ mod scripted;
 
 #[cfg(test)]
 mod ahead_tests;
+#[cfg(test)]
+mod clips_tests;
 #[cfg(test)]
 mod derivation_tests;
 #[cfg(test)]

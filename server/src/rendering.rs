@@ -9,6 +9,7 @@ mod diff;
 mod files;
 mod known;
 pub mod media;
+mod slot;
 
 use std::{
     collections::BTreeMap,
@@ -54,6 +55,7 @@ pub use diff::{AudibleDiff, Difference, all_channels, audible_diff};
 pub use files::partial_of;
 pub use known::KnownMedia;
 pub use media::ProjectMedia;
+pub use slot::CacheSlot;
 
 use files::FileWriter;
 

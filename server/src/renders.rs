@@ -23,7 +23,7 @@ use crate::{
     command_log::What,
     model::Published,
     refusal::Refusal,
-    rendering::{RenderingError, Watch, open_cache, scratch_cache},
+    rendering::{CacheSlot, RenderingError, Watch, open_cache, scratch_cache},
     scratch::Scratch,
     session::Session,
 };
@@ -47,7 +47,9 @@ const KEPT: usize = 200;
 pub struct Renders {
     next: u64,
     active: BTreeMap<JobId, Active>,
-    cache: Option<Arc<DiskCache>>,
+    /// The cache of the open project, and one for a project without a folder.
+    slot: Option<Arc<CacheSlot>>,
+    own: Option<Arc<DiskCache>>,
     /// What bounces reserved that run in this process.
     pub reserved: BTreeSet<MediaId>,
     /// Where the cache of a project without a folder lies.
@@ -74,27 +76,35 @@ fn takes_effect(command: &str) -> bool {
 impl Session {
     /// The render cache of the open project, opened when it is needed first.
     pub fn render_cache(&mut self) -> Result<Arc<DiskCache>, Refusal> {
-        if let Some(cache) = &self.renders.cache {
+        if let Some(slot) = self.cache_slot() {
+            return Ok(slot.open().map_err(RenderingError::from)?);
+        }
+        if let Some(cache) = &self.renders.own {
             return Ok(Arc::clone(cache));
         }
         let bytes = self.config.render_cache_bytes;
-        let cache = match self.open.as_ref().and_then(|open| open.path.as_deref()) {
-            Some(path) => open_cache(path, bytes).map_err(RenderingError::from)?,
-            None => {
-                let (cache, folder) = scratch_cache(bytes).map_err(RenderingError::from)?;
-                self.renders.scratch = Some(folder);
-                cache
-            }
-        };
+        let (cache, folder) = scratch_cache(bytes).map_err(RenderingError::from)?;
         let cache = Arc::new(cache);
-        self.renders.cache = Some(Arc::clone(&cache));
+        self.renders.scratch = Some(folder);
+        self.renders.own = Some(Arc::clone(&cache));
         Ok(cache)
+    }
+
+    /// The place of the open project's cache, where it has a folder.
+    pub fn cache_slot(&mut self) -> Option<Arc<CacheSlot>> {
+        let path = self.open.as_ref().and_then(|open| open.path.as_ref())?;
+        let bytes = self.config.render_cache_bytes;
+        let make = || Arc::new(CacheSlot::new(path.clone(), bytes));
+        Some(Arc::clone(self.renders.slot.get_or_insert_with(make)))
     }
 
     /// What the cache holds, whether it is in use yet or not.
     pub fn render_cache_stats(&self) -> Result<CacheStats, Refusal> {
-        if let Some(cache) = &self.renders.cache {
+        if let Some(cache) = &self.renders.own {
             return Ok(cache.stats());
+        }
+        if let Some(slot) = &self.renders.slot {
+            return Ok(slot.stats().map_err(RenderingError::from)?);
         }
         let limit_bytes = self.config.render_cache_bytes;
         let Some(path) = self.open.as_ref().and_then(|open| open.path.as_deref()) else {
@@ -276,7 +286,7 @@ impl Session {
         }
         self.wait_for_jobs();
         self.renders.reserved.clear();
-        self.renders.cache = None;
+        (self.renders.slot, self.renders.own) = (None, None);
         self.renders.scratch = None;
     }
 }

@@ -250,6 +250,9 @@ impl Session {
             return;
         }
         self.shown = root;
+        let cache = self.cache_slot();
+        self.live.playback.keep_clips_in(cache);
+        let open = self.open.as_ref();
         let view = open.map(|open| (open.project.view(), open.path.clone()));
         let revision = view.as_ref().map(|(view, path)| (view, path.as_deref()));
         self.live.playback.follow(revision);

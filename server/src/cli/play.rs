@@ -35,6 +35,7 @@ use crate::{
         Playback, Roll,
         player::{Player, ahead_of},
     },
+    rendering::CacheSlot,
     transport::SongTime,
 };
 
@@ -85,6 +86,8 @@ pub fn play(place: &Place, output: &Output, arguments: &Arguments) -> Result<Exi
     let (device, ahead) = (device(arguments, project_rate)?, ahead_of(&settings()?));
     let mut player = Player::start_ahead(device, Registry::standard(), ahead)
         .map_err(|error| refused(error.to_string()))?;
+    let cache = CacheSlot::new(reading.dir.clone(), settings()?.render_cache_bytes);
+    player.keep_clips_in(Some(Arc::new(cache)));
     player.follow(Some((&view, Some(&reading.dir))));
     player.settle(LOADING).map_err(refused)?;
     // What is rendered ahead begins there and not with a gap.

@@ -11,7 +11,7 @@ use pulse_engine::{file::Depth, registry::Registry};
 use pulse_query::{content::tempo_map, source::SourceExt, stored::Stored};
 use pulse_schemas::time::{SignatureMap, Ticks};
 use pulse_store::{
-    cache::CacheStore,
+    cache::{CacheError, CacheStore},
     project::{DraftPolicy, OpenOptions, Project},
     rev::Rev,
     view::View,
@@ -147,7 +147,16 @@ fn with_cache<R>(
 ) -> Result<R, Failure> {
     let bytes = super::access::config()?.render_cache_bytes;
     let worked = if keep {
-        open_cache(&reading.dir, bytes).map_err(RenderingError::from).and_then(|it| work(&it))
+        match open_cache(&reading.dir, bytes) {
+            Ok(cache) => work(&cache),
+            // A server that has the project may have it, too.
+            Err(error @ CacheError::Index(_)) => {
+                tracing::warn!("{error}; rendering without what is known");
+                let cache = scratch_cache(bytes).map_err(RenderingError::from);
+                cache.and_then(|(cache, _folder)| work(&cache))
+            }
+            Err(error) => Err(error.into()),
+        }
     } else {
         let cache = scratch_cache(bytes).map_err(RenderingError::from);
         cache.and_then(|(cache, _folder)| work(&cache))

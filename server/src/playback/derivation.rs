@@ -30,11 +30,15 @@ use pulse_schemas::{
 };
 
 use super::{
+    clips::KeptClips,
     deriver::{DeriveError, Held, Revision},
     inputs::connect,
     outputs,
 };
-use crate::rendering::ProjectMedia;
+use crate::{
+    metrics,
+    rendering::{CacheSlot, ProjectMedia},
+};
 
 /// What a session wants to know of what plays.
 #[derive(Clone, Default, PartialEq, Debug)]
@@ -105,7 +109,10 @@ impl Derivation {
         revision: &Revision,
         held: &Held,
     ) -> Result<Loaded, DeriveError> {
-        let loaded = self.next(revision, held).and_then(|next| self.give(engine, next));
+        let loaded = self.next(revision, held).and_then(|next| {
+            let cache = revision.cache.as_deref();
+            self.give(engine, next, cache)
+        });
         if loaded.is_err() {
             // What the engine has is not what the next step would start from.
             self.start_over();
@@ -113,16 +120,23 @@ impl Derivation {
         loaded
     }
 
-    fn give(&mut self, engine: &Engine, next: Next) -> Result<Loaded, DeriveError> {
+    fn give(
+        &mut self,
+        engine: &Engine,
+        next: Next,
+        cache: Option<&CacheSlot>,
+    ) -> Result<Loaded, DeriveError> {
         let Next { spec, time, patch, whole, targets, routes, facts } = next;
         let Some(media) = &self.media else { return Err(DeriveError::NoArrangement) };
+        let clips = KeptClips::new(media, cache);
         if whole {
             let mut slices = Slices::default();
             slices.patch(patch);
-            engine.load(&spec, slices, media)?;
+            engine.load(&spec, slices, &clips)?;
         } else {
-            engine.load_patch(&spec, patch, media)?;
+            engine.load_patch(&spec, patch, &clips)?;
         }
+        metrics::CLIPS_TAKEN.add(clips.taken());
         let same = |before: &SongTime| {
             Arc::ptr_eq(&before.tempo, &time.tempo)
                 && Arc::ptr_eq(&before.signatures, &time.signatures)

@@ -167,6 +167,7 @@ impl Edited {
         Revision {
             view: self.project.session.view().unwrap(),
             dir: None,
+            cache: None,
             hardware: self.hardware.clone(),
             seeds: Arc::new(self.seeds.clone()),
         }

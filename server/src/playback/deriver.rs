@@ -31,6 +31,7 @@ use super::{
     derivation::{Derivation, Facts},
     inputs::Hardware,
 };
+use crate::rendering::CacheSlot;
 
 /// How often the engine is tended while nothing is edited.
 const TEND: Duration = Duration::from_millis(50);
@@ -40,6 +41,8 @@ const TEND: Duration = Duration::from_millis(50);
 pub struct Revision {
     pub view: View,
     pub dir: Option<PathBuf>,
+    /// Where what is made of clips is found and kept.
+    pub cache: Option<Arc<CacheSlot>>,
     pub hardware: Hardware,
     /// What makes tracks live beside what the project says.
     pub seeds: Arc<Seeds>,

@@ -37,7 +37,7 @@ use super::{
     inputs::Hardware,
     meters::Streams,
 };
-use crate::config::Config as Settings;
+use crate::{config::Config as Settings, rendering::CacheSlot};
 
 const DEFAULT_RATE: u32 = 48_000;
 const DEFAULT_BLOCK: u32 = 256;
@@ -65,6 +65,7 @@ pub struct Player {
     registry: Registry,
     device: DeviceConfig,
     revision: Option<Revision>,
+    cache: Option<Arc<CacheSlot>>,
     seeds: Arc<Seeds>,
     anticipation: Option<Anticipation>,
     playing: bool,
@@ -214,6 +215,7 @@ impl Player {
             registry,
             device,
             revision: None,
+            cache: None,
             seeds: Arc::default(),
             anticipation: None,
             playing: false,
@@ -283,6 +285,7 @@ impl Player {
         let mut next = Player::start_ahead(device, self.registry.clone(), self.anticipation)?;
         next.seeds = self.seeds.clone();
         next.roles = self.roles.clone();
+        next.cache = self.cache.clone();
         for name in names {
             // Why not is in the log.
             let _ = next.open_port(&name);
@@ -365,9 +368,14 @@ impl Playback for Player {
         };
         let (view, dir) = (view.clone(), dir.map(Path::to_owned));
         let (hardware, seeds) = (self.hardware(), self.seeds.clone());
-        let revision = Revision { view, dir, hardware, seeds };
+        let cache = self.cache.clone();
+        let revision = Revision { view, dir, cache, hardware, seeds };
         self.deriver.show(revision.clone());
         self.revision = Some(revision);
+    }
+
+    fn keep_clips_in(&mut self, cache: Option<Arc<CacheSlot>>) {
+        self.cache = cache;
     }
 
     fn set_seeds(&mut self, seeds: &Seeds) {

@@ -151,6 +151,7 @@ fn piece(
     let known = derived.get(&hash).filter(|audio| audio.frames() as u64 == length);
     let audio = match known {
         Some(audio) => Arc::new(audio),
+        None if !derived.makes(key.made) => return None,
         None => {
             let made = Arc::new(maker.make(range)?);
             derived.put(key.made, &hash, &made);
