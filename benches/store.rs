@@ -12,61 +12,26 @@
 
 #![allow(clippy::unwrap_used, reason = "a measuring program stops at the first error")]
 
+#[path = "../store/examples/measure_project/corpus.rs"]
+mod corpus;
+
 use std::{fs::File, hint::black_box, os::unix::fs::FileExt, path::Path, time::Duration};
 
+use corpus::{import, meta};
 use pulse_benches::{Folder, Times, full, heading, number, promise, row, show, time};
 use pulse_schemas::{
-    entity::{Arrangement, Channel, ChannelKind, Clip, Lane, Note, Track},
-    id::{ActorId, ArrangementId, ChannelId, ClipId, LaneId, NoteId, TrackId},
-    time::{Moment, Ticks},
+    entity::{Clip, Note},
+    id::{ActorId, ClipId},
+    time::Moment,
 };
 use pulse_store::{
     diff,
     project::{CreateOptions, OpenOptions, Project},
     rev::Rev,
-    tx::{Committed, TxMeta},
+    tx::Committed,
 };
 
-const TRACKS: usize = 100;
-const NOTES_PER_CLIP: usize = 50;
 const MERGED: usize = 1_000;
-
-fn meta(label: &str) -> TxMeta {
-    TxMeta { author: "somebody".into(), ..TxMeta::new(label, "client-1") }
-}
-
-fn import(project: &mut Project, notes: usize) -> Vec<ClipId> {
-    let mut tx = project.begin(meta("Import"));
-    let arrangement = ArrangementId(tx.new_id());
-    tx.put(Arrangement { id: arrangement, name: "Song".into(), ..Arrangement::default() }).unwrap();
-    let master = ChannelId(tx.new_id());
-    let channel = Channel { arrangement, channels: 2, ..Channel::default() };
-    tx.put(Channel { id: master, channel_kind: ChannelKind::Master, ..channel.clone() }).unwrap();
-    let mut lanes = Vec::new();
-    for number in 0..TRACKS {
-        let (track, name) = (TrackId(tx.new_id()), format!("Track {number}"));
-        tx.put(Track { id: track, arrangement, name, ..Track::default() }).unwrap();
-        let (id, owner) = (ChannelId(tx.new_id()), Some(track));
-        tx.put(Channel { id, track: owner, output: Some(master), ..channel.clone() }).unwrap();
-        let lane = LaneId(tx.new_id());
-        tx.put(Lane { id: lane, track, ..Lane::default() }).unwrap();
-        lanes.push(lane);
-    }
-    let mut clips = Vec::new();
-    for number in 0..notes / NOTES_PER_CLIP {
-        let (id, lane) = (ClipId(tx.new_id()), lanes[number % TRACKS]);
-        let start = Moment((number / TRACKS) as i64 * 10_000);
-        tx.put(Clip { id, lane, start, length: Moment(10_000), ..Clip::default() }).unwrap();
-        clips.push(id);
-        for at in 0..NOTES_PER_CLIP {
-            let (note, start) = (NoteId(tx.new_id()), Ticks(at as i64 * 100));
-            let (length, pitch) = (Ticks(90), 36 + (at % 48) as u8);
-            tx.put(Note { id: note, clip: id, start, length, pitch, ..Note::default() }).unwrap();
-        }
-    }
-    tx.commit().unwrap().ticket.wait().unwrap();
-    clips
-}
 
 fn move_clip(project: &mut Project, clip: ClipId, by: i64) -> Committed {
     let mut tx = project.begin(meta("Move clip"));
@@ -199,7 +164,7 @@ fn main() {
     let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Bench") };
     let mut project = Project::create(dir.path(), options).unwrap();
     heading(&format!("store, {notes} notes"));
-    let (took, clips) = time(|| import(&mut project, notes));
+    let (took, (clips, _)) = time(|| import(&mut project, notes));
     let records = project.view().len();
     let what = format!("import of {records} records in one durable transaction");
     let rate = took.as_secs_f64() / records as f64 * 1e5;

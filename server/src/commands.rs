@@ -147,13 +147,12 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
     }
 }
 
+/// A reply and the transaction that the store made.
+pub type Whole = Result<(Value, Committed), Refusal>;
+
 /// Edits whose transaction the store makes, because it brings back states
 /// instead of writing entities. They stand in no batch.
-pub fn whole(
-    session: &mut Session,
-    command: &Command,
-    meta: &TxMeta,
-) -> Option<Result<(Value, Committed), Refusal>> {
+pub fn whole(session: &mut Session, command: &Command, meta: &TxMeta) -> Option<Whole> {
     match command {
         Command::Arrangement(command) => arrangement::whole(session, command, meta.clone()),
         Command::Project(command) => project::whole(session, command, meta.clone()),

@@ -25,6 +25,8 @@ pub struct Seen {
     xruns: u64,
     losses: u64,
     recoveries: u64,
+    /// Why the device is not there.
+    pub lost: Option<String>,
 }
 
 /// Looks at the engine, when it is time to.
@@ -37,6 +39,7 @@ pub fn look(session: &mut Session) -> Vec<Published> {
     seen.looked = Some(Instant::now());
     let news = session.live.playback.news();
     count(&mut session.live.engine_seen, &news);
+    session.live.engine_seen.lost.clone_from(&news.lost);
     let mut told = Vec::new();
     state(session, &news, &mut told);
     xruns(&mut session.live.engine_seen, &news, &mut told);

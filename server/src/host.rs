@@ -288,7 +288,8 @@ impl Handler for Host {
             crate::metrics::note_ahead(self.session.live.playback.ahead());
         }
         publish(hub, self.session.tick(), None);
-        let news = crate::engine_news::look(&mut self.session);
+        let mut news = crate::engine_news::look(&mut self.session);
+        news.extend(crate::warnings::look(&mut self.session));
         publish(hub, news, None);
         crate::meters::pump(&mut self.session, hub);
         self.views.tick(&mut self.session, hub);

@@ -40,3 +40,4 @@ mod recent;
 mod refusal;
 mod song;
 pub mod templates;
+mod warnings;

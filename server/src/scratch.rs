@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-const NAME: &str = "pulse-render-";
+const NAME: &str = "pulse-scratch-";
 const LOCK: &str = "lock";
 
 /// Between making a folder and locking it a moment passes, in which it looks
@@ -101,10 +101,10 @@ mod tests {
     #[test]
     fn what_a_killed_process_left_is_removed_and_what_is_held_is_not() {
         let parent = tempfile::tempdir().unwrap();
-        let left = parent.path().join("pulse-render-0123456789abcdef");
+        let left = parent.path().join("pulse-scratch-0123456789abcdef");
         fs::create_dir(&left).unwrap();
         fs::write(left.join(LOCK), "").unwrap();
-        let older = parent.path().join("pulse-render-0000000000000000");
+        let older = parent.path().join("pulse-scratch-0000000000000000");
         fs::create_dir(&older).unwrap();
         let foreign = parent.path().join("somebody-elses");
         fs::create_dir(&foreign).unwrap();

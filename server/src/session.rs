@@ -3,7 +3,7 @@
 //! It knows no sockets and no threads, so that the command line can run it in
 //! its own process and a test can run it without either.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 
 use pulse_engine::registry::Registry;
 use pulse_query::host::Host as Derivations;
@@ -113,6 +113,8 @@ pub struct Session {
     pub ticket: Option<Ticket>,
     /// What everybody should know until it is over.
     pub warnings: Vec<Warning>,
+    /// Warnings that somebody took away while their cause is still there.
+    pub dismissed: BTreeSet<String>,
     /// Work that goes on in the background, as its owner reports it.
     pub jobs: Vec<Job>,
     pub renders: Renders,
@@ -148,6 +150,7 @@ impl Session {
             outbox: Vec::new(),
             ticket: None,
             warnings: Vec::new(),
+            dismissed: BTreeSet::new(),
             jobs: Vec::new(),
             renders: Renders::default(),
             engine: EngineState::Stopped,
@@ -323,6 +326,11 @@ impl Session {
             coalesce: None,
             time: self.time,
         })
+    }
+
+    /// The same for acts which the store names itself.
+    pub fn unlabelled(&self, caller: &Caller, command: &Command) -> Result<TxMeta, Refusal> {
+        Ok(TxMeta { label: String::new(), ..self.meta(caller, command)? })
     }
 
     /// One transaction for one edit or for a batch of them.
@@ -564,7 +572,6 @@ impl Session {
         }
     }
 
-    /// Adds an event to the command that is being done.
     /// Tells everybody something that they should know; the last word about one thing stands.
     pub fn warn(&mut self, warning: Warning) {
         self.publish("session", "warningAdded", json!({ "warning": warning }));
@@ -581,6 +588,7 @@ impl Session {
         }
     }
 
+    /// Adds an event to the command that is being done.
     pub fn publish(&mut self, domain: &'static str, name: &'static str, payload: Value) {
         self.outbox.push(Published { domain, name, payload });
     }

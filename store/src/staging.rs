@@ -4,7 +4,10 @@
 //! import of a hundred thousand entities edits the tree once and a command that reads its own
 //! writes still sees them.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pulse_schemas::{
     entity::AnyEntity,
@@ -25,26 +28,27 @@ pub struct Staging {
     base: View,
     /// The base with everything but `pending`.
     view: View,
-    pending: BTreeMap<Vec<u8>, Option<Vec<u8>>>,
+    pending: BTreeSet<Vec<u8>>,
     /// Every key written so far.
     touched: BTreeMap<Vec<u8>, Touched>,
 }
 
-/// The value of a key in the base and now.
+/// The value of a key in the base and now. Entities are large, and a map moves what lies in it
+/// each time that it grows: so they lie beside it.
 struct Touched {
     before: Option<Vec<u8>>,
     after: Option<Vec<u8>>,
     /// What `after` says, where it came as an entity.
-    entity: Option<AnyEntity>,
+    entity: Option<Arc<AnyEntity>>,
     /// What the index holds for the key at present; none is what `before` says.
-    indexed: Option<Option<AnyEntity>>,
+    indexed: Option<Option<Arc<AnyEntity>>>,
 }
 
 impl Touched {
-    fn after_entity(&self) -> Option<AnyEntity> {
+    fn after_entity(&self) -> Option<Arc<AnyEntity>> {
         match &self.entity {
             Some(entity) => Some(entity.clone()),
-            None => self.after.as_deref().and_then(readable),
+            None => self.after.as_deref().and_then(readable).map(Arc::new),
         }
     }
 }
@@ -63,7 +67,7 @@ pub struct Staged {
 
 impl Staging {
     pub fn new(base: View) -> Staging {
-        Staging { view: base.clone(), base, pending: BTreeMap::new(), touched: BTreeMap::new() }
+        Staging { view: base.clone(), base, pending: BTreeSet::new(), touched: BTreeMap::new() }
     }
 
     pub fn base(&self) -> &View {
@@ -153,7 +157,8 @@ impl Staging {
         after: Option<Vec<u8>>,
         entity: Option<AnyEntity>,
     ) {
-        self.pending.insert(key.clone(), after.clone());
+        let entity = entity.map(Arc::new);
+        self.pending.insert(key.clone());
         match self.touched.get_mut(&key) {
             Some(touched) => (touched.after, touched.entity) = (after, entity),
             None => {
@@ -170,6 +175,12 @@ impl Staging {
         written.map(|(key, it)| (key.clone(), it.before.clone(), it.after.clone())).collect()
     }
 
+    /// Keys that are in the base and not here any more.
+    pub fn removed(&self) -> impl Iterator<Item = &[u8]> {
+        let gone = |touched: &Touched| touched.after.is_none() && touched.before.is_some();
+        self.touched.iter().filter(move |(_, it)| gone(it)).map(|(key, _)| &key[..])
+    }
+
     fn flush(&mut self) -> Result<(), ReadError> {
         if self.pending.is_empty() {
             return Ok(());
@@ -177,20 +188,19 @@ impl Staging {
         let pending = std::mem::take(&mut self.pending);
         let mut index = IndexEdits::default();
         let mut edits = Vec::with_capacity(pending.len());
-        for (key, value) in pending {
-            if let Some(touched) = self.touched.get_mut(&key) {
-                let before = match touched.indexed.take() {
-                    Some(indexed) => indexed,
-                    None => touched.before.as_deref().and_then(readable),
-                };
-                let after = touched.after_entity();
-                // What lies inside a variant names nobody until it plays.
-                if !overlay::is_inside(&key) {
-                    index.change(before.as_ref(), after.as_ref());
-                }
-                touched.indexed = Some(after);
+        for key in pending {
+            let Some(touched) = self.touched.get_mut(&key) else { continue };
+            let before = match touched.indexed.take() {
+                Some(indexed) => indexed,
+                None => touched.before.as_deref().and_then(readable).map(Arc::new),
+            };
+            let after = touched.after_entity();
+            // What lies inside a variant names nobody until it plays.
+            if !overlay::is_inside(&key) {
+                index.change(before.as_deref(), after.as_deref());
             }
-            edits.push(Edit { key, value });
+            touched.indexed = Some(after);
+            edits.push(Edit { key, value: touched.after.clone() });
         }
         let state = self.view.state().edit(&edits)?;
         let index = index.apply(self.view.index()?)?;
@@ -200,26 +210,44 @@ impl Staging {
 
     /// The new state with all that changed; writes that came back to the old value drop out.
     pub fn finish(mut self) -> Result<Staged, ReadError> {
-        self.flush()?;
-        let (mut edits, mut changes, mut inside) = (Vec::new(), Vec::new(), Vec::new());
+        // Where nobody asked in between, as in an import, the edits of the tree are those that are
+        // told, and each is looked at once.
+        let at_once = self.pending.len() == self.touched.len();
+        if !at_once {
+            self.flush()?;
+        }
+        let count = self.touched.len();
+        let (mut edits, mut changes) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let (mut inside, mut index) = (Vec::new(), IndexEdits::default());
         for (key, touched) in self.touched {
-            let Touched { before, after, indexed, .. } = touched;
-            if before == after {
+            if touched.before == touched.after {
                 continue;
+            }
+            let after = touched.after_entity();
+            let Touched { before, after: value, entity, indexed } = touched;
+            // What holds the entity beside `after`.
+            drop((entity, indexed));
+            let old = before.as_deref().map(readable);
+            let opaque = (value.is_some() && after.is_none()) || old == Some(None);
+            let (old, within) = (old.flatten(), overlay::path(&key));
+            if at_once && within.is_empty() {
+                index.change(old.as_ref(), after.as_deref());
             }
             // A key of a kind from the future has no entity to tell about.
             if let Ok(entity_key) = overlay::entity_key(&key) {
-                let entity = indexed.flatten();
-                let old = before.as_deref().map(readable);
-                let opaque = (after.is_some() && entity.is_none()) || old == Some(None);
-                let within = overlay::path(&key);
                 let list = if within.is_empty() { &mut changes } else { &mut inside };
-                let (key, before) = (entity_key, old.flatten());
-                list.push(Change { key, within, before, after: entity, opaque });
+                let after = after.map(Arc::unwrap_or_clone);
+                list.push(Change { key: entity_key, within, before: old, after, opaque });
             }
-            edits.push(Edit { key, value: after });
+            edits.push(Edit { key, value });
         }
-        Ok(Staged { view: self.view, edits, changes, inside })
+        let mut view = self.view;
+        if at_once && !edits.is_empty() {
+            let state = view.state().edit(&edits)?;
+            let index = index.apply(view.index()?)?;
+            view = View::new(state, index, view.owners().clone());
+        }
+        Ok(Staged { view, edits, changes, inside })
     }
 }
 

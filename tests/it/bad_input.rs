@@ -132,6 +132,19 @@ fn a_folder_that_may_not_be_written_can_be_checked() {
     assert!(text.contains(r#""clean": true"#) || text.contains(r#""clean":true"#), "{text}");
     // A repair has to write, and says that it can't.
     fails(&check.arg("--repair").output().unwrap(), &["lock", "make the folder writable"]);
+    // So is everything else that only looks; an edit is refused.
+    let act = |args: &[&str]| {
+        let mut pulse = Command::new(check.get_program());
+        if is_root {
+            pulse.uid(65_534);
+        }
+        pulse.current_dir(&song).args(args).env("HOME", dir.path()).output().unwrap()
+    };
+    for args in [&["status"][..], &["log"], &["view", "arrangement"], &["do", "track.list"]] {
+        let seen = act(args);
+        assert!(seen.status.success() && !seen.stdout.is_empty(), "{args:?}: {seen:?}");
+    }
+    fails(&act(&["do", "track.create", "{}"]), &["read-only", "(project.readOnly)"]);
     modes(0o755, 0o644);
     check_files(dir.path());
 }
@@ -193,5 +206,30 @@ fn a_damaged_project_is_repaired_and_told_so_in_words() {
     assert!(page.contains("project.redb.damaged-1"), "{page}");
     assert_eq!(std::fs::read(aside).unwrap(), bytes);
     assert_eq!(run_json(dir.path(), &["-p", "song", "status"]), status);
+    check_files(dir.path());
+}
+
+/// A disk with room for a row of the journal and not for a checkpoint.
+#[cfg(unix)]
+#[test]
+fn what_was_answered_on_a_full_disk_is_done_and_what_only_looks_still_looks() {
+    let dir = new_project();
+    let database = dir.path().join("song/.pulse/project.redb");
+    // No file grows beyond the database as it is: the journal does, up to there.
+    let blocks = (fs::metadata(&database).unwrap().len() / 512) as u32;
+    let make = ["-p", "song", "do", "track.create", "{}"];
+    let mut made = 0;
+    for _ in 0..60 {
+        let output = run_full(dir.path(), blocks, &make);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!text.contains("panicked"), "{text}");
+        made += usize::from(output.status.success());
+        if text.contains("not tidied up") {
+            let seen = run_full(dir.path(), blocks, &["-p", "song", "status"]);
+            assert!(seen.status.success() && !seen.stdout.is_empty(), "{seen:?}");
+        }
+    }
+    let found = run_json(dir.path(), &["-p", "song", "do", "track.list"]);
+    assert!(found["tracks"].as_array().unwrap().len() >= made);
     check_files(dir.path());
 }

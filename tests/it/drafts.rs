@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Server, Wire, new_project, pulse};
+use crate::harness::{Server, Wire, new_project, pulse, run, run_json};
 
 /// A project whose server was killed with one edit that nobody had saved: what the
 /// project was when it was saved last, and what it was at the end.
@@ -133,4 +133,24 @@ fn where_no_branch_is_open_every_page_says_so_and_how_to_get_back() {
     run(&["branch", "keys"]);
     assert!(run(&["commit", "-m", "Keys"]).status.success());
     assert!(said(&["status"]).contains("on branch keys"));
+}
+
+#[test]
+fn a_merge_says_which_edits_of_the_other_branch_it_leaves_out() {
+    let dir = new_project();
+    let pulse = |args: &[&str]| run_json(dir.path(), &[&["-p", "song"], args].concat());
+    pulse(&["branch", "idea"]);
+    pulse(&["switch", "idea"]);
+    pulse(&["do", "track.create", r#"{"name": "Unsaved"}"#]);
+    pulse(&["switch", "main"]);
+    let page = run(dir.path(), &["-p", "song", "merge", "idea"]);
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    assert!(page.contains("left out: idea has unsaved edits"), "{page}");
+    assert!(page.contains("`pulse switch idea`"), "{page}");
+    let preview = pulse(&["merge", "idea", "--preview"]);
+    assert!(preview["leftOut"]["added"].as_u64() > Some(0), "{preview}");
+    pulse(&["switch", "idea"]);
+    pulse(&["commit", "-m", "Saved"]);
+    pulse(&["switch", "main"]);
+    assert_eq!(pulse(&["merge", "idea"])["leftOut"], Value::Null);
 }

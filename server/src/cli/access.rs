@@ -65,6 +65,14 @@ impl Place {
                 bounce::settle(&mut session)?;
                 Ok(Access::Local { session: Box::new(session), caller: self.caller() })
             }
+            // Looking works where nothing may be written; edits are refused.
+            Err(error) if error.is_about_writing() => {
+                let options = OpenOptions { read_only: true, ..OpenOptions::default() };
+                let project = Project::open(&dir, options).map_err(Refusal::from)?;
+                tracing::info!("the project can't be written here and is open for looking");
+                let session = Session::over(Arc::new(config()?), project);
+                Ok(Access::Local { session: Box::new(session), caller: self.caller() })
+            }
             Err(error) => {
                 let Refusal(body) = Refusal::from(error);
                 match body.details.get("socket").and_then(Value::as_str) {
@@ -189,12 +197,15 @@ impl Access {
         self.call(name, json!({}))
     }
 
-    /// Closes a local project cleanly; what was acknowledged is safe either way.
+    /// Closes a local project cleanly. What was answered is in the journal, and safe either way:
+    /// that tidying up failed is no failure of what was asked.
     pub fn finish(self) -> Result<(), Failure> {
         if let Access::Local { mut session, .. } = self {
             session.wait_for_jobs();
             let Some(open) = session.open else { return Ok(()) };
-            open.project.close().map_err(|error| Failure::from(Refusal::from(error)))?;
+            if let Err(error) = open.project.close() {
+                tracing::warn!("what was done is safe, but the project was not tidied up: {error}");
+            }
         }
         Ok(())
     }

@@ -152,7 +152,7 @@ pub fn gc(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         }
         Err(error) => return Err(error.into()),
     };
-    let cleaned = project.compact().map_err(Refusal::internal)?;
+    let cleaned = project.compact().map_err(Refusal::from)?;
     let (swept, before, after) = (cleaned.nodes, cleaned.bytes_before, cleaned.bytes_after);
     project.close().map_err(Refusal::from)?;
     let value = json!({

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     refusal::Refusal,
     replay::{ReplayError, replay as run},
+    scratch::Scratch,
 };
 
 impl From<ReplayError> for Failure {
@@ -46,10 +47,14 @@ impl From<ReplayError> for Failure {
 
 pub fn replay(output: &Output, log: &Path, dir: Option<&Path>) -> Result<ExitCode, Failure> {
     let file = File::open(log).map_err(|error| io(&error, log))?;
-    let passing = std::env::temp_dir().join(format!("pulse-replay-{}", std::process::id()));
-    let place = match dir {
-        None => passing.clone(),
-        Some(dir) => std::path::absolute(dir).map_err(|error| io(&error, dir))?,
+    // Gone with the end of this function, or with the next one if this process is killed.
+    let scratch = match dir {
+        None => Some(Scratch::new().map_err(|error| io(&error, &std::env::temp_dir()))?),
+        Some(_) => None,
+    };
+    let place = match (dir, &scratch) {
+        (Some(dir), _) => std::path::absolute(dir).map_err(|error| io(&error, dir))?,
+        (None, scratch) => scratch.iter().map(|it| it.path().join("project")).collect(),
     };
     let start = Instant::now();
     let done = run(BufReader::new(file), &place).map_err(Failure::from);
@@ -59,9 +64,6 @@ pub fn replay(output: &Output, log: &Path, dir: Option<&Path>) -> Result<ExitCod
         }
         Ok(replayed)
     });
-    if dir.is_none() && passing.exists() {
-        std::fs::remove_dir_all(&passing).map_err(|error| io(&error, &passing))?;
-    }
     let replayed = closed?;
     let kept = dir.map(|_| place.display().to_string());
     let value = json!({

@@ -362,7 +362,10 @@ pub fn merge(
     message: Option<String>,
 ) -> Result<ExitCode, Failure> {
     let mut access = place.access()?;
-    let (reply, told) = if preview {
+    // What is merged are commits; a commit or a tag has no draft.
+    let draft = access.call("version.draft", json!({"branch": branch}));
+    let parked = draft.map(|mut reply| reply["draft"].take()).unwrap_or_default();
+    let (mut reply, told) = if preview {
         let reply = access.call("version.mergePreview", json!({"from": branch}))?;
         let told = reply["preview"].clone();
         (reply, told)
@@ -372,6 +375,9 @@ pub fn merge(
         (reply.clone(), reply)
     };
     access.finish()?;
+    if !parked.is_null() {
+        reply["leftOut"] = parked["counts"].clone();
+    }
     let conflicts = list(&told, "conflicts").len() as u64;
     output.result(&reply, |output| {
         let counts = &told["counts"];
@@ -387,12 +393,27 @@ pub fn merge(
             )
         };
         page += &list(&told, "conflicts").iter().map(|it| conflict(output, it)).collect::<String>();
+        if !parked.is_null() {
+            page += &left_out(output, &branch, &parked["counts"]);
+        }
         page
     });
     if conflicts > 0 && !preview {
         return Err(Failure::Conflicts { count: conflicts });
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The unsaved edits of a branch are no part of what is merged.
+fn left_out(output: &Output, branch: &str, counts: &Value) -> String {
+    format!(
+        "{} {branch} has unsaved edits that no commit holds ({} added, {} removed, {} changed): \
+         `pulse switch {branch}` and `pulse commit`, then merge again\n",
+        output.paint("33", "left out:"),
+        number(counts, "added"),
+        number(counts, "removed"),
+        number(counts, "modified")
+    )
 }
 
 fn conflict(output: &Output, conflict: &Value) -> String {

@@ -23,7 +23,7 @@ use pulse_store::{
     tx::{Committed, TxMeta},
     view::View,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     edit::{Copier, Edit, active_arrangement, done, numbered, place_before, reply, sort},
@@ -62,8 +62,7 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
 }
 
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
-    let meta = session.meta(caller, &Any::Arrangement(command.clone()))?;
-    let meta = TxMeta { label: String::new(), ..meta };
+    let meta = session.unlabelled(caller, &Any::Arrangement(command.clone()))?;
     match command {
         Command::NameVersion(payload) => name_version(session, payload, meta),
         Command::DeleteVersion(payload) => delete_version(session, payload, meta),
@@ -72,11 +71,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
 }
 
 /// Edits whose transaction the store makes.
-pub fn whole(
-    session: &mut Session,
-    command: &Command,
-    meta: TxMeta,
-) -> Option<Result<(Value, Committed), Refusal>> {
+pub fn whole(session: &mut Session, command: &Command, meta: TxMeta) -> Option<super::Whole> {
     match command {
         Command::RestoreVersion(payload) => Some(restore_version(session, payload, meta)),
         _ => None,
@@ -126,11 +121,7 @@ fn versions(session: &Session, payload: &Versions) -> Reply {
     reply(VersionList { versions: found })
 }
 
-fn restore_version(
-    session: &mut Session,
-    payload: &RestoreVersion,
-    meta: TxMeta,
-) -> Result<(Value, Committed), Refusal> {
+fn restore_version(session: &mut Session, payload: &RestoreVersion, meta: TxMeta) -> super::Whole {
     let project = session.project_mut()?;
     let arrangement = payload.arrangement.any();
     let commit = project.known_arrangement_version(arrangement, &payload.name)?.commit;

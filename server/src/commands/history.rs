@@ -35,8 +35,7 @@ use crate::{
 };
 
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
-    let meta =
-        TxMeta { label: String::new(), ..session.meta(caller, &Any::History(command.clone()))? };
+    let meta = session.unlabelled(caller, &Any::History(command.clone()))?;
     match command {
         Command::Undo(payload) => undo(session, payload, &meta),
         Command::Redo(payload) => redo(session, payload, &meta),
@@ -185,10 +184,14 @@ fn list(session: &mut Session, payload: &List) -> Reply {
     reply(Entries { entries, more })
 }
 
+/// Only edits of the branch that is open: of others nothing is applied here, and nobody can jump
+/// to them from here. Going from one to another is no edit.
 fn is_listed(project: &Project, row: &Row, payload: &List) -> Result<bool, Refusal> {
+    let is_edit = !matches!(row.info.action, Action::Refs | Action::Switch);
+    let here = row.info.branch == project.branch_name();
     let context = payload.context.is_none_or(|context| row.info.contexts.contains(&context));
     let client = payload.client_id.as_ref().is_none_or(|client| *client == row.info.client);
-    if row.info.action == Action::Refs || !context || !client {
+    if !is_edit || !here || !context || !client {
         return Ok(false);
     }
     match payload.entity {
@@ -258,6 +261,27 @@ mod tests {
     use serde_json::json;
 
     use crate::commands::desk::{BAR, Desk};
+
+    #[test]
+    fn the_history_is_that_of_the_branch_which_is_open() {
+        let mut desk = Desk::new();
+        desk.run("version.commit", json!({"message": "First", "allowEmpty": true}));
+        let labels = |desk: &mut Desk| {
+            let list = desk.run("history.list", json!({}));
+            let entries = list["entries"].as_array().unwrap().clone();
+            entries.iter().map(|it| it["label"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        desk.run("track.create", json!({"name": "Bass"}));
+        let main = labels(&mut desk);
+        assert_eq!(main[0], "Create track Bass");
+        desk.run("version.branch", json!({"name": "idea"}));
+        desk.run("version.switch", json!({"to": "idea"}));
+        assert!(labels(&mut desk).is_empty(), "what was done elsewhere can't be undone here");
+        desk.run("track.create", json!({"name": "Drums"}));
+        assert_eq!(labels(&mut desk), ["Create track Drums"]);
+        desk.run("version.switch", json!({"to": "main"}));
+        assert_eq!(labels(&mut desk), main);
+    }
 
     #[test]
     fn steps_are_told_and_stop_where_there_are_no_more() {

@@ -14,8 +14,7 @@ use pulse_schemas::{
     },
     entity::{Arrangement, Project},
 };
-use pulse_store::tx::{Committed, TxMeta};
-use serde_json::Value;
+use pulse_store::tx::TxMeta;
 
 use super::edit::{Edit, done};
 use crate::{
@@ -32,11 +31,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
 }
 
 /// Edits whose transaction the store makes.
-pub fn whole(
-    session: &mut Session,
-    command: &Command,
-    meta: TxMeta,
-) -> Option<Result<(Value, Committed), Refusal>> {
+pub fn whole(session: &mut Session, command: &Command, meta: TxMeta) -> Option<super::Whole> {
     match command {
         Command::DiscardDraft(_) => Some(lifecycle::discard_draft(session, meta)),
         Command::Import(payload) => Some(text::import(session, payload, meta)),

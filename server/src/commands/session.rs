@@ -65,6 +65,7 @@ fn recent(session: &Session, payload: &Recent) -> Reply {
 }
 
 fn dismiss_warning(session: &mut Session, payload: &DismissWarning) -> Reply {
+    session.dismissed.insert(payload.warning.clone());
     session.unwarn(&payload.warning);
     done()
 }

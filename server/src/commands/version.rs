@@ -30,7 +30,7 @@ use pulse_store::{
     tx::{Committed, TxMeta},
     version::{CommitOptions, VersionError},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     edit::{Edit, done, reply},
@@ -54,11 +54,7 @@ pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
 }
 
 /// Edits whose transaction the store makes.
-pub fn whole(
-    session: &mut Session,
-    command: &Command,
-    meta: TxMeta,
-) -> Option<Result<(Value, Committed), Refusal>> {
+pub fn whole(session: &mut Session, command: &Command, meta: TxMeta) -> Option<super::Whole> {
     match command {
         Command::Revert(payload) => Some(merge::revert(session, payload, meta)),
         Command::Pick(payload) => Some(merge::pick(session, payload, meta)),
@@ -82,8 +78,7 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
 }
 
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
-    let meta =
-        TxMeta { label: String::new(), ..session.meta(caller, &Any::Version(command.clone()))? };
+    let meta = session.unlabelled(caller, &Any::Version(command.clone()))?;
     match command {
         Command::Commit(payload) => commit(session, payload, meta),
         Command::Branch(payload) => branch(session, payload, meta),

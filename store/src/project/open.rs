@@ -100,6 +100,13 @@ pub enum OpenError {
     Folder { dir: PathBuf, source: std::io::Error },
 }
 
+impl OpenError {
+    /// The project is there, and this process may only look at it.
+    pub fn is_about_writing(&self) -> bool {
+        matches!(self, OpenError::Store(StoreError::Lock(error)) if error.is_about_writing())
+    }
+}
+
 impl Project {
     /// Makes a project in `dir`, which is created if needed.
     pub fn create(dir: &Path, options: CreateOptions) -> Result<Project, OpenError> {

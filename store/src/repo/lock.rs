@@ -35,6 +35,15 @@ pub enum LockError {
     Io { file: PathBuf, source: io::Error },
 }
 
+impl LockError {
+    /// Nobody holds the lock, but it can't be written.
+    pub fn is_about_writing(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        let LockError::Io { source, .. } = self else { return false };
+        matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem)
+    }
+}
+
 fn socket_text(holder: &Holder) -> String {
     holder.socket.as_ref().map_or(String::new(), |path| format!(" (socket {})", path.display()))
 }
@@ -67,7 +76,7 @@ impl Lock {
     pub fn acquire_to_look(path: &Path, holder: &Holder) -> Result<Option<Lock>, LockError> {
         match Lock::acquire(path, holder) {
             Ok(lock) => Ok(Some(lock)),
-            Err(LockError::Io { source, .. }) if may_not_write(&source) => {
+            Err(error) if error.is_about_writing() => {
                 let taken = File::open(path).is_ok_and(|file| {
                     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
                 });
@@ -94,11 +103,6 @@ impl Drop for Lock {
         drop(self.file.set_len(0));
         drop(self.file.unlock());
     }
-}
-
-fn may_not_write(error: &io::Error) -> bool {
-    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | StorageFull)
 }
 
 fn held(path: &Path) -> LockError {

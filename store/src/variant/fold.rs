@@ -282,8 +282,8 @@ pub(crate) fn mirror(raw: &Staging, playing: &mut Staging) -> Result<(), ReadErr
 /// Variants that went take along what was laid over their subject.
 pub(crate) fn sweep(raw: &mut Staging) -> Result<(), ReadError> {
     let mut gone = Vec::new();
-    for (place, _, after) in raw.written() {
-        if let (Ok(key), None) = (overlay::entity_key(&place), &after)
+    for place in raw.removed() {
+        if let Ok(key) = overlay::entity_key(place)
             && key.kind == EntityKind::Variant
         {
             let around = &place[..place.len() - key.to_bytes().len()];

@@ -25,9 +25,9 @@ use pulse_schemas::{
 use pulse_store::{
     project::{CreateOptions, DraftPolicy, MEDIA_DIR, OpenError, OpenOptions, Project},
     repo::OpenError as StoreError,
-    tx::{Committed, TxMeta},
+    tx::TxMeta,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     contents::project_info,
@@ -250,7 +250,7 @@ pub fn save_draft(session: &mut Session) -> Reply {
     reply(DraftSaved { revision: project.seq(), root: project.root() })
 }
 
-pub fn discard_draft(session: &mut Session, meta: TxMeta) -> Result<(Value, Committed), Refusal> {
+pub fn discard_draft(session: &mut Session, meta: TxMeta) -> crate::commands::Whole {
     let meta = TxMeta { label: "Discard the draft".into(), ..meta };
     let committed = session.project_mut()?.discard_draft(meta)?;
     Ok((done()?, committed))

@@ -6,16 +6,12 @@ use std::{
 };
 
 use pulse_schemas::command::project::{Export, Exported, Import, Imported};
-use pulse_store::{
-    snapshot::ExportError,
-    tx::{Committed, TxMeta},
-};
-use serde_json::Value;
+use pulse_store::{snapshot::ExportError, tx::TxMeta};
 
 use super::files::{absolute, failed};
 use crate::{
     commands::{edit::reply, version::rev},
-    refusal::{Refusal, Reply},
+    refusal::Reply,
     session::Session,
 };
 
@@ -38,11 +34,7 @@ pub fn export(session: &Session, payload: &Export) -> Reply {
     reply(Exported { bytes, entities })
 }
 
-pub fn import(
-    session: &mut Session,
-    payload: &Import,
-    meta: TxMeta,
-) -> Result<(Value, Committed), Refusal> {
+pub fn import(session: &mut Session, payload: &Import, meta: TxMeta) -> crate::commands::Whole {
     let path = absolute("payload.path", &payload.path)?;
     let file = File::open(&path).map_err(|error| failed(&path, &error))?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned());

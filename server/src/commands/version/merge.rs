@@ -16,10 +16,9 @@ use pulse_schemas::{
 use pulse_store::{
     project::{MergeKind, MergeOptions, Resolution, Scope, Taken},
     rev::{Rev, RevBase},
-    tx::{Committed, TxMeta},
+    tx::TxMeta,
     view::View,
 };
-use serde_json::Value;
 
 use super::{
     branch_moved,
@@ -136,11 +135,7 @@ pub fn resolve(edit: &mut Edit<'_, '_>, payload: &Resolve) -> Reply {
     reply(Resolved { remaining })
 }
 
-pub fn revert(
-    session: &mut Session,
-    payload: &Revert,
-    meta: TxMeta,
-) -> Result<(Value, Committed), Refusal> {
+pub fn revert(session: &mut Session, payload: &Revert, meta: TxMeta) -> crate::commands::Whole {
     let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
     let before = session.project()?.stored();
     let meta = TxMeta { label: told(session, "Revert", &rev, &payload.scope)?, ..meta };
@@ -151,11 +146,7 @@ pub fn revert(
     Ok((reply(Applied { changes, conflicts })?, committed))
 }
 
-pub fn pick(
-    session: &mut Session,
-    payload: &Pick,
-    meta: TxMeta,
-) -> Result<(Value, Committed), Refusal> {
+pub fn pick(session: &mut Session, payload: &Pick, meta: TxMeta) -> crate::commands::Whole {
     let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
     let before = session.project()?.stored();
     let meta = TxMeta { label: told(session, "Pick", &rev, &payload.scope)?, ..meta };
@@ -166,11 +157,7 @@ pub fn pick(
     Ok((reply(Picked { changes, conflicts })?, committed))
 }
 
-pub fn restore(
-    session: &mut Session,
-    payload: &Restore,
-    meta: TxMeta,
-) -> Result<(Value, Committed), Refusal> {
+pub fn restore(session: &mut Session, payload: &Restore, meta: TxMeta) -> crate::commands::Whole {
     let (rev, scope) = (rev(&payload.rev)?, scope(&payload.scope));
     let before = session.project()?.stored();
     let meta = TxMeta { label: format!("Restore from {rev}"), ..meta };

@@ -14,6 +14,8 @@
     reason = "a measuring program prints, reads the clock and stops at the first error"
 )]
 
+mod corpus;
+
 use std::{
     hint::black_box,
     io::{BufRead, BufReader},
@@ -22,24 +24,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use corpus::{import, meta};
 use pulse_schemas::{
     entity::{Arrangement, Channel, ChannelKind, Clip, Lane, Note, Track},
-    id::{ActorId, ArrangementId, ChannelId, ClipId, LaneId, NoteId, TrackId},
-    time::{Moment, Ticks},
+    id::{ActorId, ArrangementId, ChannelId, ClipId, TrackId},
+    time::Moment,
 };
 use pulse_store::{
     diff,
     project::{CreateOptions, OpenOptions, Project},
     rev::Rev,
-    tx::TxMeta,
 };
-
-const TRACKS: usize = 100;
-const NOTES_PER_CLIP: usize = 50;
-
-fn meta(label: &str) -> TxMeta {
-    TxMeta { author: "somebody".into(), ..TxMeta::new(label, "client-1") }
-}
 
 fn time<T>(work: impl FnOnce() -> T) -> (Duration, T) {
     let start = Instant::now();
@@ -51,41 +46,6 @@ fn row(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!("{name:<52} median {median:>12.1?}   worst of {:>4} {worst:>12.1?}", times.len());
-}
-
-fn import(project: &mut Project, notes: usize) -> (Vec<ClipId>, Vec<ChannelId>) {
-    let (mut clips, mut channels) = (Vec::new(), Vec::new());
-    let mut tx = project.begin(meta("Import"));
-    let arrangement = ArrangementId(tx.new_id());
-    tx.put(Arrangement { id: arrangement, name: "Song".into(), ..Arrangement::default() }).unwrap();
-    let master = ChannelId(tx.new_id());
-    let channel = Channel { arrangement, channels: 2, ..Channel::default() };
-    tx.put(Channel { id: master, channel_kind: ChannelKind::Master, ..channel.clone() }).unwrap();
-    let mut lanes = Vec::new();
-    for number in 0..TRACKS {
-        let (track, name) = (TrackId(tx.new_id()), format!("Track {number}"));
-        tx.put(Track { id: track, arrangement, name, ..Track::default() }).unwrap();
-        let (id, owner) = (ChannelId(tx.new_id()), Some(track));
-        tx.put(Channel { id, track: owner, output: Some(master), ..channel.clone() }).unwrap();
-        let lane = LaneId(tx.new_id());
-        tx.put(Lane { id: lane, track, ..Lane::default() }).unwrap();
-        channels.push(id);
-        lanes.push(lane);
-    }
-    for number in 0..notes / NOTES_PER_CLIP {
-        let (id, lane) = (ClipId(tx.new_id()), lanes[number % TRACKS]);
-        let start = Moment((number / TRACKS) as i64 * 10_000);
-        tx.put(Clip { id, lane, start, length: Moment(10_000), ..Clip::default() }).unwrap();
-        clips.push(id);
-        for at in 0..NOTES_PER_CLIP {
-            let (note, start) = (NoteId(tx.new_id()), Ticks(at as i64 * 100));
-            let pitch = 36 + (at % 48) as u8;
-            let length = Ticks(90);
-            tx.put(Note { id: note, clip: id, start, length, pitch, ..Note::default() }).unwrap();
-        }
-    }
-    tx.commit().unwrap().ticket.wait().unwrap();
-    (clips, channels)
 }
 
 fn move_clip(project: &mut Project, clip: ClipId, by: i64) -> pulse_store::tx::Committed {
@@ -133,6 +93,34 @@ fn kill_and_reopen(dir: &Path) {
     project.abandon();
 }
 
+/// One more channel that goes to the master, where thousands do.
+fn new_channels() {
+    let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Many") };
+    let mut project = Project::in_memory(options).unwrap();
+    let mut tx = project.begin(meta("Channels"));
+    let arrangement = ArrangementId(tx.new_id());
+    tx.put(Arrangement { id: arrangement, name: "Song".into(), ..Arrangement::default() }).unwrap();
+    let master = ChannelId(tx.new_id());
+    let channel = Channel { arrangement, channels: 2, ..Channel::default() };
+    tx.put(Channel { id: master, channel_kind: ChannelKind::Master, ..channel.clone() }).unwrap();
+    let channel = Channel { output: Some(master), channel_kind: ChannelKind::Bus, ..channel };
+    for _ in 0..10_000 {
+        let id = ChannelId(tx.new_id());
+        tx.put(Channel { id, ..channel.clone() }).unwrap();
+    }
+    tx.commit().unwrap();
+    let times = (0..300).map(|_| {
+        time(|| {
+            let mut tx = project.begin(meta("Channel"));
+            let id = ChannelId(tx.new_id());
+            tx.put(Channel { id, ..channel.clone() }).unwrap();
+            tx.commit().unwrap();
+        })
+        .0
+    });
+    row("a new channel among 10,000, in memory", times.collect());
+}
+
 fn growth(project: &mut Project, clips: &[ClipId]) {
     let size = |project: &Project| project.repo().size().unwrap();
     let before = size(project);
@@ -159,6 +147,7 @@ fn main() {
     let dir = tempfile::tempdir().unwrap();
     let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Bench") };
     let mut project = Project::create(dir.path(), options).unwrap();
+    new_channels();
     let (took, (clips, channels)) = time(|| import(&mut project, notes));
     println!("{} records", project.view().len());
     row("import in one transaction, durable", vec![took]);
