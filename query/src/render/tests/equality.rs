@@ -301,3 +301,46 @@ fn after_any_edit_of_any_node_the_cached_render_is_the_whole_one() {
     assert!(all.parallel > all.edits / 4 && all.rewired > all.edits / 6, "{all:?}");
     assert!(all.remade > 0 && all.found > 0, "nothing was lost, or nothing found again: {all:?}");
 }
+
+/// Turns one byte in `every`, from `first` on, in all content of a cache.
+fn poisoned(kept: Kept, first: usize, every: usize) -> Kept {
+    let Kept { cache, dir } = kept;
+    drop(cache);
+    for entry in fs::read_dir(dir.path().join("segments")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.iter_mut().skip(first).step_by(every).for_each(|byte| *byte ^= 0x40);
+        fs::write(path, bytes).unwrap();
+    }
+    Kept { cache: reopened(dir.path()), dir }
+}
+
+#[test]
+fn altered_sound_and_altered_states_are_set_aside_and_rendered_again() {
+    let before = project(&["pulse.drums", "pulse.reverb", "pulse.limiter"]);
+    let mut after = before.clone();
+    // Late, so that the render goes on from states that are kept.
+    after.put(note(103, 1, BEAT * 7 / 8, 50));
+    let filled = || {
+        let kept = Kept::new();
+        from_cache(&song(&before), &kept.cache, 1);
+        kept
+    };
+    // Every object, then a byte here and there: few objects among sound ones.
+    for (first, every) in [(0, 64), (5_000, 200_000), (77_000, 300_000), (140_001, 1_000_000)] {
+        for entities in [&before, &after] {
+            let kept = poisoned(filled(), first, every);
+            let song = song(entities);
+            let (found, report) = from_cache(&song, &kept.cache, 2);
+            let context = || format!("a byte in {every} from {first}: {report:?}");
+            same(&found, &whole(&song), &context);
+            if every == 64 {
+                assert!(kept.cache.stats().quarantined > 0, "{}", context());
+                assert!(report.remade > 0, "{}", context());
+            }
+            let (again, report) = from_cache(&song, &kept.cache, 1);
+            assert_eq!(report.rendered, 0, "what was set aside was made for good");
+            same(&again, &found, &|| "again".into());
+        }
+    }
+}
