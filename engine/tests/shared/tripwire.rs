@@ -8,8 +8,8 @@
 //! one turn of the callback only the first is caught. Where the kernel or the processor can't,
 //! [`Counts::calls`] is none.
 //!
-//! With `--cfg rtsan` (`just rtsan`) the toolchain's real-time sanitizer looks on instead: it ends the
-//! process where something blocks and says where.
+//! Where the toolchain's real-time sanitizer was loaded before this program (`just rtsan`) it looks on
+//! instead of the kernel: it ends the process where something blocks and says where.
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(unsafe_code, reason = "an allocator and a signal handler that count")]
@@ -73,15 +73,20 @@ pub fn counts() -> Counts {
 /// Arms and disarms this thread: what goes into `Config::tripwire`. Real-time safe, but for the
 /// first time on a thread.
 pub fn watch(armed: bool) {
+    let sanitizer = sanitizer::found();
     if armed {
-        system::arm();
+        if sanitizer.is_none() {
+            system::arm();
+        }
         ARMED.with(|it| it.set(true));
     } else {
         ARMED.with(|it| it.set(false));
         system::disarm();
     }
-    #[cfg(rtsan)]
-    sanitizer::watch(armed);
+    if let Some([enter, exit]) = sanitizer {
+        // SAFETY: both only count, for this thread.
+        unsafe { if armed { enter() } else { exit() } }
+    }
 }
 
 /// How often `f` did what it must not, on this thread.
@@ -93,21 +98,36 @@ pub fn offences(f: impl FnOnce()) -> u64 {
     OWN.with(Cell::get) - own + (system::caught_here() - calls)
 }
 
-#[cfg(rtsan)]
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod sanitizer {
-    unsafe extern "C" {
-        fn __rtsan_realtime_enter();
-        fn __rtsan_realtime_exit();
+    use std::{ffi::CStr, sync::OnceLock};
+
+    pub type Call = unsafe extern "C" fn();
+
+    fn symbol(name: &CStr) -> Option<Call> {
+        // SAFETY: the name ends with a zero byte.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+        // SAFETY: the symbols of these names take nothing and give nothing.
+        (!found.is_null()).then(|| unsafe { std::mem::transmute::<*mut libc::c_void, Call>(found) })
     }
 
-    pub fn watch(armed: bool) {
-        // SAFETY: both only count, for this thread.
-        unsafe { if armed { __rtsan_realtime_enter() } else { __rtsan_realtime_exit() } }
+    /// How this thread enters and leaves what has to be real-time safe, where the sanitizer is.
+    pub fn found() -> Option<[Call; 2]> {
+        static FOUND: OnceLock<Option<[Call; 2]>> = OnceLock::new();
+        *FOUND.get_or_init(|| {
+            Some([symbol(c"__rtsan_realtime_enter")?, symbol(c"__rtsan_realtime_exit")?])
+        })
     }
 }
 
-// The sanitizer stands before the same functions.
-#[cfg(all(target_os = "linux", target_env = "gnu", not(rtsan)))]
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+mod sanitizer {
+    pub fn found() -> Option<[unsafe extern "C" fn(); 2]> {
+        None
+    }
+}
+
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod locks {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -131,7 +151,7 @@ mod locks {
     }
 }
 
-#[cfg(all(target_os = "linux", target_arch = "x86_64", not(rtsan)))]
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod system {
     use std::{
         cell::Cell,
@@ -222,7 +242,7 @@ mod system {
     }
 }
 
-#[cfg(not(all(target_os = "linux", target_arch = "x86_64", not(rtsan))))]
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
 mod system {
     pub fn arm() {}
 
