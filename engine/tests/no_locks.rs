@@ -37,7 +37,12 @@ const AUDIO: &[&str] = &[
 ];
 
 /// Files in those folders that make what nodes play, elsewhere.
-const ELSEWHERE: &[&str] = &["node/lane_stream/bind.rs", "node/media.rs", "node/sampler/bind.rs"];
+const ELSEWHERE: &[&str] = &[
+    "node/lane_stream/bind.rs",
+    "node/lane_stream/pieces.rs",
+    "node/media.rs",
+    "node/sampler/bind.rs",
+];
 
 const LOCKS: &[&str] =
     &["Mutex", "RwLock", "Condvar", "mpsc", ".lock(", "println!", "thread::sleep"];
