@@ -84,6 +84,8 @@ pub enum RenderingError {
     NoArrangement,
     #[error("{track} has no channel, so it makes no sound of its own to render")]
     NoChannel { track: TrackId },
+    #[error("{rate} Hz is not a rate to render at; choose one of {LEAST_RATE} to {MOST_RATE} Hz")]
+    Rate { rate: u32 },
     #[error("the range to render is empty: it ends at frame {end} and starts at {start}")]
     Empty { start: i64, end: i64 },
 }
@@ -109,6 +111,10 @@ impl From<RenderingError> for Refusal {
         }
     }
 }
+
+/// The rates that the engine runs at.
+const LEAST_RATE: u32 = 8_000;
+const MOST_RATE: u32 = 768_000;
 
 /// Longest tail that is waited for, in seconds.
 pub const TAIL_SECONDS: f64 = 10.0;
@@ -309,10 +315,14 @@ impl<'a> Renderer<'a> {
 
     pub fn rate(&self, request: &Request) -> u32 {
         let own = || self.stored.project().map(|project| project.sample_rate);
-        request.rate.or_else(own).filter(|rate| *rate >= 8_000).unwrap_or(48_000)
+        request.rate.or_else(own).filter(|rate| *rate >= LEAST_RATE).unwrap_or(48_000)
     }
 
     pub fn song(&self, request: &Request, scope: &Scope) -> Result<Song, RenderingError> {
+        let odd = |rate: &u32| !(LEAST_RATE..=MOST_RATE).contains(rate);
+        if let Some(rate) = request.rate.filter(odd) {
+            return Err(RenderingError::Rate { rate });
+        }
         let arrangement = self.arrangement(request)?;
         let rate = self.rate(request);
         let song = Song::derive(&self.stored, self.registry, arrangement, rate, scope)?;

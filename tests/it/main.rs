@@ -19,6 +19,7 @@ mod limits;
 mod media;
 mod meters;
 mod python_example;
+mod renders;
 mod replay;
 mod robustness;
 mod serve;
