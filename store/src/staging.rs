@@ -29,6 +29,8 @@ pub struct Staging {
     /// The base with everything but `pending`.
     view: View,
     pending: BTreeSet<Vec<u8>>,
+    /// Whether `view` holds anything that the base doesn't.
+    flushed: bool,
     /// Every key written so far.
     touched: BTreeMap<Vec<u8>, Touched>,
 }
@@ -67,7 +69,8 @@ pub struct Staged {
 
 impl Staging {
     pub fn new(base: View) -> Staging {
-        Staging { view: base.clone(), base, pending: BTreeSet::new(), touched: BTreeMap::new() }
+        let (pending, touched) = Default::default();
+        Staging { view: base.clone(), base, pending, flushed: false, touched }
     }
 
     pub fn base(&self) -> &View {
@@ -185,6 +188,7 @@ impl Staging {
         if self.pending.is_empty() {
             return Ok(());
         }
+        self.flushed = true;
         let pending = std::mem::take(&mut self.pending);
         let mut index = IndexEdits::default();
         let mut edits = Vec::with_capacity(pending.len());
@@ -212,7 +216,7 @@ impl Staging {
     pub fn finish(mut self) -> Result<Staged, ReadError> {
         // Where nobody asked in between, as in an import, the edits of the tree are those that are
         // told, and each is looked at once.
-        let at_once = self.pending.len() == self.touched.len();
+        let at_once = !self.flushed;
         if !at_once {
             self.flush()?;
         }

@@ -52,6 +52,16 @@ fn the_index_of_any_state_equals_one_built_from_scratch() {
     let song = write_song(&mut project);
     let first = project.view();
     move_clip(&mut project, &song, "a", 777);
+    // Looked at between two writes, and everything written twice.
+    let mut tx = project.begin(by("a"));
+    let id = ClipId(tx.new_id());
+    for start in [4_000, 5_000] {
+        let (start, length) = (Moment(start), Moment(500));
+        tx.put(Clip { id, lane: song.lane, start, length, ..Clip::default() }).unwrap();
+        tx.view().unwrap();
+    }
+    tx.update::<Clip>(id, |clip| clip.start = Moment(6_000)).unwrap();
+    tx.commit().unwrap();
     for view in [project.view(), first, project.view_at(&Rev::op(1)).unwrap()] {
         let scratch = pulse_store::index::build(view.state()).unwrap();
         assert_eq!(view.index().unwrap().root(), scratch.root());
