@@ -1,11 +1,11 @@
 //! The forms of a render: every file format from one sound, stems with the mix, tails, rates, and what
 //! is refused.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 
-use crate::harness::{new_project, run, run_json};
+use crate::harness::{new_project, pulse, run, run_json};
 
 /// A bass of two notes and a lead of one; the song is over after a second and a half.
 fn song() -> tempfile::TempDir {
@@ -161,4 +161,40 @@ fn what_no_file_can_be_is_refused_and_leaves_none() {
     check("x.flac", &["--bits", "32f"], 1, "choose 16 or 24 bits");
     check("x.mp3", &[], 1, "ends in .wav or .flac");
     check("x.wav", &["--from", "5.1.1", "--to", "2.1.1"], 1, "the range to render is empty");
+}
+
+/// The most memory that `pulse render` took for so many seconds of the song, in KiB, and the
+/// frames that came out.
+fn peak_of_render(dir: &Path, seconds: u32) -> (u64, u64) {
+    let to = format!("{seconds}s");
+    let mut child = pulse()
+        .current_dir(dir.join("song"))
+        .args(["--json", "render", "--no-cache", "--from", "0s", "--to", &to])
+        .args(["--bits", "16", "-o", "../long.wav"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let found = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        peak = peak.max(found.unwrap_or(0));
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    (peak, report["frames"].as_u64().unwrap())
+}
+
+#[test]
+fn a_long_render_takes_no_more_memory_than_a_short_one() {
+    let dir = song();
+    let (short, _) = peak_of_render(dir.path(), 20);
+    let (long, frames) = peak_of_render(dir.path(), 320);
+    // One more copy of the sound in memory would be 123 MB.
+    assert!(frames >= 320 * 48_000 && short > 0, "{frames} frames, {short} KiB");
+    assert!(long < short + 30_000, "{long} KiB for long, {short} KiB for short");
 }
