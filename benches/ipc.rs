@@ -294,7 +294,7 @@ fn fan_out(server: &Server, channel: &str, clients: usize) {
         sent.push(Instant::now());
         for step in slow + 1..=slow + burst {
             client.post("parameter", "updateGesture", update(step)).unwrap();
-            if step % 100 == 0 {
+            if (step - slow) % 100 == 0 {
                 (0..100).for_each(|_| drop(client.answer().unwrap()));
             }
         }
