@@ -533,3 +533,22 @@ fn nodes_ahead_are_timed_as_those_of_the_audio_thread() {
     engine.set_profiling(false).unwrap();
     assert_eq!(engine.node_costs(), None);
 }
+
+#[test]
+fn a_knob_that_is_turned_in_a_pause_is_where_it_was_put_after_an_edit() {
+    let (sketch, slices) = prompt();
+    let mut more = sketch.clone();
+    more.node(500, "test.noise").edge(500, 2);
+    let load = |sketch: &Sketch, live: &[u32]| Deed::Load(with_live(sketch, live), slices.clone());
+    for edit in [load(&more, &[]), load(&sketch, &[2])] {
+        let story = vec![
+            (0, load(&sketch, &[])),
+            (0, play(0)),
+            (4_000, Deed::Act(Act::Pause)),
+            (4_000, knob(2, "gain", 0.1)),
+            (500, edit),
+            (3_000, Deed::Act(Act::Play(Start::default()))),
+        ];
+        check(&story, 6_000, &[256], 2, "a knob, an edit");
+    }
+}

@@ -462,6 +462,9 @@ impl Unit {
             self.publish(&run);
         }
         run.acts_due();
+        // Whoever takes the nodes over takes along what they were told.
+        let waiting = std::mem::take(&mut run.waiting);
+        waiting.into_iter().for_each(|act| run.do_what(What::Act(act)));
         Some(run)
     }
 

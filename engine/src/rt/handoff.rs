@@ -47,8 +47,7 @@ pub enum Parcel {
     Program(Box<Program>),
     /// Asks for the state of nodes of the program that was sent before it.
     Capture(Box<Capture>),
-    /// Bound to the plan of the program that was sent before it.
-    /// From a frame on.
+    /// Bound to the plan of the program that was sent before it; from a frame on.
     Material(u64, Arc<Material>),
     Song(Arc<Song>),
     /// An ear for a slot, or none any more.
