@@ -36,7 +36,7 @@ features=()
 if [ "${scope[0]}" = --workspace ] || command -v jackd >/dev/null; then
     features=(--features jack)
 fi
-programs=$(cargo test "${scope[@]}" "${features[@]}" --no-run --message-format json 2>/dev/null)
+programs=$(cargo test "${scope[@]}" "${features[@]}" --no-run --quiet --message-format json-render-diagnostics)
 
 # Runs the program of a test, the sanitizer in it.
 run() {
