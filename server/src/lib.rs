@@ -36,6 +36,7 @@ pub mod clock;
 pub mod config;
 pub mod meters;
 pub mod metrics;
+mod places;
 mod recent;
 mod refusal;
 mod song;

@@ -30,10 +30,11 @@ use serde_json::{Value, json};
 use crate::{
     changed::changed,
     command_log::{What, hex},
-    commands::{self, edit::Edit},
+    commands::{self, edit::Edit, media::ahead::Moved},
     config::Config,
     live::{ControlStream, Gesture, Live},
     model::Published,
+    places::{self, Move},
     recent::Recent,
     refusal::{Refusal, Reply},
     renders::Renders,
@@ -381,19 +382,18 @@ impl Session {
         Ok(reply)
     }
 
-    /// Removes the originals of files that were moved, once the edit that says so is durable:
-    /// until then they are what the project names after a crash. Of an edit that failed, it
-    /// removes the copies.
+    /// Removes the originals of files that were moved, once the edit that says so is durable and
+    /// it is noted where they went: until then they are what the project names after a crash, and
+    /// without a note what older versions name. Of an edit that failed, it removes the copies.
     fn settle_files(&mut self, done: bool) {
         let touched = self.live.facts.take_touched();
-        let durable = || self.ticket.as_ref().map_or(Ok(()), Ticket::wait);
         let gone = match done {
             false => touched.made,
             true if touched.moved.is_empty() => return,
-            true => match durable() {
-                Ok(()) => touched.moved,
-                Err(error) => {
-                    return tracing::warn!(%error, "the originals of moved files stay");
+            true => match self.note_moves(&touched.moved) {
+                Ok(()) => touched.moved.into_iter().map(|moved| moved.from).collect(),
+                Err(Refusal(error)) => {
+                    return tracing::warn!(%error.message, "the originals of moved files stay");
                 }
             },
         };
@@ -403,6 +403,17 @@ impl Session {
                 tracing::warn!(%error, %file, "a file that is not needed any more stays");
             }
         }
+    }
+
+    fn note_moves(&self, moved: &[Moved]) -> Result<(), Refusal> {
+        self.ticket.as_ref().map_or(Ok(()), Ticket::wait).map_err(Refusal::internal)?;
+        let folder = self.open.as_ref().and_then(|open| open.path.as_deref());
+        let Some(folder) = folder else {
+            return Err(Refusal::internal("a project in memory keeps no notes of moves"));
+        };
+        let moves: Vec<Move> =
+            moved.iter().map(|it| Move::new(folder, &it.from, &it.to, it.file.as_ref())).collect();
+        places::note(folder, &moves).map_err(Refusal::internal)
     }
 
     /// Runs several edits of the server's own as one transaction.

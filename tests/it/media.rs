@@ -175,3 +175,87 @@ fn a_moved_clip_is_neither_decoded_nor_resampled_again() {
         assert_ne!(report["pcm_hash"], first);
     }
 }
+
+/// The clip of a song sounds the same while its file wanders, in every version and in every
+/// process that comes after.
+#[test]
+fn a_moved_file_is_found_after_undo_and_redo_and_by_every_version() {
+    let dir = new_project();
+    let song = dir.path().join("song");
+    let act = |name: &str, payload: Value| run_json(&song, &["do", name, &payload.to_string()]);
+    let sound = dir.path().join("drive/tone.flac");
+    fs::create_dir(sound.parent().unwrap()).unwrap();
+    fs::copy(root().join("tests/fixtures/audio/tone_16.flac"), &sound).unwrap();
+    let media = act("media.import", json!({"path": sound, "mode": "reference"}))["media"].clone();
+    let lane = act("track.create", json!({"name": "A", "kind": "audio"}))["lane"].clone();
+    let region = json!({ "media": media });
+    let clip = json!({"lane": lane, "start": 0, "length": 45_158_400i64, "region": region});
+    act("clip.create", clip);
+    run_json(&song, &["commit", "-m", "On the drive"]);
+    let render = |rev: &str| {
+        let arguments = ["render", "-o", "../mix.wav", "--to", "2.1.1", "--rev", rev, "--no-cache"];
+        run_json(&song, &arguments)["pcm_hash"].clone()
+    };
+    let heard = render("@");
+    let check = |backend: &str, lies: &Path| {
+        let details = act("media.details", json!({"media": media}));
+        assert_eq!(details["item"]["storage"]["backend"], backend);
+        assert_eq!((&details["availability"], &details["path"]), (&json!("local"), &json!(lies)));
+        assert_eq!((render("@"), render("main")), (heard.clone(), heard.clone()));
+    };
+    let inside = song.join("Media/tone.flac");
+    act("media.relocate", json!({"media": media, "mode": "move"}));
+    assert!(!sound.exists(), "the drive can be put away");
+    check("project", &inside);
+    run_json(&song, &["undo"]);
+    check("reference", &inside);
+    run_json(&song, &["redo"]);
+    check("project", &inside);
+    let relink = json!({"roots": [dir.path()]});
+    assert_eq!(act("media.relink", relink)["found"], json!([]), "nothing is lost");
+    fs::remove_file(&inside).unwrap();
+    assert_ne!(render("main"), heard, "it was this file that was heard");
+    check_files(dir.path());
+}
+
+/// Everybody else is answered while a file is copied that takes long.
+#[test]
+fn a_relocation_under_way_holds_nobody_up() {
+    let dir = new_project();
+    let server = Server::start(dir.path(), &[]);
+    let sound = dir.path().join("tone.wav");
+    fs::copy(root().join("tests/fixtures/audio/tone_alaw.wav"), &sound).unwrap();
+    let (mut wire, mut other) = (server.client("mover"), server.client("beside"));
+    let import = json!({"path": sound, "mode": "reference"});
+    let media = wire.ok("media.import", import)["media"].clone();
+    // A hundredth of it is copied before its progress is told: little enough for any disk.
+    fs::File::options().write(true).open(&sound).unwrap().set_len(1 << 34).unwrap();
+
+    for mode in ["move", "copy"] {
+        let slow = wire.envelope("media.relocate", json!({"media": media, "mode": mode}));
+        assert!(wire.post(&slow));
+        let job = copying(&mut other, "media.relocate");
+        other.ok("track.create", json!({"name": mode}));
+        other.ok("rendering.cancel", json!({"job": job}));
+        let error = wire.answer(&slow.id).error.expect("nobody can copy all of this");
+        assert!(error.message.contains("cancelled"), "{error:?}");
+        assert_eq!(leftovers(dir.path()), Vec::<String>::new());
+        let item = wire.ok("media.details", json!({"media": media}));
+        assert_eq!(item["path"], json!(sound), "it is where it was");
+    }
+}
+
+/// The job of a command that has read a part of what it reads.
+fn copying(wire: &mut Wire, command: &str) -> Value {
+    let start = std::time::Instant::now();
+    loop {
+        let is_at_it = |job: &Value| {
+            let progress = job["progress"].as_f64().unwrap_or_default();
+            job["command"] == command && job["state"] == "running" && progress > 0.0
+        };
+        if let Some(job) = jobs(wire).into_iter().find(is_at_it) {
+            return job["id"].clone();
+        }
+        assert!(start.elapsed() < PATIENCE, "`{command}` never got anywhere");
+    }
+}

@@ -25,8 +25,9 @@ use pulse_store::{
 use super::edit::{done, reply};
 use crate::{
     metrics::{self, Gauges},
+    places::Places,
     refusal::{Refusal, Reply},
-    rendering::{Watch, media::path_of},
+    rendering::Watch,
     session::{Open, Session},
 };
 
@@ -198,9 +199,11 @@ fn missing_media(
     folder: Option<&Path>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Refusal> {
+    let places = Places::of(folder);
     for item in view.all::<MediaItem>()? {
-        let there = path_of(&item, folder).is_some_and(|path| path.is_file());
-        if !there && item.lifecycle == pulse_schemas::entity::Lifecycle::Final {
+        if places.present(&item).is_none()
+            && item.lifecycle == pulse_schemas::entity::Lifecycle::Final
+        {
             let text = format!("{} is missing: {}", item.name, item.storage.path);
             let hint = "find it with `media.relink`";
             findings.push(finding(Severity::Warning, "media", text, Some(hint)));
@@ -290,9 +293,9 @@ fn check_files(
     findings: &mut Vec<Finding>,
     watch: &Watch,
 ) -> Result<u64, Refusal> {
-    let mut checked = 0;
+    let (mut checked, places) = (0, Places::of(folder));
     for item in view.all::<MediaItem>()? {
-        let (Some(path), Some(file)) = (path_of(&item, folder), &item.file) else { continue };
+        let (Some(path), Some(file)) = (places.path(&item), &item.file) else { continue };
         let found = super::media::files::hash_file(&path, watch);
         super::media::files::go_on(watch)?;
         let Ok(found) = found else { continue };

@@ -28,8 +28,9 @@ use super::{
     page::cut,
 };
 use crate::{
+    places::Places,
     refusal::{Refusal, Reply},
-    rendering::{Watch, media::path_of},
+    rendering::Watch,
     session::Session,
 };
 
@@ -96,17 +97,26 @@ fn shown_name(path: &Path) -> String {
     path.file_stem().map_or_else(|| "media".to_owned(), |stem| stem.to_string_lossy().into_owned())
 }
 
-/// A place in `Media/` that neither a file nor another item has.
+/// A place in `Media/` that neither a file nor another item has, nor an older version names.
 fn free_place(edit: &mut Edit<'_, '_>, name: &Path) -> Result<PathBuf, Refusal> {
     let items = edit.all::<MediaItem>()?;
     let in_project = items.iter().filter(|it| it.storage.backend == StorageBackend::Project);
     let taken: BTreeSet<String> = in_project.map(|item| item.storage.path.to_lowercase()).collect();
-    let is_taken = |path: &Path| taken.contains(&path.to_string_lossy().to_lowercase());
-    Ok(free_path(&media_dir(edit)?, name, is_taken))
+    let (media, places) = (media_dir(edit)?, Places::of(edit.folder));
+    let is_taken = |path: &Path| {
+        let is_named = taken.contains(&path.to_string_lossy().to_lowercase());
+        is_named || places.is_left(&media.join(path))
+    };
+    Ok(free_path(&media, name, is_taken))
 }
 
 /// Takes a file into the project, or refers to it.
-fn bring_in(edit: &mut Edit<'_, '_>, path: &Path, mode: CopyMode) -> Result<MediaStorage, Refusal> {
+fn bring_in(
+    edit: &mut Edit<'_, '_>,
+    path: &Path,
+    file: Option<&BlobRef>,
+    mode: CopyMode,
+) -> Result<MediaStorage, Refusal> {
     if mode == CopyMode::Reference {
         return Ok(referred(path));
     }
@@ -114,7 +124,7 @@ fn bring_in(edit: &mut Edit<'_, '_>, path: &Path, mode: CopyMode) -> Result<Medi
     let place = free_place(edit, name)?;
     let target = media_dir(edit)?.join(&place);
     match mode {
-        CopyMode::Move => edit.live.facts.move_file(path, &target)?,
+        CopyMode::Move => edit.live.facts.move_file(path, &target, file)?,
         _ => edit.live.facts.copy(path, &target)?,
     }
     Ok(in_project(&place))
@@ -160,8 +170,8 @@ fn import(edit: &mut Edit<'_, '_>, payload: &Import) -> Reply {
         // The same sound under a second name would be two items to keep apart.
         edit.label(format!("Import {} again", item.name));
         item.tags.extend(payload.tags.iter().cloned());
-        if !is_there(&item, edit.folder) {
-            item.storage = bring_in(edit, &path, payload.mode)?;
+        if Places::of(edit.folder).present(&item).is_none() {
+            item.storage = bring_in(edit, &path, Some(&probe.file), payload.mode)?;
             item.file = Some(probe.file);
         }
         edit.put(item.clone())?;
@@ -173,7 +183,7 @@ fn import(edit: &mut Edit<'_, '_>, payload: &Import) -> Reply {
         id: MediaId(edit.id()),
         name,
         origin: MediaOrigin::Imported,
-        storage: bring_in(edit, &path, payload.mode)?,
+        storage: bring_in(edit, &path, Some(&probe.file), payload.mode)?,
         tags: payload.tags.clone(),
         ..MediaItem::default()
     };
@@ -243,18 +253,9 @@ fn offline(item: &MediaItem) -> Refusal {
     Refusal::new(ErrorCode::MediaOffline, text).with("entity", item.id.to_string())
 }
 
-fn path(item: &MediaItem, folder: Option<&Path>) -> Result<PathBuf, Refusal> {
-    path_of(item, folder).ok_or_else(|| offline(item))
-}
-
 /// The path of an item whose file is there.
 fn present(item: &MediaItem, folder: Option<&Path>) -> Result<PathBuf, Refusal> {
-    let path = path(item, folder)?;
-    if path.is_file() { Ok(path) } else { Err(offline(item)) }
-}
-
-fn is_there(item: &MediaItem, folder: Option<&Path>) -> bool {
-    present(item, folder).is_ok()
+    Places::of(folder).present(item).ok_or_else(|| offline(item))
 }
 
 /// Finishes a reserved item with what was found in its file.
@@ -286,7 +287,7 @@ fn discard(edit: &mut Edit<'_, '_>, payload: &Discard) -> Reply {
     if let (Ok(path), Some(folder)) = (present(&item, edit.folder), edit.folder) {
         let trash = folder.join(TRASH_DIR);
         let place = free_path(&trash, Path::new(&item.storage.path), |_| false);
-        edit.live.facts.move_file(&path, &trash.join(place))?;
+        edit.live.facts.move_file(&path, &trash.join(place), item.file.as_ref())?;
     }
     edit.update::<MediaItem>(item.id, |item| {
         item.lifecycle = Lifecycle::Abandoned;
@@ -350,15 +351,7 @@ fn relocate(edit: &mut Edit<'_, '_>, payload: &Relocate) -> Reply {
     let from = present(&item, edit.folder)?;
     item.storage = match &payload.path {
         None => into_project(edit, &item, &from, payload.mode)?,
-        Some(text) => {
-            let to = absolute(text)?;
-            match payload.mode {
-                CopyMode::Copy => edit.live.facts.copy(&from, &to)?,
-                CopyMode::Move => edit.live.facts.move_file(&from, &to)?,
-                CopyMode::Reference => check_same(edit, &item, &to)?,
-            }
-            referred(&to)
-        }
+        Some(text) => out_to(edit, &item, &from, &absolute(text)?, payload.mode)?,
     };
     item.availability = Availability::Local;
     edit.put(item.clone())?;
@@ -375,10 +368,27 @@ fn into_project(
         let text = "name the file to refer to";
         return Err(Refusal::new(ErrorCode::PathForbidden, text).with("path", "payload.path"));
     }
-    if item.storage.backend == StorageBackend::Project {
-        return Ok(item.storage.clone());
+    // It may have been moved there before, and the move undone.
+    match from.strip_prefix(media_dir(edit)?) {
+        Ok(place) => Ok(in_project(place)),
+        Err(_) => bring_in(edit, from, item.file.as_ref(), mode),
     }
-    bring_in(edit, from, mode)
+}
+
+fn out_to(
+    edit: &mut Edit<'_, '_>,
+    item: &MediaItem,
+    from: &Path,
+    to: &Path,
+    mode: CopyMode,
+) -> Result<MediaStorage, Refusal> {
+    match mode {
+        CopyMode::Reference => check_same(edit, item, to)?,
+        _ if from == to => {}
+        CopyMode::Copy => edit.live.facts.copy(from, to)?,
+        CopyMode::Move => edit.live.facts.move_file(from, to, item.file.as_ref())?,
+    }
+    Ok(referred(to))
 }
 
 fn check_same(edit: &mut Edit<'_, '_>, item: &MediaItem, path: &Path) -> Result<(), Refusal> {
@@ -409,8 +419,8 @@ fn relink(edit: &mut Edit<'_, '_>, payload: &Relink) -> Reply {
     if let Some(id) = payload.media.iter().find(|id| items.iter().all(|item| item.id != **id)) {
         return Err(Refusal::not_found(*id));
     }
-    let folder = edit.folder;
-    items.retain(|item| is_lost(item, &payload.media, folder));
+    let places = Places::of(edit.folder);
+    items.retain(|item| is_lost(item, &payload.media, &places));
     items.sort_by_key(|item| item.id);
     let all = edit.live.facts.walk(&roots);
     let (mut found, mut missing) = (Vec::new(), Vec::new());
@@ -436,9 +446,9 @@ fn relink(edit: &mut Edit<'_, '_>, payload: &Relink) -> Reply {
 }
 
 /// Whether an item is to be looked for: among those asked for, and not where it was.
-fn is_lost(item: &MediaItem, asked: &[MediaId], folder: Option<&Path>) -> bool {
+fn is_lost(item: &MediaItem, asked: &[MediaId], places: &Places<'_>) -> bool {
     let asked = asked.is_empty() || asked.contains(&item.id);
-    asked && item.lifecycle == Lifecycle::Final && !is_there(item, folder)
+    asked && item.lifecycle == Lifecycle::Final && places.present(item).is_none()
 }
 
 /// The first file of the same content; else, if that will do, one of the same
@@ -486,15 +496,15 @@ fn replace(edit: &mut Edit<'_, '_>, payload: &Replace) -> Reply {
         StorageBackend::Project => CopyMode::Copy,
         _ => CopyMode::Reference,
     };
-    item.storage = bring_in(edit, &path, mode)?;
+    item.storage = bring_in(edit, &path, Some(&probe.file), mode)?;
     fill(&mut item, probe);
     edit.put(item.clone())?;
     reply(Replaced { item, same_content })
 }
 
 /// What is true of an item's file now.
-fn availability(item: &MediaItem, folder: Option<&Path>) -> Availability {
-    match (item.storage.backend, is_there(item, folder)) {
+fn availability(item: &MediaItem, places: &Places<'_>) -> Availability {
+    match (item.storage.backend, places.present(item).is_some()) {
         (StorageBackend::External, true) => Availability::ExternalOnline,
         (StorageBackend::External, false) => Availability::ExternalOffline,
         (_, true) => Availability::Local,
@@ -512,8 +522,8 @@ fn item(view: &View, id: MediaId) -> Result<MediaItem, Refusal> {
 }
 
 /// Whether the file is another length than when it was read: a cheap look.
-fn is_changed(item: &MediaItem, folder: Option<&Path>) -> bool {
-    let length = path_of(item, folder).and_then(|path| std::fs::metadata(path).ok());
+fn is_changed(item: &MediaItem, places: &Places<'_>) -> bool {
+    let length = places.path(item).and_then(|path| std::fs::metadata(path).ok());
     let known = item.file.as_ref().map(|file| file.bytes);
     length.is_some_and(|data| known.is_some_and(|known| known != data.len()))
 }
@@ -527,14 +537,14 @@ fn refresh(session: &mut Session, payload: &Refresh) -> Reply {
     items.retain(|it| payload.media.is_empty() || payload.media.contains(&it.id));
     items.retain(|it| it.lifecycle == Lifecycle::Final);
     items.sort_by_key(|it| it.id);
-    let folder = folder(session);
+    let places = Places::of(folder(session));
     let (mut changed, mut missing) = (Vec::new(), Vec::new());
     let (mut came, mut went) = (Vec::new(), Vec::new());
     for item in &items {
-        let there = is_there(item, folder);
+        let there = places.present(item).is_some();
         if !there {
             missing.push(item.id);
-        } else if is_changed(item, folder) {
+        } else if is_changed(item, &places) {
             changed.push(item.id);
         }
         match (there, session.live.missing.contains(&item.id)) {
@@ -574,10 +584,10 @@ fn clips(view: &View, media: MediaId) -> Result<Vec<ClipId>, Refusal> {
 
 fn list(session: &Session, payload: &List) -> Reply {
     let view = session.view()?;
-    let folder = folder(session);
+    let places = Places::of(folder(session));
     let mut found = Vec::new();
     for mut item in view.all::<MediaItem>()? {
-        item.availability = availability(&item, folder);
+        item.availability = availability(&item, &places);
         if matches(&view, &item, &payload.filter)? {
             found.push(item);
         }
@@ -591,12 +601,12 @@ fn list(session: &Session, payload: &List) -> Reply {
 fn details(session: &Session, payload: &Details) -> Reply {
     let view = session.view()?;
     let item = item(&view, payload.media)?;
-    let folder = folder(session);
-    let path = present(&item, folder).ok().map(|path| path.display().to_string());
+    let places = Places::of(folder(session));
+    let path = places.present(&item).map(|path| path.display().to_string());
     let mut analyses = view.referring::<AnalysisArtefact>(item.id)?;
     analyses.sort_by_key(|artefact| artefact.id);
     reply(MediaDetails {
-        availability: availability(&item, folder),
+        availability: availability(&item, &places),
         path,
         analyses,
         clips: clips(&view, item.id)?,

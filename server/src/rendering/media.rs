@@ -12,11 +12,9 @@ use pulse_engine::{
     material::MediaResolver,
 };
 use pulse_query::source::{Source, SourceExt};
-use pulse_schemas::{
-    entity::{MediaItem, StorageBackend},
-    hash::Hash,
-};
-use pulse_store::project::MEDIA_DIR;
+use pulse_schemas::{entity::MediaItem, hash::Hash};
+
+use crate::places::Places;
 
 /// Bytes of one decoded file that are held in memory.
 const LARGEST: u64 = 4 << 30;
@@ -50,8 +48,8 @@ impl ProjectMedia {
 
 /// The paths of media, by content.
 pub fn paths(source: &dyn Source, project: Option<&Path>) -> BTreeMap<Hash, PathBuf> {
-    let items = source.all::<MediaItem>();
-    let place = |item: &MediaItem| Some((item.content?, path_of(item, project)?));
+    let (items, places) = (source.all::<MediaItem>(), Places::of(project));
+    let place = |item: &MediaItem| Some((item.content?, places.path(item)?));
     items.iter().filter_map(place).collect()
 }
 
@@ -77,15 +75,6 @@ pub fn read(path: &Path, media: Hash) -> Option<(AudioBuffer, Info)> {
             tracing::warn!(path = %path.display(), error, "media can't be read");
             None
         }
-    }
-}
-
-/// Where the file of an item lies on this machine.
-pub fn path_of(item: &MediaItem, project: Option<&Path>) -> Option<PathBuf> {
-    let path = Path::new(&item.storage.path);
-    match item.storage.backend {
-        StorageBackend::Project => Some(project?.join(MEDIA_DIR).join(path)),
-        _ => path.is_absolute().then(|| path.to_owned()),
     }
 }
 

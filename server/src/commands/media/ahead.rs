@@ -29,7 +29,7 @@ use pulse_store::{project::MEDIA_DIR, view::View};
 use serde_json::Value;
 
 use super::{files, find, is_lost, known_in, peaks, present};
-use crate::{refusal::Refusal, rendering::Watch, session::Session};
+use crate::{places::Places, refusal::Refusal, rendering::Watch, session::Session};
 
 /// What was found out about files, as long as they stay as they were.
 #[derive(Debug, Default)]
@@ -47,8 +47,16 @@ pub struct Facts {
 #[derive(Debug, Default)]
 pub struct Touched {
     pub made: Vec<PathBuf>,
-    /// They go once the edit is certain.
-    pub moved: Vec<PathBuf>,
+    /// The originals go once the edit is certain and it is noted where they went.
+    pub moved: Vec<Moved>,
+}
+
+/// A file that has a new place.
+#[derive(Debug)]
+pub struct Moved {
+    pub from: PathBuf,
+    pub to: PathBuf,
+    pub file: Option<BlobRef>,
 }
 
 /// Folders, and every file below them with its length.
@@ -119,9 +127,15 @@ impl Facts {
 
     /// Moves a file, across drives too. The original stays until the edit that says where the
     /// file is now is durable: should it fail, the project still names the original.
-    pub fn move_file(&mut self, from: &Path, to: &Path) -> Result<(), Refusal> {
+    pub fn move_file(
+        &mut self,
+        from: &Path,
+        to: &Path,
+        file: Option<&BlobRef>,
+    ) -> Result<(), Refusal> {
         self.copy(from, to)?;
-        self.touched.moved.push(from.to_owned());
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.touched.moved.push(Moved { from, to, file: file.cloned() });
         Ok(())
     }
 
@@ -332,9 +346,10 @@ impl Reads {
         let item = super::item(&self.view, payload.media)?;
         let from = present(&item, self.folder.as_deref())?;
         let to = payload.path.as_deref().map(files::absolute).transpose()?;
-        let inside = item.storage.backend == StorageBackend::Project;
+        let inside = self.media.as_ref().is_some_and(|media| from.starts_with(media));
         let folder = match (&to, payload.mode) {
             (Some(to), CopyMode::Reference) => return facts.probe(to, watch).map(|_| ()),
+            (Some(to), _) if *to == from => None,
             (Some(to), _) => to.parent(),
             (None, CopyMode::Copy | CopyMode::Move) if !inside => self.media.as_deref(),
             (None, _) => None,
@@ -345,8 +360,9 @@ impl Reads {
     fn relink(&self, payload: &Relink, facts: &mut Facts, watch: &Watch) -> Result<(), Refusal> {
         let roots = payload.roots.iter().map(|root| files::absolute(root));
         let all = facts.walk(&roots.collect::<Result<Vec<_>, _>>()?);
+        let places = Places::of(self.folder.as_deref());
         for item in self.view.all::<MediaItem>()? {
-            if !is_lost(&item, &payload.media, self.folder.as_deref()) {
+            if !is_lost(&item, &payload.media, &places) {
                 continue;
             }
             if let Some((path, _, false)) = find(&item, &all, payload.loose, facts, watch) {

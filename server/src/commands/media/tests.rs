@@ -97,6 +97,65 @@ fn the_original_of_a_moved_file_stays_until_the_edit_stands() {
 }
 
 #[test]
+fn an_undone_move_leaves_the_file_where_it_is_and_the_item_finds_it() {
+    let folder = Folder::new("undone");
+    let mut project = folder.project();
+    let kick = folder.wav("kick.wav", 0, 100);
+    let media = import(&mut project, &kick, "reference")["media"].clone();
+    let moved = folder.0.join("song/Media/kick.wav");
+    let drive = folder.0.join("drive/kick.wav");
+    let check = |project: &mut Project, named: &Path, lies: &Path| {
+        let details = project.ok("media.details", json!({"media": media}));
+        let stored = details["item"]["storage"]["path"].as_str().unwrap().to_owned();
+        assert!(named.ends_with(&stored), "{stored} is not {}", named.display());
+        assert_eq!((&details["availability"], &details["path"]), (&json!("local"), &json!(lies)));
+        assert_eq!(project.ok("media.refresh", json!({}))["missing"], json!([]));
+        project.ok("media.waveform", json!({"media": media, "points": 2}));
+    };
+    project.ok("media.relocate", json!({"media": media, "mode": "move"}));
+    check(&mut project, &moved, &moved);
+    project.ok("history.undo", json!({}));
+    check(&mut project, &kick, &moved);
+    assert!(!kick.exists(), "undo carries no file about");
+    project.ok("history.redo", json!({}));
+    check(&mut project, &moved, &moved);
+
+    // On from where it is after an undo, and all the way back.
+    project.ok("media.relocate", json!({"media": media, "path": drive, "mode": "move"}));
+    check(&mut project, &drive, &drive);
+    project.ok("history.undo", json!({"count": 2}));
+    check(&mut project, &kick, &drive);
+    let other = import(&mut project, &folder.wav("sub/kick.wav", 5, 100), "copy");
+    assert_eq!(other["item"]["storage"]["path"], "kick-2.wav", "older versions name kick.wav");
+    project.ok("history.undo", json!({}));
+    project.ok("media.relocate", json!({"media": media, "path": drive, "mode": "move"}));
+    check(&mut project, &drive, &drive);
+    project.ok("media.relocate", json!({"media": media, "mode": "move"}));
+    let again = folder.0.join("song/Media/kick-3.wav");
+    check(&mut project, &again, &again);
+    project.ok("history.undo", json!({}));
+    check(&mut project, &drive, &again);
+    project.ok("media.relocate", json!({"media": media, "mode": "copy"}));
+    check(&mut project, &again, &again);
+}
+
+#[test]
+fn an_undone_discard_finds_its_take_in_the_trash() {
+    let folder = Folder::new("undiscard");
+    let mut project = folder.project();
+    let take = project.ok("media.reserve", json!({"name": "Take"}));
+    let path = PathBuf::from(take["path"].as_str().unwrap());
+    std::fs::copy(folder.wav("take.wav", 0, 50), &path).unwrap();
+    project.ok("media.discard", json!({"media": take["media"]}));
+    assert!(!path.exists());
+    project.ok("history.undo", json!({}));
+    let done = project.ok("media.finalise", json!({"media": take["media"]}));
+    assert_eq!(done["item"]["format"]["frames"], 50);
+    let details = project.ok("media.details", json!({"media": take["media"]}));
+    assert_eq!(details["path"], json!(folder.0.join("song/Trash/Take.wav")));
+}
+
+#[test]
 fn what_is_no_media_is_refused() {
     let folder = Folder::new("bad");
     let mut project = folder.project();

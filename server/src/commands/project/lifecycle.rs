@@ -40,6 +40,7 @@ use crate::{
         rendering::bounce,
         version,
     },
+    places::Places,
     recent::Entry,
     refusal::{Refusal, Reply},
     session::{Caller, Open as OpenProject, Session},
@@ -307,16 +308,21 @@ pub fn save_as(session: &mut Session, caller: &Caller, payload: &SaveAs) -> Repl
 /// the moment keeps its reference.
 fn collect_media(session: &mut Session, folder: &Path, meta: TxMeta) -> Result<(), Refusal> {
     let media = folder.join(MEDIA_DIR);
-    let mut collected = Vec::new();
+    let (mut collected, places) = (Vec::new(), Places::of(Some(folder)));
     for item in session.view()?.all::<MediaItem>()? {
-        let source = Path::new(&item.storage.path);
-        if item.storage.backend == StorageBackend::Project || !source.is_file() {
+        let Some(source) = places.present(&item) else { continue };
+        if item.storage.backend == StorageBackend::Project {
+            continue;
+        }
+        // Moved in before, and the move undone.
+        if let Ok(place) = source.strip_prefix(&media) {
+            collected.push((item.id, place.to_string_lossy().into_owned()));
             continue;
         }
         let name = source.file_name().map(|name| name.to_string_lossy().into_owned());
         let name = free_name(&media, &name.unwrap_or_else(|| item.id.any().to_string()));
         let target = media.join(&name);
-        std::fs::copy(source, &target).map_err(|error| failed(&target, &error))?;
+        std::fs::copy(&source, &target).map_err(|error| failed(&target, &error))?;
         collected.push((item.id, name));
     }
     if collected.is_empty() {

@@ -39,10 +39,9 @@ use crate::{
         media::{self, files::Probe},
         time::{Tempos, convert, end_of, tempo_map},
     },
+    places::Places,
     refusal::{Refusal, Reply},
-    rendering::{
-        Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, media::path_of, partial_of,
-    },
+    rendering::{Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, partial_of},
     renders::Finish,
     session::{Caller, Session},
 };
@@ -178,7 +177,8 @@ pub fn settle(session: &mut Session) -> Result<(), Refusal> {
     let media: Vec<MediaId> = left.iter().map(|item| item.id).collect();
     discard(session, &media)?;
     if let Some(folder) = session.open.as_ref().and_then(|open| open.path.as_deref()) {
-        left.iter().filter_map(|item| path_of(item, Some(folder))).for_each(remove_partial);
+        let places = Places::of(Some(folder));
+        left.iter().filter_map(|item| places.named(item)).for_each(remove_partial);
     }
     let names: Vec<&str> = left.iter().map(|item| item.name.as_str()).collect();
     say_unfinished(session, &names.join(", "));
