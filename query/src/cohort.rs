@@ -4,20 +4,29 @@
 //! editor, what a user forced, and all that hears one of these. Feeding a live
 //! channel makes nothing live: a live node reads what was rendered ahead. So
 //! arming one track leaves every track that only feeds the master ahead.
+//!
+//! Modulation and feedback are another matter: no ring carries them, so the engine
+//! runs both of their ends on one side (`pulse_engine::anticipate::split`). A channel
+//! whose LFO moves a live one, or that feeds back to it, is live as well, as a whole:
+//! that costs more than its modulator alone and is a thing that one can be told.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use pulse_schemas::{
-    entity::{Channel, DspNode, Monitor, ProcessingPolicy, Track},
+    entity::{Channel, DspNode, ModulationRoute, Monitor, ProcessingPolicy, Track},
     graph::Cohort,
     hash::Hash,
     id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
 };
 
 use crate::{
-    routing::{Routing, routing},
+    chain::playing_nodes,
+    routing::{RouteKind, Routing, routing},
     source::{Source, SourceExt},
 };
+
+#[cfg(test)]
+mod engine_tests;
 
 /// What no project holds: open editors, and what users decided for this session.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -37,10 +46,26 @@ pub enum Reason {
     Armed,
     Monitored,
     EditorOpen,
-    /// It hears this one, which is live.
+    /// It hears or obeys this one, which is live.
     After(ChannelId),
+    /// It modulates this one, which is live.
+    Modulates(ChannelId),
+    /// It feeds back to this one, which is live.
+    FeedsBack(ChannelId),
     /// Nobody needs it at once.
     NotNeeded,
+}
+
+impl Reason {
+    /// The live channel that it is because of.
+    pub fn because_of(&self) -> Option<ChannelId> {
+        match self {
+            Reason::After(channel) | Reason::Modulates(channel) | Reason::FeedsBack(channel) => {
+                Some(*channel)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl std::fmt::Display for Reason {
@@ -52,6 +77,8 @@ impl std::fmt::Display for Reason {
             Reason::Monitored => f.write_str("monitored"),
             Reason::EditorOpen => f.write_str("editor open"),
             Reason::After(channel) => write!(f, "after {channel}"),
+            Reason::Modulates(channel) => write!(f, "modulates {channel}"),
+            Reason::FeedsBack(channel) => write!(f, "feeds back to {channel}"),
             Reason::NotNeeded => f.write_str("nobody needs it at once"),
         }
     }
@@ -83,10 +110,7 @@ impl Cohorts {
         while let Some(here) = at {
             let Some(member) = self.channels.get(&here) else { break };
             chain.push((here, member.reason));
-            at = match member.reason {
-                Reason::After(before) => Some(before),
-                _ => None,
-            };
+            at = member.reason.because_of();
         }
         chain
     }
@@ -188,17 +212,67 @@ pub fn nodes_of(source: &dyn Source, channel: ChannelId) -> Vec<NodeId> {
     nodes.filter(|node| node.channel == channel).map(|node| node.id).collect()
 }
 
+/// What the nodes of a channel move in other channels, and which of them don't run.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Speech {
+    /// Parameters' owners that are modulated from here: nodes, channels, sends.
+    pub modulates: BTreeSet<AnyId>,
+    /// Nodes of a frozen track and of alternatives that rest: nobody moves these.
+    pub resting: BTreeSet<NodeId>,
+}
+
+impl Speech {
+    fn is_silent(&self) -> bool {
+        self.modulates.is_empty() && self.resting.is_empty()
+    }
+}
+
+/// Channels that have anything to say.
+pub type Speeches = BTreeMap<ChannelId, Speech>;
+
+/// What one channel says, as its chain has it (see [`crate::chain`]).
+pub fn speech_of(source: &dyn Source, channel: &Channel) -> Speech {
+    let mut speech = Speech::default();
+    let mut nodes = nodes_of(source, channel.id);
+    if nodes.is_empty() {
+        return speech;
+    }
+    let track = channel.track.and_then(|track| source.get::<Track>(track.0));
+    if track.is_none_or(|track| track.frozen.is_none()) {
+        let playing = playing_nodes(source, channel);
+        for node in &playing {
+            let routes = source.referring::<ModulationRoute>(node.id).into_iter();
+            let told = routes.filter(|route| route.from == node.id && route.enabled);
+            speech.modulates.extend(told.filter_map(|route| route.to.target));
+        }
+        nodes.retain(|node| playing.iter().all(|playing| playing.id != *node));
+    }
+    speech.resting = nodes.into_iter().collect();
+    speech
+}
+
+/// Collects what channels say.
+pub fn speeches(of: impl IntoIterator<Item = (ChannelId, Speech)>) -> Speeches {
+    of.into_iter().filter(|(_, speech)| !speech.is_silent()).collect()
+}
+
+/// What the channels of a routing say.
+pub fn speeches_of(source: &dyn Source, routing: &Routing) -> Speeches {
+    speeches(routing.channels.iter().map(|channel| (channel.id, speech_of(source, channel))))
+}
+
 /// Assigns every channel of an arrangement.
 pub fn cohorts(source: &dyn Source, arrangement: ArrangementId, seeds: &Seeds) -> Cohorts {
     let routing = routing(source, arrangement);
-    let nodes = places(source, &routing);
-    assign(&routing, nodes, &gestures(source, arrangement), seeds)
+    let (nodes, speeches) = (places(source, &routing), speeches_of(source, &routing));
+    assign(&routing, nodes, &speeches, &gestures(source, arrangement), seeds)
 }
 
 /// Assigns the channels of a routing from parts that change apart.
 pub fn assign(
     routing: &Routing,
     nodes: BTreeMap<NodeId, ChannelId>,
+    speeches: &Speeches,
     gestures: &BTreeMap<TrackId, Gesture>,
     seeds: &Seeds,
 ) -> Cohorts {
@@ -222,7 +296,7 @@ pub fn assign(
         found.channels.insert(channel.id, member);
     }
     found.nodes = nodes;
-    close(routing, &mut found);
+    close(routing, speeches, &mut found);
     found
 }
 
@@ -250,23 +324,91 @@ fn own(gesture: Gesture, forced: Option<&Cohort>, editor_open: bool) -> Member {
 }
 
 /// What hears something live is live, whatever anybody wants: its input does not
-/// exist ahead of time.
-fn close(routing: &Routing, found: &mut Cohorts) {
-    let forward = routing.forward(|_| true);
-    let mut queue: VecDeque<ChannelId> = found
-        .channels
-        .iter()
-        .filter(|(_, member)| member.cohort == Cohort::Live)
-        .map(|(id, _)| *id)
-        .collect();
-    while let Some(at) = queue.pop_front() {
-        for next in forward.get(&at).into_iter().flatten() {
-            let Some(member) = found.channels.get_mut(next) else { continue };
+/// exist ahead of time. So is what modulates something live or feeds back to it.
+fn close(routing: &Routing, speeches: &Speeches, found: &mut Cohorts) {
+    let of_channels = found.channels.iter();
+    let live = of_channels.filter(|(_, member)| member.cohort == Cohort::Live);
+    let mut queue: VecDeque<(AnyId, ChannelId)> =
+        live.map(|(channel, _)| (channel.any(), *channel)).collect();
+    if queue.is_empty() {
+        return;
+    }
+    let ways = Ways::of(routing, speeches, &found.nodes);
+    let mut sends: BTreeSet<AnyId> = BTreeSet::new();
+    while let Some((at, cause)) = queue.pop_front() {
+        for &(next, reason) in ways.0.get(&at).into_iter().flatten() {
+            if next.kind == EntityKind::Send {
+                if sends.insert(next) {
+                    queue.push_back((next, cause));
+                }
+                continue;
+            }
+            let next = ChannelId(next.id);
+            let Some(member) = found.channels.get_mut(&next) else { continue };
             if member.cohort != Cohort::Live {
-                *member = Member { cohort: Cohort::Live, reason: Reason::After(at) };
-                queue.push_back(*next);
+                *member = Member { cohort: Cohort::Live, reason: reason(cause) };
+                queue.push_back((next.any(), next));
             }
         }
+    }
+}
+
+/// Who goes over with whom, and why: from channels, and from sends that can be live
+/// where their channel is not.
+#[derive(Default)]
+struct Ways(BTreeMap<AnyId, Vec<Way>>);
+
+/// To whom, and the reason there once its cause is known.
+type Way = (AnyId, fn(ChannelId) -> Reason);
+
+impl Ways {
+    fn of(routing: &Routing, speeches: &Speeches, nodes: &BTreeMap<NodeId, ChannelId>) -> Ways {
+        let mut ways = Ways::default();
+        let told = || speeches.values().flat_map(|speech| &speech.modulates);
+        let moved: BTreeSet<AnyId> =
+            told().filter(|id| id.kind == EntityKind::Send).copied().collect();
+        let mut sends = BTreeSet::new();
+        for route in &routing.routes {
+            let (from, to) = (route.from.any(), route.to.any());
+            let mut last = from;
+            if route.kind == RouteKind::Send
+                && (route.feedback.is_some() || moved.contains(&route.by))
+            {
+                ways.add(from, route.by, Reason::After);
+                sends.insert(route.by);
+                last = route.by;
+            }
+            ways.add(last, to, Reason::After);
+            if route.feedback.is_some() {
+                ways.add(to, last, Reason::FeedsBack);
+            }
+        }
+        let rests = |node: &NodeId, channel: &ChannelId| {
+            speeches.get(channel).is_some_and(|speech| speech.resting.contains(node))
+        };
+        for (channel, speech) in speeches {
+            for target in &speech.modulates {
+                let part = match target.kind {
+                    EntityKind::Channel => Some(*target),
+                    EntityKind::Send => sends.contains(target).then_some(*target),
+                    EntityKind::DspNode => {
+                        let node = NodeId(target.id);
+                        let place = nodes.get(&node).filter(|place| !rests(&node, place));
+                        place.map(|channel| channel.any())
+                    }
+                    _ => None,
+                };
+                if let Some(part) = part.filter(|part| *part != channel.any()) {
+                    ways.add(channel.any(), part, Reason::After);
+                    ways.add(part, channel.any(), Reason::Modulates);
+                }
+            }
+        }
+        ways
+    }
+
+    fn add(&mut self, from: AnyId, to: AnyId, reason: fn(ChannelId) -> Reason) {
+        self.0.entry(from).or_default().push((to, reason));
     }
 }
 

@@ -82,9 +82,7 @@ pub fn cohort_graph(
     let chains: BTreeMap<ChannelId, Chain> = routing.channels.iter().map(chain).collect();
     let side_inputs = side_inputs(source, &routing);
     let mut spec = join(registry, &routing, &chains, &side_inputs, scope)?;
-    let places = cohort::places(source, &routing);
-    let gestures = cohort::gestures(source, arrangement);
-    let cohorts = cohort::assign(&routing, places, &gestures, seeds);
+    let cohorts = cohort::cohorts(source, arrangement, seeds);
     enliven(&mut spec, &routing, &cohorts, |channel| chains.get(&channel));
     Ok(spec)
 }

@@ -27,7 +27,9 @@ use recipe::{Knobs, Piece, recipe};
 use voice::Voice;
 
 /// Hits that sound together.
-const VOICES: usize = 24;
+const POLYPHONY: usize = 24;
+/// Voices, with those that fade out after being stolen or choked.
+const VOICES: usize = 2 * POLYPHONY;
 /// Seconds in which a closed hat silences an open one, and in which a stolen voice ends.
 const CHOKE_SECONDS: f64 = 0.012;
 
@@ -79,8 +81,9 @@ parameters!(PARAMS, P {
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.drums", "Drum machine", PARAMS);
-    // 2: all sound off fades in 12 ms.
-    descriptor.dsp_version = 2;
+    // 2: all sound off fades in 12 ms. 3: a stolen hit fades out in a place of its own; hits are summed
+    // in the order in which they began.
+    descriptor.dsp_version = 3;
     descriptor.uses_random = true;
     descriptor
 };
@@ -149,6 +152,11 @@ impl Drums {
         if piece.is_hat() {
             self.voices.iter_mut().filter(|v| v.piece.is_hat()).for_each(|v| v.choke(choke));
         }
+        while self.playing().count() >= POLYPHONY {
+            if let Some(oldest) = self.playing().min_by_key(|voice| voice.order) {
+                oldest.choke(choke);
+            }
+        }
         let slot = self.slot();
         let seed = crate::math::random_u64(self.seed, self.hits);
         let recipe = recipe(piece, &knobs, velocity, self.rate);
@@ -156,13 +164,27 @@ impl Drums {
         self.hits += 1;
     }
 
-    /// A free voice, else the one that began first.
-    fn slot(&self) -> usize {
-        let rank = |slot: &usize| {
-            let voice = &self.voices[*slot];
-            (voice.is_active(), voice.order)
-        };
-        (0..VOICES).min_by_key(rank).unwrap_or(0)
+    /// Hits that are not fading out.
+    fn playing(&mut self) -> impl Iterator<Item = &mut Voice> {
+        self.voices.iter_mut().filter(|voice| voice.is_active() && !voice.is_choked())
+    }
+
+    /// A place for a new hit behind all others. Those that sound close ranks in the order in which
+    /// they began, so that equal sound is equal state. Where even the places for fading out are
+    /// taken, the softest of these ends at once.
+    fn slot(&mut self) -> usize {
+        if self.voices.iter().all(Voice::is_active) {
+            let softest = self.voices.iter_mut().min_by_key(|voice| voice.softness());
+            softest.into_iter().for_each(|voice| *voice = Voice::default());
+        }
+        let mut count = 0;
+        for at in 0..VOICES {
+            if self.voices[at].is_active() {
+                self.voices.swap(count, at);
+                count += 1;
+            }
+        }
+        count
     }
 
     fn render(&mut self, io: &mut Io<'_>, at: usize, length: usize) {

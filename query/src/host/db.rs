@@ -25,7 +25,7 @@ use super::{labels::Labels, parts::Parts, touch::Touch};
 use crate::{
     ambient::Ambient,
     chain::{self, Chain},
-    cohort::{self, Cohorts, Gesture, Seeds},
+    cohort::{self, Cohorts, Gesture, Seeds, Speech, Speeches},
     content::{self, Audible, Hearing, Played},
     graph::{Scope, SideInputs, enliven, join, side_inputs_of, tap, to_measure},
     memo::{Memo, MemoKey},
@@ -367,6 +367,16 @@ pub fn wiring(db: &dyn Db, of: ChannelIn) -> Option<Arc<Wiring>> {
     (*wiring).clone()
 }
 
+/// What one channel says to others. Apart from its wiring, which a modulation leaves alone.
+#[salsa::tracked(returns(clone))]
+pub fn speech(db: &dyn Db, of: ChannelIn) -> Arc<Speech> {
+    let (label, id) = (of.structure(db), of.id(db));
+    recall(db, "speech", id.any(), &[label], |ctx| {
+        let channel: Option<Channel> = ctx.source.get(id.0);
+        (channel.map(|it| cohort::speech_of(ctx.source, &it)).unwrap_or_default(), 64)
+    })
+}
+
 #[salsa::tracked(returns(clone))]
 pub fn routes(db: &dyn Db, of: ArrangementIn) -> Arc<Routing> {
     let (label, id) = (of.routing(db), of.id(db));
@@ -453,23 +463,32 @@ pub fn latency(db: &dyn Db, of: ArrangementIn) -> Option<Arc<Latencies>> {
     scratch::latencies(&db.world().registry, &spec, rate).map(Arc::new)
 }
 
-/// Which channel each node runs in: the structure that cohorts need.
+/// Which channel each node runs in, and what channels say: the structure that cohorts need.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Places {
+    pub places: BTreeMap<NodeId, ChannelId>,
+    pub speeches: Speeches,
+}
+
 #[salsa::tracked(returns(clone))]
-pub fn node_places(db: &dyn Db, of: ArrangementIn) -> Arc<BTreeMap<NodeId, ChannelId>> {
+pub fn node_places(db: &dyn Db, of: ArrangementIn) -> Arc<Places> {
     let routing = routes(db, of);
     let wirings = routing.channels.iter().filter_map(|it| wiring(db, channel_in(db, it.id)));
-    let mut places = BTreeMap::new();
-    for wiring in wirings {
-        places.extend(wiring.nodes.iter().map(|node| (*node, wiring.channel.id)));
+    let (mut places, mut speaking) = (BTreeMap::new(), Vec::new());
+    for wiring in wirings.filter(|wiring| !wiring.nodes.is_empty()) {
+        let channel = wiring.channel.id;
+        places.extend(wiring.nodes.iter().map(|node| (*node, channel)));
+        speaking.push((channel, (*speech(db, channel_in(db, channel))).clone()));
     }
-    Arc::new(places)
+    Arc::new(Places { places, speeches: cohort::speeches(speaking) })
 }
 
 #[salsa::tracked(returns(clone))]
 pub fn cohorts(db: &dyn Db, of: ArrangementIn) -> Arc<Cohorts> {
     let (gestures, seeds) = (of.gestures(db), of.seeds(db));
-    let (routing, nodes) = (routes(db, of), node_places(db, of));
-    Arc::new(cohort::assign(&routing, (*nodes).clone(), &gestures, &seeds))
+    let (routing, inside) = (routes(db, of), node_places(db, of));
+    let places = inside.places.clone();
+    Arc::new(cohort::assign(&routing, places, &inside.speeches, &gestures, &seeds))
 }
 
 /// Whether one channel is heard: what keeps a mute of one from all the others.

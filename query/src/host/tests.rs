@@ -523,7 +523,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         },
         "automation 1, automation view 1, chain_of 1, cohorts 1, cohorts view 1, events 1, graph \
          1, heard 1, measured 1, mixer_order 1, node_places 1, params 1, played 1, playing 1, \
-         routes 1, routing view 1, sounds_in 1, strip 1, track view 1, track_rows 1, wiring 1",
+         routes 1, routing view 1, sounds_in 1, speech 1, strip 1, track view 1, track_rows 1, \
+         wiring 1",
         8,
     ),
     (
@@ -538,16 +539,16 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             });
         },
         "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, measured \
-         1, node_places 1, params 1, playing 1, routes 1, routing view 1, strip 1, track view 1, \
-         wiring 1",
+         1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech 1, strip 1, \
+         track view 1, wiring 1",
         8,
     ),
     (
         "a route",
         |song| song.update::<Channel>(song.channels[0], |it| it.output = None),
         "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, measured \
-         1, mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, strip 1, \
-         track view 1, wiring 1",
+         1, mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech \
+         1, strip 1, track view 1, wiring 1",
         8,
     ),
     (
@@ -571,8 +572,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         "undo of the route",
         Song::undo,
         "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, measured \
-         1, mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, strip 1, \
-         track view 1, wiring 1",
+         1, mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech \
+         1, strip 1, track view 1, wiring 1",
         8,
     ),
     (
@@ -595,14 +596,14 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             song.update::<Lane>(lane, |it| it.mute = true);
         },
         "automation 1, automation view 1, chain_of 1, clips 1, events 1, played 1, sounds_in 1, \
-         track view 1, track_rows 1, wiring 1",
+         speech 1, track view 1, track_rows 1, wiring 1",
         8,
     ),
     (
         "undo of the lane",
         Song::undo,
         "automation 1, automation view 1, chain_of 1, clips 1, events 1, played 1, sounds_in 1, \
-         track view 1, track_rows 1, wiring 1",
+         speech 1, track view 1, track_rows 1, wiring 1",
         8,
     ),
     (
@@ -641,8 +642,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             });
         },
         "chain_of 1, cohorts 1, cohorts view 1, graph 1, heard 1, latency 1, measured 1, \
-         mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, strip 1, \
-         track view 1, wiring 1",
+         mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech 1, \
+         strip 1, track view 1, wiring 1",
         8,
     ),
     (
@@ -665,7 +666,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             });
         },
         "chain_of 1, cohorts 1, cohorts view 1, graph 1, heard 1, latency 1, measured 1, \
-         mixer_order 1, node_places 1, playing 1, routes 1, routing view 1, strip 1, wiring 1",
+         mixer_order 1, node_places 1, playing 1, routes 1, routing view 1, speech 1, strip 1, \
+         wiring 1",
         8,
     ),
     (

@@ -137,7 +137,9 @@ fn graph(ctx: &Ctx<'_>, routing: &Routing) -> Option<GraphSpec> {
 
 fn cohorts_of(ctx: &Ctx<'_>, id: ArrangementId, routing: &Routing) -> Cohorts {
     let nodes = cohort::places(ctx.source, routing);
-    cohort::assign(routing, nodes, &cohort::gestures(ctx.source, id), &ctx.ambient.seeds)
+    let (speeches, gestures) =
+        (cohort::speeches_of(ctx.source, routing), cohort::gestures(ctx.source, id));
+    cohort::assign(routing, nodes, &speeches, &gestures, &ctx.ambient.seeds)
 }
 
 fn routing_sheet(ctx: &Ctx<'_>, id: ArrangementId) -> Sheet {

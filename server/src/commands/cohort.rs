@@ -78,17 +78,22 @@ fn wire_cohort(cohort: Cohort) -> CohortKind {
 pub fn concerns(change: &Change) -> bool {
     match (&change.before, &change.after) {
         (Some(AnyEntity::Track(a)), Some(AnyEntity::Track(b))) => {
-            (a.armed, a.monitor, a.policy) != (b.armed, b.monitor, b.policy)
+            (a.armed, a.monitor, a.policy, a.frozen.is_some())
+                != (b.armed, b.monitor, b.policy, b.frozen.is_some())
         }
         (Some(AnyEntity::Channel(a)), Some(AnyEntity::Channel(b))) => {
-            (&a.input, a.output) != (&b.input, b.output)
+            (&a.input, a.output, a.output_feedback) != (&b.input, b.output, b.output_feedback)
         }
-        (Some(AnyEntity::Send(a)), Some(AnyEntity::Send(b))) => (a.from, a.to) != (b.from, b.to),
+        (Some(AnyEntity::Send(a)), Some(AnyEntity::Send(b))) => {
+            (a.from, a.to, a.mode, a.feedback) != (b.from, b.to, b.mode, b.feedback)
+        }
         (Some(AnyEntity::DspNode(a)), Some(AnyEntity::DspNode(b))) => a.channel != b.channel,
         _ => matches!(
             change.key.kind,
             EntityKind::Channel
                 | EntityKind::DspNode
+                | EntityKind::ModulationRoute
+                | EntityKind::NodeStack
                 | EntityKind::Project
                 | EntityKind::Send
                 | EntityKind::SidechainRoute
@@ -249,6 +254,28 @@ mod tests {
         assert!(told("track.setFlags", json!({"tracks": [keys["track"]], "armed": true})));
         assert!(!told("channel.setGain", json!({"channel": keys["channel"], "gainDb": -3})));
         assert!(!told("track.setFlags", json!({"tracks": [keys["track"]], "mute": true})));
+    }
+
+    #[test]
+    fn a_modulation_of_a_live_track_moves_the_modulators_track_and_says_so() {
+        let mut project = Project::new();
+        let keys = project.ok("track.create", json!({"name": "Keys", "nodes": ["pulse.filter"]}));
+        let wave = project.ok("track.create", json!({"name": "Wave", "nodes": ["pulse.lfo"]}));
+        project.ok("track.setFlags", json!({"tracks": [keys["track"]], "armed": true}));
+        let target = json!({"target": wave["track"]});
+        assert_eq!(project.ok("cohort.explain", target.clone())["cohort"], "anticipative");
+        let to = json!({"target": keys["nodes"][0], "parameter": "cutoff"});
+        let route = json!({"from": wave["nodes"][0], "to": to, "depth": 0.5});
+        let made = project.ok("parameter.addModulation", route);
+        let told = project.ok("cohort.explain", target.clone());
+        let channel = keys["channel"].as_str().unwrap();
+        let expect = json!([format!("Wave: modulates {channel}"), "Keys: armed"]);
+        assert_eq!((&told["cohort"], &told["reasons"]), (&json!("live"), &expect));
+        project.ok("parameter.removeModulation", json!({"route": made["route"]}));
+        assert_eq!(project.ok("cohort.explain", target)["cohort"], "anticipative");
+        let all = super::assign(&project.session).unwrap();
+        let known = project.session.live.cohorts.as_ref().map(|told| told.hash());
+        assert_eq!(known, Some(all.hash()));
     }
 
     #[test]

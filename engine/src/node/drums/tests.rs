@@ -65,6 +65,31 @@ fn a_closed_hat_silences_an_open_one() {
 }
 
 #[test]
+fn the_hit_too_many_fades_the_first_one_out_instead_of_cutting_it() {
+    let rate = 48_000;
+    let play = |hits: usize| {
+        let mut rig = Rig::new(&KIND, rate);
+        // Deep and long, without noise: what is left of a cut would be seen at once.
+        rig.set("kickClick", 0.0).set("kickDecay", 8.0).set("kickDrive", 0.0).set("gain", 0.0);
+        rig.events = (0..hits as i64).map(|at| hit(97 * at, 36, 1.0)).collect();
+        rig.run(&[], 9_600, &[512]).remove(0).remove(0)
+    };
+    let (few, full, over) = (play(1), play(POLYPHONY), play(POLYPHONY + 1));
+    let began = 97 * POLYPHONY;
+    // Hits are added up, so what is missing beside the new hit is the voice that was taken.
+    let missing: Vec<f32> = (0..9_600)
+        .map(|n| full[n] + if n < began { 0.0 } else { few[n - began] } - over[n])
+        .collect();
+    let step = |signal: &[f32]| signal.windows(2).map(|w| (w[1] - w[0]).abs()).fold(0.0, f32::max);
+    assert!(peak(&missing) > 0.1, "nothing was taken");
+    let natural = step(&few);
+    assert!(step(&missing) <= natural, "a step of {} ({natural})", step(&missing));
+    // After the fade the first hit is gone.
+    let after = began + 800;
+    assert!((after..9_600).all(|n| (missing[n] - few[n]).abs() < 1e-4));
+}
+
+#[test]
 fn softer_hits_are_quieter_and_repeated_hits_differ() {
     let two = play(48_000, vec![hit(0, 38, 0.5), hit(24_000, 38, 1.0)], 48_000);
     let (soft, loud) = (peak(&two[..24_000]), peak(&two[24_000..]));

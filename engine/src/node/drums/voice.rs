@@ -51,6 +51,15 @@ impl Voice {
         self.fade > 0.0
     }
 
+    pub fn is_choked(&self) -> bool {
+        self.fade_step > 0.0
+    }
+
+    /// Those that fade out come first, and of these the ones that are nearly over.
+    pub fn softness(&self) -> (bool, u64) {
+        (!self.is_choked(), (self.fade * 1e9) as u64)
+    }
+
     /// Ends the hit within a few milliseconds.
     pub fn choke(&mut self, fade_step: f64) {
         if self.is_active() && self.fade_step == 0.0 {

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use pulse_schemas::{
     command::view::{ViewName, Window},
     entity::{
-        AudioRegion, Availability, Channel, ChannelKind, DspNode, MediaItem, Monitor,
-        ProcessingPolicy, Send, SidechainRoute, Track,
+        AudioRegion, Availability, Channel, ChannelKind, DspNode, MediaItem, ModulationRoute,
+        Monitor, ParameterRef, ProcessingPolicy, Send, SidechainRoute, Track,
     },
     graph::Cohort,
-    id::{AnyId, AudioRegionId, ChannelId, MediaId, NodeId, SendId, SidechainRouteId},
+    id::{
+        AnyId, AudioRegionId, ChannelId, MediaId, ModulationRouteId, NodeId, SendId,
+        SidechainRouteId,
+    },
 };
 use serde_json::{Value, json};
 
@@ -179,5 +182,33 @@ fn a_file_that_goes_missing_is_told_by_its_clip_its_track_and_the_project() {
     assert_eq!(told(&song), all(Availability::Missing));
     song.undo();
     assert_eq!(told(&song), all(Availability::Local));
+    song.verify();
+}
+
+#[test]
+fn who_modulates_a_live_track_goes_over_with_it_and_back() {
+    let mut song = Song::new(4, 1);
+    let (first, second, master) = (song.channels[1], song.channels[2], song.master);
+    let (lfo, target) = (song.nodes[1], song.nodes[2]);
+    song.update::<DspNode>(lfo, |node| node.node_kind = "pulse.lfo".to_owned());
+    song.update::<Track>(song.tracks[2], |track| track.armed = true);
+    let alone = [(second, Reason::Armed), (master, Reason::After(second))];
+    song.check_live(&alone, &[]);
+    let mut id = ModulationRouteId::default();
+    song.edit(|tx| {
+        id = ModulationRouteId(tx.new_id());
+        let to = ParameterRef { target: Some(target.any()), parameter: "gain".to_owned() };
+        let route = ModulationRoute { id, from: lfo, to, depth: 0.5, ..ModulationRoute::default() };
+        tx.put(ModulationRoute { enabled: true, ..route }).unwrap();
+    });
+    let both = [alone[0], alone[1], (first, Reason::Modulates(second))];
+    song.check_live(&both, &[]);
+    song.verify();
+    song.update::<ModulationRoute>(id, |route| route.enabled = false);
+    song.check_live(&alone, &[]);
+    song.update::<ModulationRoute>(id, |route| route.enabled = true);
+    song.check_live(&both, &[]);
+    song.edit(|tx| _ = tx.remove(id.any()).unwrap());
+    song.check_live(&alone, &[]);
     song.verify();
 }
