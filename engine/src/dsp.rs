@@ -17,6 +17,7 @@ pub mod fixed_delay;
 pub mod halfband;
 pub mod interpolate;
 pub mod lfo;
+pub mod longest_tail;
 pub mod loudness;
 pub mod oscillator;
 pub mod oversample;

@@ -281,3 +281,27 @@ pub fn check_cuts(make: impl Fn() -> Rig, inputs: &[Vec<Vec<f32>>], frames: usiz
     }
     assert!(bits(&joined) == expect, "saved and restored state differs");
 }
+
+/// Plays `sound` frames of noise and then nothing. Sound that is louder than `loud` at frame `at`
+/// is not over: the node never says that it may be put to sleep, which ends all that it holds,
+/// before it has fallen to −100 dB.
+#[cfg(test)]
+pub fn check_sleep(rig: &mut Rig, sound: usize, at: usize, loud: f32) {
+    const STEP: usize = 64;
+    let peak = |out: &[Vec<Vec<f32>>]| {
+        out.iter().flatten().flatten().fold(0.0f32, |peak, x| peak.max(x.abs()))
+    };
+    rig.run(&[noise(7, rig.setup.channels, sound)], sound, &[STEP]);
+    let silence = vec![vec![vec![0.0; STEP]; rig.setup.channels]];
+    let mut was_loud = false;
+    for quiet in (STEP..).step_by(STEP) {
+        let heard = peak(&rig.run(&silence, STEP, &[STEP]));
+        was_loud |= sound + quiet >= at && heard > loud;
+        if let crate::node::Tail::Frames(tail) = rig.node.tail()
+            && quiet as u64 >= tail
+        {
+            assert!(was_loud, "nothing was to be cut off at frame {at}");
+            return assert!(heard < 1e-5, "cut off at {heard}, {quiet} frames after all sound");
+        }
+    }
+}

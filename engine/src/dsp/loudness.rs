@@ -268,32 +268,48 @@ mod tests {
         }
     }
 
-    /// Runs tones of 1 kHz on both channels, `(dBFS, seconds)` one after the other; silence is −∞.
-    fn play(rate: f64, parts: &[(f64, f64)]) -> Loudness {
-        let mut meter = Loudness::new(rate);
-        let mut n = 0u64;
-        // A sine by rotation: a libm call per frame would dominate the test.
-        let (step_cos, step_sin) = {
+    /// Plays tones of 1 kHz on both channels.
+    struct Player {
+        rate: f64,
+        meter: Loudness,
+        frames: u64,
+        /// A sine by rotation: a libm call per frame would dominate the test.
+        step: [f64; 2],
+        now: [f64; 2],
+    }
+
+    impl Player {
+        fn new(rate: f64) -> Player {
             let w = std::f64::consts::TAU * 1000.0 / rate;
-            (libm::cos(w), libm::sin(w))
-        };
-        let (mut cos, mut sin) = (1.0, 0.0);
-        for (level, seconds) in parts {
-            let peak = if level.is_finite() { decibel::db_to_gain(*level) } else { 0.0 };
-            let mut left = libm::round(seconds * rate) as u64;
-            while left > 0 {
-                let mut cell = [[0.0; 2]; 64];
-                let frames = left.min(64 - n % 64) as usize;
-                for frame in &mut cell[..frames] {
-                    (cos, sin) = (cos * step_cos - sin * step_sin, cos * step_sin + sin * step_cos);
-                    *frame = [peak * sin; 2];
+            let step = [libm::cos(w), libm::sin(w)];
+            Player { rate, meter: Loudness::new(rate), frames: 0, step, now: [1.0, 0.0] }
+        }
+
+        /// `(dBFS, seconds)` one after the other; silence is −∞.
+        fn play(&mut self, parts: &[(f64, f64)]) {
+            for (level, seconds) in parts {
+                let peak = if level.is_finite() { decibel::db_to_gain(*level) } else { 0.0 };
+                let mut left = libm::round(seconds * self.rate) as u64;
+                while left > 0 {
+                    let mut cell = [[0.0; 2]; 64];
+                    let frames = left.min(64 - self.frames % 64) as usize;
+                    for frame in &mut cell[..frames] {
+                        let ([c, s], [cos, sin]) = (self.step, self.now);
+                        self.now = [cos * c - sin * s, cos * s + sin * c];
+                        *frame = [peak * self.now[1]; 2];
+                    }
+                    self.meter.push(&mut cell[..frames]);
+                    left -= frames as u64;
+                    self.frames += frames as u64;
                 }
-                meter.push(&mut cell[..frames]);
-                left -= frames as u64;
-                n += frames as u64;
             }
         }
-        meter
+    }
+
+    fn play(rate: f64, parts: &[(f64, f64)]) -> Loudness {
+        let mut player = Player::new(rate);
+        player.play(parts);
+        player.meter
     }
 
     fn check(got: f64, want: f64, tolerance: f64) {
@@ -341,6 +357,22 @@ mod tests {
             let thirteen = [(SILENCE, f64::from(i) * 0.02), (-23.0, 0.4), (SILENCE, 1.0)];
             check(play(48_000.0, &thirteen).max_momentary(), -23.0, 0.05);
         }
+    }
+
+    /// Twenty tones, each a dB louder than the one before and later within its turn.
+    fn louder_and_later(tone: f64, shift: f64, turn: f64, max: impl Fn(&Loudness) -> f64) {
+        let mut player = Player::new(48_000.0);
+        for i in 0..20u32 {
+            let (level, wait) = (-38.0 + f64::from(i), f64::from(i) * shift);
+            player.play(&[(SILENCE, wait), (level, tone), (SILENCE, turn - tone - wait)]);
+            check(max(&player.meter), level, 0.05);
+        }
+    }
+
+    #[test]
+    fn ebu_3341_cases_11_and_14_of_a_meter_that_runs_on() {
+        louder_and_later(3.0, 0.15, 6.85, Loudness::max_short_term);
+        louder_and_later(0.4, 0.02, 1.18, Loudness::max_momentary);
     }
 
     #[test]

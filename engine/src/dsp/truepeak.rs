@@ -102,6 +102,50 @@ fn bessel_ratio(beta: f64, shape: f64) -> f64 {
     super::halfband::bessel_i0(beta * shape) / super::halfband::bessel_i0(beta)
 }
 
+/// Cases 20 to 23 of EBU Tech 3341, synthesised: a burst whose peak lies between the samples.
+#[cfg(test)]
+pub(crate) mod bursts {
+    use std::f64::consts::{PI, TAU};
+
+    use super::bessel_ratio;
+
+    /// Tones of 8 kHz at half of full scale with one period of 12 kHz at full scale among them, in
+    /// phase where they meet, made at four times 48 kHz, freed of all that lies above 24 kHz and
+    /// read at every fourth sample from `offset` on. Faded in and out, since an onset is no
+    /// band-limited signal. Beside it the peak of what was read from.
+    pub fn ebu(offset: usize) -> (Vec<f32>, f64) {
+        const FRAMES: usize = 4 * 4800;
+        const BURST: usize = 24 * 400;
+        let fade = |n: usize| (n.min(FRAMES - n) as f64 / 1920.0).min(1.0);
+        let source: Vec<f64> = (0..FRAMES)
+            .map(|n| match n.checked_sub(BURST) {
+                Some(into @ 0..16) => libm::sin(TAU * into as f64 / 16.0),
+                Some(after) => 0.5 * libm::sin(TAU * (after - 16) as f64 / 24.0) * fade(n),
+                None => 0.5 * libm::sin(TAU * n as f64 / 24.0) * fade(n),
+            })
+            .collect();
+        let taps = low_pass();
+        let half = taps.len() / 2;
+        let filtered: Vec<f64> = (half..FRAMES - half)
+            .map(|at| taps.iter().zip(&source[at - half..]).map(|(tap, x)| tap * x).sum())
+            .collect();
+        let peak = filtered.iter().fold(0.0, |peak: f64, x| peak.max(x.abs()));
+        (filtered.iter().skip(offset).step_by(4).map(|x| *x as f32).collect(), peak)
+    }
+
+    /// A Kaiser-windowed sinc, of 192 kHz: −6 dB at 24 kHz.
+    fn low_pass() -> Vec<f64> {
+        const HALF: i32 = 256;
+        let tap = |n: i32| {
+            let edge = f64::from(n) / f64::from(HALF);
+            let window = bessel_ratio(9.0, (1.0 - edge * edge).max(0.0).sqrt());
+            let x = PI * f64::from(n) / 4.0;
+            0.25 * window * if n == 0 { 1.0 } else { libm::sin(x) / x }
+        };
+        (-HALF..=HALF).map(tap).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::f64::consts::TAU;

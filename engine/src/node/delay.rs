@@ -13,6 +13,7 @@ use crate::{
         envelope_follower::{PeakFollower, loudest},
         fade::{self, Fade},
         lfo::LfoPhase,
+        longest_tail::{LongestTail, heard},
         smooth, svf,
     },
     math,
@@ -64,8 +65,8 @@ parameters!(PARAMS, P {
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::effect("pulse.delay", "Delay", PARAMS);
-    // 2: there is more state.
-    descriptor.dsp_version = 2;
+    // 2: there is more state. 3: echoes under way end by their own time when `feedback` or `time` fall.
+    descriptor.dsp_version = 3;
     descriptor.reads_transport = true;
     descriptor.follows_tempo = crate::node::FollowsTempo::While("sync");
     descriptor
@@ -125,6 +126,7 @@ struct Delay {
     movement: LfoPhase,
     freeze: Fade,
     played: PeakFollower,
+    longest_tail: LongestTail,
     /// Of the last call, for the tail only.
     design: Option<Design>,
 }
@@ -144,11 +146,21 @@ impl Node for Delay {
     fn process(&mut self, io: &mut Io<'_>) {
         let design = self.read_design(io);
         self.design = Some(design);
+        let tail = self.tail_frames(&design);
         self.movement.set_rate(io.frame(), io.param(P::ModRate as usize) / self.rate);
         walk(io.frame(), io.frames(), &[], |step| match step {
-            Step::GridPoint(_) => self.settle(),
+            Step::GridPoint(_) => {
+                self.settle();
+                self.longest_tail.lasts(tail);
+            }
             Step::Event(..) => {}
-            Step::Render { at, length } => self.render(io, at, length, &design),
+            Step::Render { at, length } => {
+                let (left, right) = io.output_pair(0);
+                if heard([&*left, &*right], at, length) {
+                    self.longest_tail.begins(tail);
+                }
+                self.render(io, at, length, &design);
+            }
         });
     }
 
@@ -164,6 +176,7 @@ impl Node for Delay {
         self.movement.visit(visitor);
         self.freeze.visit(visitor);
         visitor.f64(&mut self.played.level);
+        self.longest_tail.visit(visitor);
     }
 
     fn reset(&mut self) {
@@ -176,22 +189,27 @@ impl Node for Delay {
         self.movement = LfoPhase::default();
         self.freeze = Fade::default();
         self.played = PeakFollower::default();
+        self.longest_tail = LongestTail::default();
     }
 
-    /// Echoes until the last has fallen by 300 dB, with one second for the filters.
     fn tail(&self) -> Tail {
-        let Some(design) = self.design.filter(|design| !design.freezes) else {
-            return Tail::Infinite;
-        };
-        let taps = self.channels.iter().map(|channel| channel.tap.longest());
-        let time = taps.chain(design.times).fold(1.0, f64::max);
-        let loss = -20.0 * math::log10(design.feedback.max(1e-15));
-        let echoes = libm::ceil(330.0 / loss) + 2.0;
-        Tail::Frames((echoes * (time + MOST_MOVEMENT_MS * 0.001 * self.rate) + self.rate) as u64)
+        match self.design {
+            Some(design) if !design.freezes => self.longest_tail.tail(self.tail_frames(&design)),
+            _ => Tail::Infinite,
+        }
     }
 }
 
 impl Delay {
+    /// Echoes until the last has fallen by 300 dB, with one second for the filters. A line that is
+    /// read at another place now is empty after its longest time, whatever that is.
+    fn tail_frames(&self, design: &Design) -> u64 {
+        let time = design.times[0].max(design.times[1]);
+        let loss = -20.0 * math::log10(design.feedback.max(1e-15));
+        let echoes = libm::ceil(330.0 / loss) + 2.0;
+        (echoes * (time + MOST_MOVEMENT_MS * 0.001 * self.rate) + self.rate) as u64
+    }
+
     fn read_design(&self, io: &Io<'_>) -> Design {
         let value = |param: P| io.param(param as usize);
         let beats = beats(io.param_index(P::Sync as usize));

@@ -195,6 +195,23 @@ mod tests {
         }
     }
 
+    // EBU Tech 3341 cases 20 to 23: 0 dBTP, +0.2 and −0.4 dB.
+    #[test]
+    fn a_burst_is_read_alike_wherever_between_samples_it_lies() {
+        let (mut lowest, mut highest) = (f64::INFINITY, f64::NEG_INFINITY);
+        for offset in 0..4 {
+            let (burst, peak) = crate::dsp::truepeak::bursts::ebu(offset);
+            let frames = burst.len();
+            let mut rig = rig(48_000, 2);
+            rig.run(&[vec![burst.clone(), burst]], frames, &[512]);
+            let got = reading(&rig, "truePeak");
+            println!("offset {offset}: {got:.3} dBTP of {:.3}", decibel::gain_to_db(peak));
+            assert!(got > -0.4 && got < 0.2, "offset {offset}: {got} dBTP");
+            (lowest, highest) = (lowest.min(got), highest.max(got));
+        }
+        assert!(highest - lowest < 0.1, "{lowest} to {highest} dBTP");
+    }
+
     #[test]
     fn audio_passes_untouched_and_readings_do_not_depend_on_cuts() {
         let input = vec![noise(1, 2, 30_000)];

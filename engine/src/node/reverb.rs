@@ -11,6 +11,7 @@ use crate::{
         fade::{self, Fade},
         fdn::{Decay, Fdn, LINES, Losses, lengths},
         lfo::LfoPhase,
+        longest_tail::{LongestTail, heard},
         oscillator::{Shape, Wavetables, wrap},
         svf,
     },
@@ -81,8 +82,8 @@ parameters!(PARAMS, P {
 
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::effect("pulse.reverb", "Reverb", PARAMS);
-    // 2: there is more state.
-    descriptor.dsp_version = 2;
+    // 2: there is more state. 3: a tail under way ends by its own time when `decay` gets shorter.
+    descriptor.dsp_version = 3;
     descriptor.linear = true;
     descriptor
 };
@@ -135,6 +136,7 @@ struct Reverb {
     /// What enters the network, for early reflections.
     early: [DelayLine; 2],
     freeze: Fade,
+    longest: LongestTail,
 }
 
 impl Node for Reverb {
@@ -158,7 +160,10 @@ impl Node for Reverb {
         self.design = Some(design);
         self.movement.set_rate(io.frame(), io.param(P::ModRate as usize) / self.rate);
         walk(io.frame(), io.frames(), &[], |step| match step {
-            Step::GridPoint(_) => self.settle(),
+            Step::GridPoint(_) => {
+                self.settle();
+                self.longest.lasts(design.tail_frames);
+            }
             Step::Event(..) => {}
             Step::Render { at, length } => self.render(io, at, length, &design),
         });
@@ -174,6 +179,7 @@ impl Node for Reverb {
         self.movement.visit(visitor);
         self.early.iter_mut().for_each(|line| line.visit(visitor));
         self.freeze.visit(visitor);
+        self.longest.visit(visitor);
     }
 
     fn reset(&mut self) {
@@ -184,11 +190,12 @@ impl Node for Reverb {
         self.movement = LfoPhase::default();
         self.early.iter_mut().for_each(DelayLine::clear);
         self.freeze = Fade::default();
+        self.longest = LongestTail::default();
     }
 
     fn tail(&self) -> Tail {
         match self.design {
-            Some(design) if !design.freezes => Tail::Frames(design.tail_frames),
+            Some(design) if !design.freezes => self.longest.tail(design.tail_frames),
             _ => Tail::Infinite,
         }
     }
@@ -241,6 +248,9 @@ impl Reverb {
         let taps = [self.taps(size.base), self.taps(size.end)];
         let mono = io.output_channels(0) < 2;
         let (left, right) = io.output_pair(0);
+        if heard([&*left, &*right], at, length) {
+            self.longest.begins(design.tail_frames);
+        }
         let mut delays = start;
         for i in 0..length {
             let share = (into_cell + i) as f64 * (1.0 / GRID as f64);

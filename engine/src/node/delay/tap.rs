@@ -33,10 +33,6 @@ pub struct Tap {
 }
 
 impl Tap {
-    pub fn longest(&self) -> f64 {
-        self.now.max(self.before)
-    }
-
     /// Reads one frame on the way to `time`, with the point swayed by some frames.
     pub fn read(&mut self, line: &DelayLine, time: f64, sway: f64, glide: &Glide) -> f64 {
         if self.now == 0.0 {

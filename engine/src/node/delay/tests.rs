@@ -1,5 +1,5 @@
 use super::*;
-use crate::rig::{Rig, check_cuts, noise};
+use crate::rig::{Rig, check_cuts, check_sleep, noise};
 
 fn rig(rate: u32) -> Rig {
     let mut rig = Rig::new(&KIND, rate);
@@ -156,4 +156,13 @@ fn echoes_give_way_to_what_is_played() {
     // A second after the end of what was played, 34.7 dB of fall later, hardly anything is left.
     assert!(run(0.0)[40_000].abs() == 0.5);
     assert!(ducked[71_000].abs() > ducked[50_000].abs());
+}
+
+#[test]
+fn echoes_under_way_are_not_cut_off_by_less_feedback() {
+    let mut rig = rig(48_000);
+    rig.set("time", 250.0);
+    let falls = |n: i64| if n < 480_000 { 0.95 } else { 0.3 };
+    rig.set_motion("feedback", Box::new(falls));
+    check_sleep(&mut rig, 12_000, 480_000, 1e-2);
 }

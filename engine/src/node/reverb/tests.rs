@@ -1,5 +1,5 @@
 use super::*;
-use crate::rig::{Rig, check_cuts, noise};
+use crate::rig::{Rig, check_cuts, check_sleep, noise};
 
 fn rig(rate: u32) -> Rig {
     let mut rig = Rig::new(&KIND, rate);
@@ -158,4 +158,11 @@ fn early_reflections_come_at_their_times_and_have_their_power() {
             }
         }
     }
+}
+
+#[test]
+fn a_tail_under_way_is_not_cut_off_by_a_shorter_decay() {
+    let mut rig = rig(48_000);
+    rig.set_motion("decay", Box::new(|n| if n < 240_000 { 20.0 } else { 0.5 }));
+    check_sleep(&mut rig, 24_000, 240_000, 1e-3);
 }

@@ -208,7 +208,7 @@ fn who_modulates_a_live_track_goes_over_with_it_and_back() {
     song.check_live(&alone, &[]);
     song.update::<ModulationRoute>(id, |route| route.enabled = true);
     song.check_live(&both, &[]);
-    song.edit(|tx| _ = tx.remove(id.any()).unwrap());
+    song.edit(|tx| tx.remove(id.any()).unwrap());
     song.check_live(&alone, &[]);
     song.verify();
 }
