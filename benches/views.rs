@@ -16,7 +16,11 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use pulse_benches::{Times, heading, number, promise, row, show, time};
-use pulse_engine::{plan::Compiler, registry::Registry};
+use pulse_engine::{
+    material::{Material, NoMedia, Slices},
+    plan::Compiler,
+    registry::Registry,
+};
 use pulse_query::{
     cohort::Seeds,
     content::content,
@@ -433,11 +437,105 @@ fn played(song: &mut Song, what: &str) {
     row(&format!("{what}: what plays, from nothing"), &show(Times::of(all).median()));
 }
 
+/// Sixteen notes a bar on the only track, in clips that follow each other.
+fn long_track(notes: usize, clips: usize) -> Song {
+    let mut song = Song::new(1, clips);
+    let each = notes / clips;
+    let length = (each as i64).div_euclid(16).max(1) * BAR;
+    let ids = song.clips.clone();
+    song.notes.clear();
+    song.edit(|tx| {
+        for (number, id) in ids.iter().enumerate() {
+            let mut clip: Clip = tx.get(*id).unwrap().unwrap();
+            clip.start = Moment(number as i64 * length);
+            clip.length = Moment(length);
+            tx.put(clip).unwrap();
+            for at in 0..each as i64 {
+                let (note, start) = (NoteId(tx.new_id()), Ticks(at * BAR / 16));
+                let pitch = 36 + (at % 48) as u8;
+                let (length, velocity) = (Ticks(BAR / 12), 40_000);
+                let made = Note { id: note, clip: *id, pitch, start, length, ..Note::default() };
+                tx.put(Note { velocity, probability: 1.0, ..made }).unwrap();
+            }
+        }
+    });
+    song.host = Host::new(song.project.view(), Arc::new(Registry::standard()));
+    song
+}
+
+/// A note of a track of many: to a screen, to an editor of its clip, to what plays
+/// and to what a node has of it.
+fn long(notes: usize, clips: usize) {
+    let mut song = long_track(notes, clips);
+    let registry = Arc::new(Registry::standard());
+    let mut player = Host::new(song.project.view(), Arc::clone(&registry)).at_rate(44_100);
+    let id = song.arrangement;
+    let clip = song.clips[clips / 2];
+    let inside: Vec<Note> = song.project.view().members(clip).unwrap();
+    let editor = Window { from: Some(Ticks(0)), to: Some(Ticks(16 * BAR)), ..Window::default() };
+    song.show(&screen());
+    let mut shown = song.host.view(ViewName::Clip, Some(clip.any()), &editor).unwrap();
+    let (first, step) = time(|| player.play(id).unwrap());
+    let mut compiler = Compiler::new(Registry::standard(), 44_100, 512).unwrap();
+    let plan = compiler.compile(&step.spec).unwrap();
+    let mut slices = Slices::default();
+    slices.patch(step.patch);
+    let mut material = Material::bind(&plan, &slices, &NoMedia);
+    let mut note = inside.into_iter().min_by_key(|note| (note.start, note.id)).unwrap();
+    let mut times: [Vec<Duration>; 4] = Default::default();
+    for round in 0..60u8 {
+        note.pitch = 30 + round;
+        let put = note.clone();
+        let committed = song.edit(|tx| tx.put(put).unwrap());
+        let view = song.project.view();
+        let (took, ()) = time(|| song.host.apply(&committed.changes, view));
+        let (looked, new) = time(|| {
+            let host = &song.host;
+            let views = |(view, _): &(ViewName, Sheet)| host.view(*view, None, &song.window);
+            song.sheets.iter().map(views).collect::<Result<Vec<_>, _>>().unwrap()
+        });
+        times[0].push(took + looked);
+        black_box(new);
+        let (looked, sheet) = time(|| {
+            let sheet = song.host.view(ViewName::Clip, Some(clip.any()), &editor).unwrap();
+            assert!(steps(&shown, &sheet) > 0);
+            sheet
+        });
+        times[1].push(looked);
+        shown = sheet;
+        let view = song.project.view();
+        let (took, step) = time(|| {
+            player.move_to(view).unwrap();
+            player.play(id).unwrap()
+        });
+        times[2].push(took);
+        let (took, bound) = time(|| {
+            let back = slices.patch(step.patch);
+            assert_eq!(back.nodes().len(), 1);
+            material.rebind(&plan, &back.nodes(), &slices, &NoMedia)
+        });
+        times[3].push(took);
+        material = bound;
+    }
+    let what = format!("a note of {notes} in {clips} clips of one track");
+    let [screen, editor, play, bind] = times.map(|times| show(Times::of(times).median()));
+    row(&format!("{what} → a screen"), &screen);
+    row(&format!("{what} → 16 bars of an editor, with deltas"), &editor);
+    row(&format!("{what} → what plays"), &format!("{play}; at first {}", show(first)));
+    row(&format!("{what} → bound to its node"), &bind);
+}
+
 fn main() {
     if std::env::args().any(|argument| argument == "--test") {
         return;
     }
     heading("From an edit to views and to the engine");
+    for (notes, clips) in [(10_000, 1), (10_000, 100), (100_000, 1), (100_000, 100)] {
+        long(notes, clips);
+    }
+    if number("long") == Some(1) {
+        return;
+    }
     for (tracks, clips) in [(10, 48), (100, 48), (1_000, 48), (20, 2_400)] {
         let mut song = Song::new(tracks, clips);
         let what = format!("{} records, {tracks} tracks", song.records());

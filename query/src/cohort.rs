@@ -10,7 +10,10 @@
 //! whose LFO moves a live one, or that feeds back to it, is live as well, as a whole:
 //! that costs more than its modulator alone and is a thing that one can be told.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use pulse_schemas::{
     entity::{Channel, DspNode, ModulationRoute, Monitor, ProcessingPolicy, Track},
@@ -90,17 +93,80 @@ pub struct Member {
     pub reason: Reason,
 }
 
+const REST: Member = Member { cohort: Cohort::Anticipative, reason: Reason::NotNeeded };
+
+/// What cohorts are assigned on: it changes with the routing and with no gesture.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Ground {
+    channels: BTreeMap<ChannelId, Option<TrackId>>,
+    of_track: BTreeMap<TrackId, Vec<ChannelId>>,
+    nodes: BTreeMap<NodeId, ChannelId>,
+    ways: Ways,
+}
+
+impl Ground {
+    /// `nodes` and `speeches` are those of the routing's channels.
+    pub fn of(
+        routing: &Routing,
+        nodes: BTreeMap<NodeId, ChannelId>,
+        speeches: &Speeches,
+    ) -> Ground {
+        let channels = routing.channels.iter().map(|channel| (channel.id, channel.track)).collect();
+        let mut of_track: BTreeMap<TrackId, Vec<ChannelId>> = BTreeMap::new();
+        for channel in &routing.channels {
+            if let Some(track) = channel.track {
+                of_track.entry(track).or_default().push(channel.id);
+            }
+        }
+        let ways = Ways::of(routing, speeches, &nodes);
+        Ground { channels, of_track, nodes, ways }
+    }
+
+    fn channel_of(&self, id: AnyId) -> Option<ChannelId> {
+        match id.kind {
+            EntityKind::Channel => Some(ChannelId(id.id)),
+            EntityKind::Track => self.of_track.get(&TrackId(id.id))?.last().copied(),
+            EntityKind::DspNode => self.nodes.get(&NodeId(id.id)).copied(),
+            _ => None,
+        }
+    }
+}
+
 /// Every channel and node of an arrangement with its cohort.
+///
+/// Most channels are at rest, so only the others are written down: what a gesture
+/// changes is small, however many channels there are.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Cohorts {
-    pub channels: BTreeMap<ChannelId, Member>,
-    /// The channel that each node runs in; it shares the channel's cohort.
-    pub nodes: BTreeMap<NodeId, ChannelId>,
+    ground: Arc<Ground>,
+    /// All channels that are not at rest.
+    decided: BTreeMap<ChannelId, Member>,
 }
 
 impl Cohorts {
+    pub fn of(&self, channel: ChannelId) -> Option<Member> {
+        self.ground.channels.get(&channel)?;
+        Some(self.decided.get(&channel).copied().unwrap_or(REST))
+    }
+
     pub fn of_node(&self, node: NodeId) -> Option<Member> {
-        self.channels.get(self.nodes.get(&node)?).copied()
+        self.of(*self.ground.nodes.get(&node)?)
+    }
+
+    /// All channels, by id.
+    pub fn channels(&self) -> impl Iterator<Item = (ChannelId, Member)> {
+        let member = |id: &ChannelId| self.decided.get(id).copied().unwrap_or(REST);
+        self.ground.channels.keys().map(move |id| (*id, member(id)))
+    }
+
+    /// The channel that each node runs in; it shares the channel's cohort.
+    pub fn nodes(&self) -> &BTreeMap<NodeId, ChannelId> {
+        &self.ground.nodes
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = ChannelId> {
+        let live = self.decided.iter().filter(|(_, member)| member.cohort == Cohort::Live);
+        live.map(|(id, _)| *id)
     }
 
     /// The reasons from a channel back to the seed that made it live.
@@ -108,7 +174,7 @@ impl Cohorts {
         let mut chain = Vec::new();
         let mut at = Some(channel);
         while let Some(here) = at {
-            let Some(member) = self.channels.get(&here) else { break };
+            let Some(member) = self.of(here) else { break };
             chain.push((here, member.reason));
             at = member.reason.because_of();
         }
@@ -116,14 +182,18 @@ impl Cohorts {
     }
 
     pub fn count(&self, cohort: Cohort) -> usize {
-        self.channels.values().filter(|member| member.cohort == cohort).count()
+        let live = self.live().count();
+        match cohort {
+            Cohort::Live => live,
+            Cohort::Anticipative => self.ground.channels.len() - live,
+        }
     }
 
     /// The same when nobody changed sides.
     pub fn hash(&self) -> Hash {
         let mut sum = Sum::default();
-        self.channels.iter().for_each(|(channel, member)| sum.channel(*channel, member.cohort));
-        self.nodes.iter().for_each(|(node, channel)| sum.node(*node, *channel));
+        self.channels().for_each(|(channel, member)| sum.channel(channel, member.cohort));
+        self.nodes().iter().for_each(|(node, channel)| sum.node(*node, *channel));
         sum.hash()
     }
 }
@@ -265,39 +335,37 @@ pub fn speeches_of(source: &dyn Source, routing: &Routing) -> Speeches {
 pub fn cohorts(source: &dyn Source, arrangement: ArrangementId, seeds: &Seeds) -> Cohorts {
     let routing = routing(source, arrangement);
     let (nodes, speeches) = (places(source, &routing), speeches_of(source, &routing));
-    assign(&routing, nodes, &speeches, &gestures(source, arrangement), seeds)
+    let ground = Ground::of(&routing, nodes, &speeches);
+    assign(Arc::new(ground), &gestures(source, arrangement), seeds)
 }
 
-/// Assigns the channels of a routing from parts that change apart.
+/// Assigns the channels of a routing, at the cost of those that anybody decides
+/// about and of what hears them.
 pub fn assign(
-    routing: &Routing,
-    nodes: BTreeMap<NodeId, ChannelId>,
-    speeches: &Speeches,
+    ground: Arc<Ground>,
     gestures: &BTreeMap<TrackId, Gesture>,
     seeds: &Seeds,
 ) -> Cohorts {
-    let of_track: BTreeMap<TrackId, ChannelId> =
-        routing.channels.iter().filter_map(|channel| Some((channel.track?, channel.id))).collect();
-    let channel_of = |id: AnyId| match id.kind {
-        EntityKind::Channel => Some(ChannelId(id.id)),
-        EntityKind::Track => of_track.get(&TrackId(id.id)).copied(),
-        EntityKind::DspNode => nodes.get(&NodeId(id.id)).copied(),
-        _ => None,
-    };
     let editors: BTreeSet<ChannelId> =
-        seeds.editors.iter().filter_map(|id| channel_of(*id)).collect();
+        seeds.editors.iter().filter_map(|id| ground.channel_of(*id)).collect();
+    let forced = seeds.forced.iter();
     let forced: BTreeMap<ChannelId, Cohort> =
-        seeds.forced.iter().filter_map(|(id, cohort)| Some((channel_of(*id)?, *cohort))).collect();
-    let mut found = Cohorts::default();
-    for channel in &routing.channels {
-        let gesture = channel.track.and_then(|track| gestures.get(&track)).copied();
-        let open = editors.contains(&channel.id);
-        let member = own(gesture.unwrap_or_default(), forced.get(&channel.id), open);
-        found.channels.insert(channel.id, member);
+        forced.filter_map(|(id, cohort)| Some((ground.channel_of(*id)?, *cohort))).collect();
+    let gestured = gestures.keys().filter_map(|track| ground.of_track.get(track)).flatten();
+    let concerned: BTreeSet<ChannelId> =
+        gestured.chain(&editors).chain(forced.keys()).copied().collect();
+    let mut decided = BTreeMap::new();
+    for id in concerned {
+        let Some(track) = ground.channels.get(&id) else { continue };
+        let gesture = track.and_then(|track| gestures.get(&track)).copied();
+        let open = editors.contains(&id);
+        let member = own(gesture.unwrap_or_default(), forced.get(&id), open);
+        if member != REST {
+            decided.insert(id, member);
+        }
     }
-    found.nodes = nodes;
-    close(routing, speeches, &mut found);
-    found
+    close(&ground, &mut decided);
+    Cohorts { ground, decided }
 }
 
 /// What a channel would be if nothing fed it.
@@ -325,18 +393,13 @@ fn own(gesture: Gesture, forced: Option<&Cohort>, editor_open: bool) -> Member {
 
 /// What hears something live is live, whatever anybody wants: its input does not
 /// exist ahead of time. So is what modulates something live or feeds back to it.
-fn close(routing: &Routing, speeches: &Speeches, found: &mut Cohorts) {
-    let of_channels = found.channels.iter();
-    let live = of_channels.filter(|(_, member)| member.cohort == Cohort::Live);
+fn close(ground: &Ground, decided: &mut BTreeMap<ChannelId, Member>) {
+    let live = decided.iter().filter(|(_, member)| member.cohort == Cohort::Live);
     let mut queue: VecDeque<(AnyId, ChannelId)> =
         live.map(|(channel, _)| (channel.any(), *channel)).collect();
-    if queue.is_empty() {
-        return;
-    }
-    let ways = Ways::of(routing, speeches, &found.nodes);
     let mut sends: BTreeSet<AnyId> = BTreeSet::new();
     while let Some((at, cause)) = queue.pop_front() {
-        for &(next, reason) in ways.0.get(&at).into_iter().flatten() {
+        for &(next, bond) in ground.ways.0.get(&at).into_iter().flatten() {
             if next.kind == EntityKind::Send {
                 if sends.insert(next) {
                     queue.push_back((next, cause));
@@ -344,9 +407,12 @@ fn close(routing: &Routing, speeches: &Speeches, found: &mut Cohorts) {
                 continue;
             }
             let next = ChannelId(next.id);
-            let Some(member) = found.channels.get_mut(&next) else { continue };
+            if !ground.channels.contains_key(&next) {
+                continue;
+            }
+            let member = decided.entry(next).or_insert(REST);
             if member.cohort != Cohort::Live {
-                *member = Member { cohort: Cohort::Live, reason: reason(cause) };
+                *member = Member { cohort: Cohort::Live, reason: bond.reason(cause) };
                 queue.push_back((next.any(), next));
             }
         }
@@ -355,11 +421,26 @@ fn close(routing: &Routing, speeches: &Speeches, found: &mut Cohorts) {
 
 /// Who goes over with whom, and why: from channels, and from sends that can be live
 /// where their channel is not.
-#[derive(Default)]
-struct Ways(BTreeMap<AnyId, Vec<Way>>);
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Ways(BTreeMap<AnyId, Vec<(AnyId, Bond)>>);
 
-/// To whom, and the reason there once its cause is known.
-type Way = (AnyId, fn(ChannelId) -> Reason);
+/// Why one goes over with another.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Bond {
+    Follows,
+    Modulates,
+    FeedsBack,
+}
+
+impl Bond {
+    fn reason(self, cause: ChannelId) -> Reason {
+        match self {
+            Bond::Follows => Reason::After(cause),
+            Bond::Modulates => Reason::Modulates(cause),
+            Bond::FeedsBack => Reason::FeedsBack(cause),
+        }
+    }
+}
 
 impl Ways {
     fn of(routing: &Routing, speeches: &Speeches, nodes: &BTreeMap<NodeId, ChannelId>) -> Ways {
@@ -374,13 +455,13 @@ impl Ways {
             if route.kind == RouteKind::Send
                 && (route.feedback.is_some() || moved.contains(&route.by))
             {
-                ways.add(from, route.by, Reason::After);
+                ways.add(from, route.by, Bond::Follows);
                 sends.insert(route.by);
                 last = route.by;
             }
-            ways.add(last, to, Reason::After);
+            ways.add(last, to, Bond::Follows);
             if route.feedback.is_some() {
-                ways.add(to, last, Reason::FeedsBack);
+                ways.add(to, last, Bond::FeedsBack);
             }
         }
         let rests = |node: &NodeId, channel: &ChannelId| {
@@ -399,16 +480,16 @@ impl Ways {
                     _ => None,
                 };
                 if let Some(part) = part.filter(|part| *part != channel.any()) {
-                    ways.add(channel.any(), part, Reason::After);
-                    ways.add(part, channel.any(), Reason::Modulates);
+                    ways.add(channel.any(), part, Bond::Follows);
+                    ways.add(part, channel.any(), Bond::Modulates);
                 }
             }
         }
         ways
     }
 
-    fn add(&mut self, from: AnyId, to: AnyId, reason: fn(ChannelId) -> Reason) {
-        self.0.entry(from).or_default().push((to, reason));
+    fn add(&mut self, from: AnyId, to: AnyId, bond: Bond) {
+        self.0.entry(from).or_default().push((to, bond));
     }
 }
 
@@ -460,7 +541,7 @@ mod tests {
 
     fn live(entities: &Entities, seeds: &Seeds) -> Vec<u32> {
         let cohorts = cohorts(entities, arrangement(), seeds);
-        let is_live = |number: &u32| cohorts.channels[&channel(*number)].cohort == Cohort::Live;
+        let is_live = |number: &u32| cohorts.of(channel(*number)).unwrap().cohort == Cohort::Live;
         (0..5).filter(is_live).collect()
     }
 

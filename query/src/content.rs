@@ -73,7 +73,7 @@ pub fn content(
 
 /// Notes, clips and zones of one channel.
 fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
-    content.zones.0.extend(channel_zones(ctx, channel).0);
+    content.zones.0.extend(channel_zones(ctx.source, channel).0);
     let Some(track) = channel.track.and_then(|track| ctx.source.get::<Track>(track.0)) else {
         return;
     };
@@ -94,14 +94,19 @@ fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
 }
 
 /// What the sampler nodes of one channel play.
-pub fn channel_zones(ctx: &Ctx<'_>, channel: &Channel) -> ZoneSlice {
+pub fn channel_zones(source: &dyn Source, channel: &Channel) -> ZoneSlice {
     let mut slice = ZoneSlice::default();
-    for node in playing_nodes(ctx.source, channel) {
+    for node in playing_nodes(source, channel) {
         if let Some(kit) = node.kit {
-            slice.0.insert(node_key(node.id), zones(ctx, kit));
+            slice.0.insert(node_key(node.id), zones(source, kit));
         }
     }
     slice
+}
+
+/// Whether any node of a channel plays a kit.
+pub fn samples(source: &dyn Source, channel: &Channel) -> bool {
+    playing_nodes(source, channel).iter().any(|node| node.kit.is_some())
 }
 
 /// Whether a clip lies in a slot of the launcher: it waits to be launched and

@@ -83,30 +83,32 @@ pub fn cohort_graph(
     let side_inputs = side_inputs(source, &routing);
     let mut spec = join(registry, &routing, &chains, &side_inputs, scope)?;
     let cohorts = cohort::cohorts(source, arrangement, seeds);
-    enliven(&mut spec, &routing, &cohorts, |channel| chains.get(&channel));
+    let live = live_nodes(&routing, &cohorts, |channel| chains.get(&channel));
+    live.iter().for_each(|node| put_into(&mut spec, *node, Cohort::Live));
     Ok(spec)
 }
 
-/// Puts the nodes of live channels, and the sends that take from these, into the
-/// live cohort.
-pub fn enliven<C: std::ops::Deref<Target = Chain>>(
-    spec: &mut GraphSpec,
+/// The nodes of live channels, and the sends that take from these.
+pub fn live_nodes<C: std::ops::Deref<Target = Chain>>(
     routing: &Routing,
     cohorts: &Cohorts,
     chain: impl Fn(ChannelId) -> Option<C>,
-) {
-    let live = |id: &ChannelId| {
-        cohorts.channels.get(id).is_some_and(|member| member.cohort == Cohort::Live)
-    };
+) -> BTreeSet<NodeKey> {
     let mut keys = BTreeSet::new();
-    for channel in routing.channels.iter().filter(|channel| live(&channel.id)) {
-        let nodes = chain(channel.id);
+    for channel in cohorts.live() {
+        let nodes = chain(channel);
         keys.extend(nodes.iter().flat_map(|chain| chain.nodes.iter().map(|node| node.key)));
+        let sends = routing.from(channel).iter().filter(|route| route.kind == RouteKind::Send);
+        keys.extend(sends.map(|route| send_key(route.by)));
     }
-    let sends = routing.routes.iter().filter(|route| route.kind == RouteKind::Send);
-    keys.extend(sends.filter(|route| live(&route.from)).map(|route| send_key(route.by)));
-    for node in spec.nodes.iter_mut().filter(|node| keys.contains(&node.key)) {
-        node.cohort = Cohort::Live;
+    keys
+}
+
+/// Puts a node of a canonical graph into a cohort, if it is there.
+pub fn put_into(spec: &mut GraphSpec, key: NodeKey, cohort: Cohort) {
+    let first = spec.nodes.partition_point(|node| node.key < key);
+    for node in spec.nodes[first..].iter_mut().take_while(|node| node.key == key) {
+        node.cohort = cohort;
     }
 }
 

@@ -26,9 +26,10 @@ use pulse_engine::registry::Registry;
 use pulse_schemas::{
     command::view::ViewName,
     entity::AnyEntity,
-    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, ParamSlice},
+    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, ParamSlice, ZoneSlice},
     hash::Hash,
     id::{ArrangementId, ChannelId, EntityKind, TrackId},
+    time::SignatureMap,
 };
 use pulse_store::{
     changes::{Change, Changes},
@@ -262,8 +263,10 @@ impl Host {
             Touch::Strip(id) => put!(channel(self, id), strip, set_strip, low),
             Touch::Links => put!(Some(ProjectIn::get(&self.db)), links, set_links, medium),
             Touch::Project => self.set_project(label),
-            // Read beside the database, by their labels.
-            Touch::Clip(_) | Touch::Media | Touch::Timeline(_) => {}
+            Touch::Media => put!(Some(ProjectIn::get(&self.db)), media, set_media, low),
+            Touch::Timeline(id) => put!(arrangement(self, id), timeline, set_timeline, low),
+            // Read beside the database, by its label.
+            Touch::Clip(_) => {}
         }
     }
 
@@ -480,6 +483,17 @@ impl Host {
         let arrangement = db::arrangement_in(&self.db, id);
         let clips = db::clips(&self.db, arrangement, db::track_in(&self.db, track));
         self.checked(clips)
+    }
+
+    /// What the samplers of a channel play.
+    pub fn zones(&self, channel: ChannelId) -> Result<Arc<ZoneSlice>, HostError> {
+        let zones = db::zones(&self.db, db::channel_in(&self.db, channel));
+        self.checked(zones)
+    }
+
+    pub fn signatures(&self, id: ArrangementId) -> Result<Arc<SignatureMap>, HostError> {
+        let signatures = db::signatures(&self.db, db::arrangement_in(&self.db, id));
+        self.checked(signatures)
     }
 
     pub fn automation(&self, id: ArrangementId) -> Result<Arc<AutomationSlice>, HostError> {

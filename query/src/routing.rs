@@ -129,6 +129,13 @@ impl Routing {
         self.channels.get(at)
     }
 
+    /// The routes that lead away from a channel.
+    pub fn from(&self, id: ChannelId) -> &[Route] {
+        let first = self.routes.partition_point(|route| route.from < id);
+        let after = self.routes.partition_point(|route| route.from <= id);
+        &self.routes[first..after]
+    }
+
     /// The shortest loop through routes without a delay, if there is one.
     pub fn check(&self) -> Result<(), RoutingCycle> {
         let forward = self.forward(|route| route.feedback.is_none());

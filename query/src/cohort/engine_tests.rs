@@ -167,7 +167,7 @@ impl Wires {
         for number in 0..self.outputs.len() {
             let id = channel(number);
             let entity: Channel = crate::source::SourceExt::get(&entities, id.0)?;
-            let says = found.channels[&id];
+            let says = found.of(id).unwrap();
             for node in chain(&entities, &registry, &entity).nodes {
                 let engine = runs_live.contains(&node.key);
                 assert_eq!(says.cohort == Cohort::Live, engine, "{} of channel {number}", node.key);
@@ -179,7 +179,7 @@ impl Wires {
                 assert_eq!(reason.because_of(), None, "{first} of {chain:?}");
             }
         }
-        let told = found.channels.iter().map(|(id, it)| (*id, (it.cohort, it.reason)));
+        let told = found.channels().map(|(id, it)| (id, (it.cohort, it.reason)));
         Some(told.collect())
     }
 }

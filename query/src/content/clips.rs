@@ -13,7 +13,7 @@ use pulse_schemas::{
 };
 
 use super::{Ctx, waits_in_slot};
-use crate::source::SourceExt;
+use crate::source::{Source, SourceExt};
 
 /// The clips that sound on a lane, by start and id. A clip whose media are not
 /// decoded yet has no content to name, and is silent.
@@ -147,8 +147,8 @@ pub fn frozen_clip(ctx: &Ctx<'_>, track: &Track, media: MediaId) -> Option<Place
 }
 
 /// The zones of a kit, by id.
-pub fn zones(ctx: &Ctx<'_>, kit: KitId) -> Vec<ZoneSpec> {
-    let slots = ctx.source.members_of::<KitSlot>(kit.0);
+pub fn zones(source: &dyn Source, kit: KitId) -> Vec<ZoneSpec> {
+    let slots = source.members_of::<KitSlot>(kit.0);
     let mut turns = std::collections::BTreeMap::<u8, u16>::new();
     slots
         .iter()
@@ -156,13 +156,13 @@ pub fn zones(ctx: &Ctx<'_>, kit: KitId) -> Vec<ZoneSpec> {
             let turn = turns.entry(slot.round_robin).or_default();
             let index = *turn;
             *turn += 1;
-            zone(ctx, slot, index)
+            zone(source, slot, index)
         })
         .collect()
 }
 
-fn zone(ctx: &Ctx<'_>, slot: &KitSlot, round_robin_index: u16) -> Option<ZoneSpec> {
-    let media: MediaItem = ctx.source.get(slot.media?.0)?;
+fn zone(source: &dyn Source, slot: &KitSlot, round_robin_index: u16) -> Option<ZoneSpec> {
+    let media: MediaItem = source.get(slot.media?.0)?;
     let one_shot = slot.trigger == TriggerMode::OneShot;
     Some(ZoneSpec {
         id: slot.id.any(),

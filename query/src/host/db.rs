@@ -7,14 +7,14 @@
 //! low, so that an edit of a clip proves nothing about the graph again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use pulse_engine::registry::Registry;
 use pulse_schemas::{
     entity::Channel,
-    graph::{AutomationSlice, ClipSlice, Cohort, EventSlice, GraphSpec, ParamSlice, ZoneSlice},
+    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, NodeKey, ParamSlice, ZoneSlice},
     id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
     time::{SignatureMap, TempoMap},
 };
@@ -25,9 +25,9 @@ use super::{labels::Labels, parts::Parts, touch::Touch};
 use crate::{
     ambient::Ambient,
     chain::{self, Chain},
-    cohort::{self, Cohorts, Gesture, Seeds, Speech, Speeches},
+    cohort::{self, Cohorts, Gesture, Ground, Seeds, Speech},
     content::{self, Audible, Hearing, Played},
-    graph::{Scope, SideInputs, enliven, join, side_inputs_of, tap, to_measure},
+    graph::{Scope, SideInputs, join, side_inputs_of, tap, to_measure},
     memo::{Memo, MemoKey},
     routing::{Route, Routing, RoutingCycle, routes_of},
     source::SourceExt,
@@ -54,6 +54,8 @@ pub struct ArrangementIn {
     pub automation: u64,
     #[returns(copy)]
     pub tempo: u64,
+    #[returns(copy)]
+    pub timeline: u64,
     #[returns(clone)]
     pub gestures: Arc<BTreeMap<TrackId, Gesture>>,
     #[returns(clone)]
@@ -88,6 +90,9 @@ pub struct ProjectIn {
     pub label: u64,
     #[returns(copy)]
     pub links: u64,
+    /// Media, and who plays them in samplers.
+    #[returns(copy)]
+    pub media: u64,
     #[returns(copy)]
     pub sample_rate: u32,
 }
@@ -156,9 +161,13 @@ impl Database {
         let (parts, plays) = (Parts::default(), Parts::default());
         let db = Database { storage, world, memo, parts, plays, inputs, failure };
         let rate = db.world.sample_rate();
-        let (label, links) = (db.world.labels.of(Touch::Project), db.world.labels.of(Touch::Links));
-        let _singleton =
-            ProjectIn::builder(label, links, rate).durability(Durability::MEDIUM).new(&db);
+        let label = |touch| db.world.labels.of(touch);
+        let (project, links, media) =
+            (label(Touch::Project), label(Touch::Links), label(Touch::Media));
+        let _singleton = ProjectIn::builder(project, links, media, rate)
+            .durability(Durability::MEDIUM)
+            .media_durability(Durability::LOW)
+            .new(&db);
         db
     }
 
@@ -245,6 +254,7 @@ pub fn arrangement_in(db: &dyn Db, id: ArrangementId) -> ArrangementIn {
         labels.of(Touch::Routing(id)),
         labels.of(Touch::Automation(id)),
         labels.of(Touch::Tempo(id)),
+        labels.of(Touch::Timeline(id)),
         Arc::new(gestures),
         Arc::new(hearing),
         Arc::new(db.world().ambient.seeds.clone()),
@@ -429,16 +439,12 @@ pub fn measured(db: &dyn Db, of: ArrangementIn) -> Result<Arc<GraphSpec>, Routin
     Ok(Arc::new(spec))
 }
 
-/// The graph that is played. Equal to what [`crate::graph::playing_graph`] derives.
+/// The nodes of that graph that are played live.
 #[salsa::tracked(returns(clone))]
-pub fn playing(db: &dyn Db, of: ArrangementIn) -> Result<Arc<GraphSpec>, RoutingCycle> {
-    let (spec, cohorts) = (measured(db, of)?, cohorts(db, of));
-    if cohorts.count(Cohort::Live) == 0 {
-        return Ok(spec);
-    }
-    let mut spec = (*spec).clone();
-    enliven(&mut spec, &routes(db, of), &cohorts, |channel| chain_of(db, channel_in(db, channel)));
-    Ok(Arc::new(spec))
+pub fn live_nodes(db: &dyn Db, of: ArrangementIn) -> Arc<BTreeSet<NodeKey>> {
+    let (routing, cohorts) = (routes(db, of), cohorts(db, of));
+    let chain = |channel| chain_of(db, channel_in(db, channel));
+    Arc::new(crate::graph::live_nodes(&routing, &cohorts, chain))
 }
 
 fn joined(db: &dyn Db, routing: &Routing, scope: &Scope) -> Result<GraphSpec, RoutingCycle> {
@@ -463,15 +469,9 @@ pub fn latency(db: &dyn Db, of: ArrangementIn) -> Option<Arc<Latencies>> {
     scratch::latencies(&db.world().registry, &spec, rate).map(Arc::new)
 }
 
-/// Which channel each node runs in, and what channels say: the structure that cohorts need.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Places {
-    pub places: BTreeMap<NodeId, ChannelId>,
-    pub speeches: Speeches,
-}
-
+/// What cohorts are assigned on: the structure that they need.
 #[salsa::tracked(returns(clone))]
-pub fn node_places(db: &dyn Db, of: ArrangementIn) -> Arc<Places> {
+pub fn ground(db: &dyn Db, of: ArrangementIn) -> Arc<Ground> {
     let routing = routes(db, of);
     let wirings = routing.channels.iter().filter_map(|it| wiring(db, channel_in(db, it.id)));
     let (mut places, mut speaking) = (BTreeMap::new(), Vec::new());
@@ -480,15 +480,13 @@ pub fn node_places(db: &dyn Db, of: ArrangementIn) -> Arc<Places> {
         places.extend(wiring.nodes.iter().map(|node| (*node, channel)));
         speaking.push((channel, (*speech(db, channel_in(db, channel))).clone()));
     }
-    Arc::new(Places { places, speeches: cohort::speeches(speaking) })
+    Arc::new(Ground::of(&routing, places, &cohort::speeches(speaking)))
 }
 
 #[salsa::tracked(returns(clone))]
 pub fn cohorts(db: &dyn Db, of: ArrangementIn) -> Arc<Cohorts> {
     let (gestures, seeds) = (of.gestures(db), of.seeds(db));
-    let (routing, inside) = (routes(db, of), node_places(db, of));
-    let places = inside.places.clone();
-    Arc::new(cohort::assign(&routing, places, &inside.speeches, &gestures, &seeds))
+    Arc::new(cohort::assign(ground(db, of), &gestures, &seeds))
 }
 
 /// Whether one channel is heard: what keeps a mute of one from all the others.
@@ -597,17 +595,22 @@ pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice>
     Arc::new(EventSlice(slice.collect()))
 }
 
-/// What the sampler nodes of one channel play.
-pub fn zones(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> Arc<ZoneSlice> {
+/// What the sampler nodes of one channel play. A channel without a sampler does
+/// not depend on any media.
+#[salsa::tracked(returns(clone))]
+pub fn zones(db: &dyn Db, channel: ChannelIn) -> Arc<ZoneSlice> {
     let (label, id) = (channel.structure(db), channel.id(db));
-    let labels = [label, db.world().labels.of(Touch::Media)];
-    let tempo = tempo(db, of);
-    recall(db, "zones", id.any(), &labels, |ctx| {
-        let (source, registry) = (ctx.source, ctx.registry);
-        // Zones have no place in time.
-        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate: 48_000 };
-        let channel: Option<Channel> = source.get(id.0);
-        let slice = channel.map(|channel| content::channel_zones(&inner, &channel));
+    let samples = read(db, |ctx| {
+        let channel: Option<Channel> = ctx.source.get(id.0);
+        channel.is_some_and(|channel| content::samples(ctx.source, &channel))
+    });
+    if !samples {
+        return Arc::default();
+    }
+    let media = ProjectIn::get(db).media(db);
+    recall(db, "zones", id.any(), &[label, media], |ctx| {
+        let channel: Option<Channel> = ctx.source.get(id.0);
+        let slice = channel.map(|channel| content::channel_zones(ctx.source, &channel));
         let slice = slice.unwrap_or_default();
         let cost = 64 + slice.0.values().map(|zones| zones.len() * 256).sum::<usize>();
         (slice, cost)
@@ -615,9 +618,9 @@ pub fn zones(db: &dyn Db, of: ArrangementIn, channel: ChannelIn) -> Arc<ZoneSlic
 }
 
 /// When things are, beside the tempo.
+#[salsa::tracked(returns(clone))]
 pub fn signatures(db: &dyn Db, of: ArrangementIn) -> Arc<SignatureMap> {
-    let id = of.id(db);
-    let label = db.world().labels.of(Touch::Timeline(id));
+    let (label, id) = (of.timeline(db), of.id(db));
     recall(db, "signatures", id.any(), &[label], |ctx| {
         (timeline::signature_map(ctx.source, id), 1_024)
     })

@@ -13,7 +13,9 @@ use std::{
 use pulse_engine::material::{Differences, Patch};
 use pulse_schemas::{
     entity::{Channel, ChannelKind},
-    graph::{AutomationSlice, GraphSpec, NodeKey, ParamSlice, PlacedClip, SpecEvent, ZoneSlice},
+    graph::{
+        AutomationSlice, Cohort, GraphSpec, NodeKey, ParamSlice, PlacedClip, SpecEvent, ZoneSlice,
+    },
     id::{ArrangementId, ChannelId, TrackId},
 };
 
@@ -21,6 +23,7 @@ use super::{Host, HostError, db, touch::Touch};
 use crate::{
     cohort::Gesture,
     content::Played,
+    graph::put_into,
     routing::{Routing, RoutingCycle},
     timeline::SongTime,
 };
@@ -97,16 +100,46 @@ impl Part {
     }
 }
 
+/// The graph that is played, which is the stage's own: who goes to the other
+/// cohort is changed in place, and copies nothing unless somebody still holds it.
+struct PlayedGraph {
+    /// Before anybody is told to be live.
+    base: Arc<GraphSpec>,
+    live: Arc<BTreeSet<NodeKey>>,
+    spec: Arc<GraphSpec>,
+}
+
+impl PlayedGraph {
+    fn new(base: Arc<GraphSpec>, live: Arc<BTreeSet<NodeKey>>) -> PlayedGraph {
+        let mut spec = (*base).clone();
+        live.iter().for_each(|node| put_into(&mut spec, *node, Cohort::Live));
+        PlayedGraph { base, live, spec: Arc::new(spec) }
+    }
+
+    fn turn(&mut self, live: Arc<BTreeSet<NodeKey>>) {
+        if live != self.live {
+            let spec = Arc::make_mut(&mut self.spec);
+            for node in self.live.symmetric_difference(&live) {
+                let is_live = live.contains(node);
+                put_into(spec, *node, if is_live { Cohort::Live } else { Cohort::Anticipative });
+            }
+        }
+        self.live = live;
+    }
+}
+
 /// What was taken last, and what may differ by now.
 pub struct Stage {
     arrangement: ArrangementId,
     touched: BTreeSet<Touch>,
     /// Channels that may be heard otherwise; none for all.
     heard: Option<BTreeSet<ChannelId>>,
+    graph: Option<PlayedGraph>,
     routing: Arc<Routing>,
     parts: BTreeMap<ChannelId, Part>,
     automation: Arc<AutomationSlice>,
     of_track: BTreeMap<TrackId, BTreeSet<ChannelId>>,
+    players: Arc<BTreeMap<TrackId, Vec<NodeKey>>>,
 }
 
 impl Stage {
@@ -115,10 +148,12 @@ impl Stage {
             arrangement,
             touched: BTreeSet::new(),
             heard: Some(BTreeSet::new()),
+            graph: None,
             routing: Arc::new(Routing::of(vec![], vec![])),
             parts: BTreeMap::new(),
             automation: Arc::default(),
             of_track: BTreeMap::new(),
+            players: Arc::default(),
         }
     }
 
@@ -136,10 +171,16 @@ impl Stage {
         }
     }
 
-    /// Nodes that play the notes of a track.
-    pub fn players(&self) -> BTreeMap<TrackId, Vec<NodeKey>> {
+    /// Nodes that play the notes of a track; as long as they are the same, so is
+    /// the `Arc`.
+    pub fn players(&self) -> &Arc<BTreeMap<TrackId, Vec<NodeKey>>> {
+        &self.players
+    }
+
+    fn count_players(&mut self) {
         let parts = self.parts.values();
-        parts.filter_map(|part| Some((part.track?, part.players.clone()))).collect()
+        let players = parts.filter_map(|part| Some((part.track?, part.players.clone())));
+        self.players = Arc::new(players.collect());
     }
 
     pub fn players_of(&self, channel: ChannelId) -> &[NodeKey] {
@@ -199,29 +240,41 @@ impl Host {
 
     fn step(&self, stage: &mut Stage, whole: bool) -> Result<Step, PlayError> {
         let of = db::arrangement_in(&self.db, stage.arrangement);
-        let (spec, routing) = (db::playing(&self.db, of), db::routes(&self.db, of));
+        let (base, routing) = (db::measured(&self.db, of), db::routes(&self.db, of));
+        let live = db::live_nodes(&self.db, of);
         let touched = std::mem::take(&mut stage.touched);
         let media = whole || touched.contains(&Touch::Media);
+        let rerouted = !Arc::ptr_eq(&stage.routing, &routing);
         let dirty = stage.dirty(&touched, &routing);
         let mut patch = Patch::default();
-        stage.forget_gone(&routing, &mut patch);
+        if rerouted {
+            stage.forget_gone(&routing, &mut patch);
+        }
+        let mut cast = rerouted;
         for (channel, dirty) in dirty {
-            self.renew(stage, channel, dirty, &mut patch);
+            cast |= self.renew(stage, channel, dirty, &mut patch);
+        }
+        if cast {
+            stage.count_players();
         }
         stage.restore(&mut patch);
         let automation = db::automation(&self.db, of);
-        differ(&stage.automation.0, &automation.0, &mut patch.automation);
-        stage.automation = automation;
+        if !Arc::ptr_eq(&stage.automation, &automation) {
+            differ(&stage.automation.0, &automation.0, &mut patch.automation);
+            stage.automation = automation;
+        }
         let tempo = db::tempo(&self.db, of);
         let signatures = db::signatures(&self.db, of);
         let rate = db::ProjectIn::get(&self.db).sample_rate(&self.db);
         let time = SongTime { tempo: tempo.map, signatures, rate };
         let gestures = of.gestures(&self.db);
         self.checked(())?;
-        Ok(Step { spec: spec?, routing, gestures, time, patch, whole, media })
+        let spec = stage.enliven(base?, live);
+        Ok(Step { spec, routing, gestures, time, patch, whole, media })
     }
 
-    fn renew(&self, stage: &mut Stage, id: ChannelId, dirty: Dirty, patch: &mut Patch) {
+    /// True where other nodes play than did.
+    fn renew(&self, stage: &mut Stage, id: ChannelId, dirty: Dirty, patch: &mut Patch) -> bool {
         let of = db::arrangement_in(&self.db, stage.arrangement);
         let channel = db::channel_in(&self.db, id);
         let part = stage.parts.entry(id).or_default();
@@ -231,7 +284,7 @@ impl Host {
             part.params = params;
         }
         if dirty.zones {
-            let zones = db::zones(&self.db, of, channel);
+            let zones = db::zones(&self.db, channel);
             differ(&part.zones.0, &zones.0, &mut patch.zones);
             part.zones = zones;
         }
@@ -241,13 +294,31 @@ impl Host {
             let track = part.track.map(|track| db::track_in(&self.db, track));
             let fed = if track.is_some() { players.clone() } else { vec![] };
             let played = track.map(|track| db::played(&self.db, of, track)).unwrap_or_default();
+            let recast = part.players != players;
             part.players = players;
             part.play(played, fed, patch);
+            return recast;
         }
+        false
     }
 }
 
 impl Stage {
+    /// The graph that is played. Equal ones are the same `Arc`.
+    fn enliven(&mut self, base: Arc<GraphSpec>, live: Arc<BTreeSet<NodeKey>>) -> Arc<GraphSpec> {
+        let known = self.graph.take();
+        let known = known.filter(|known| Arc::ptr_eq(&known.base, &base) || known.base == base);
+        let graph = match known {
+            Some(mut known) => {
+                known.base = base;
+                known.turn(live);
+                known
+            }
+            None => PlayedGraph::new(base, live),
+        };
+        Arc::clone(&self.graph.insert(graph).spec)
+    }
+
     /// What has to be derived again, by channel.
     fn dirty(
         &mut self,

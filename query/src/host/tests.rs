@@ -8,13 +8,13 @@ use pulse_schemas::{
     command::view::{ViewName, Window},
     entity::{
         AnyEntity, AutomationEnvelope, AutomationPoint, Channel, ChannelKind, Clip, ClipContent,
-        DspNode, EnvelopeOwner, Lane, LaneKind, Marker, MediaItem, Note, ParameterLink,
-        ParameterRef, Send, SidechainRoute, TempoPoint, Track, TrackKind, ViewMeta,
+        DspNode, EnvelopeOwner, Kit, KitSlot, Lane, LaneKind, Marker, MediaItem, Note,
+        ParameterLink, ParameterRef, Send, SidechainRoute, TempoPoint, Track, TrackKind, ViewMeta,
     },
     graph::Cohort,
     id::{
-        AnyId, ArrangementId, ChannelId, ClipId, LaneId, NodeId, NoteId, ParameterLinkId, SendId,
-        SidechainRouteId, TrackId,
+        AnyId, ArrangementId, ChannelId, ClipId, KitId, KitSlotId, LaneId, NodeId, NoteId,
+        ParameterLinkId, SendId, SidechainRouteId, TrackId,
     },
     order::OrderKey,
     time::{Moment, Ticks},
@@ -122,13 +122,16 @@ impl Song {
             host.params(id, channel).unwrap();
             host.events(id, track).unwrap();
             host.clips(id, track).unwrap();
+            host.zones(channel).unwrap();
         }
         host.routing(id).unwrap();
         host.graph(id).unwrap();
         host.latency(id).unwrap();
         host.cohorts(id).unwrap();
         host.automation(id).unwrap();
-        db::playing(&host.db, db::arrangement_in(&host.db, id)).unwrap();
+        host.signatures(id).unwrap();
+        db::measured(&host.db, db::arrangement_in(&host.db, id)).unwrap();
+        db::live_nodes(&host.db, db::arrangement_in(&host.db, id));
     }
 
     fn counted(&mut self) -> Counts {
@@ -193,6 +196,7 @@ impl Song {
         let mut found = Slices::default();
         for channel in source.referring::<Channel>(id) {
             found.params.0.extend(self.host.params(id, channel.id).unwrap().0.clone());
+            found.zones.0.extend(self.host.zones(channel.id).unwrap().0.clone());
         }
         for track in source.referring::<Track>(id) {
             found.events.0.extend(self.host.events(id, track.id).unwrap().0.clone());
@@ -202,6 +206,9 @@ impl Song {
         assert_eq!(found.params, expect.params);
         assert_eq!(found.events, expect.events);
         assert_eq!(found.clips, expect.clips);
+        assert_eq!(found.zones, expect.zones);
+        let expected = crate::timeline::signature_map(source, id);
+        assert_eq!(*self.host.signatures(id).unwrap(), expected);
         assert_eq!(*self.host.automation(id).unwrap(), expect.automation);
     }
 }
@@ -238,7 +245,7 @@ impl Song {
             let players = crate::chain::chain(&source, &registry, channel).players;
             Some((channel.track?, players))
         });
-        assert_eq!(stage.players(), players.collect());
+        assert_eq!(**stage.players(), players.collect());
     }
 }
 
@@ -434,8 +441,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "a track is armed",
         |song| song.update::<Track>(song.tracks[0], |it| it.armed = true),
-        "cohorts 1, cohorts view 1, heard 1, params 1, playing 1, routing view 1, strip 1, track \
-         view 1, track_rows 1",
+        "cohorts 1, cohorts view 1, heard 1, live_nodes 1, params 1, routing view 1, strip 1, \
+         track view 1, track_rows 1",
         0,
     ),
     (
@@ -483,7 +490,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(Marker { id, arrangement, ..Marker::default() }).unwrap();
             });
         },
-        "timeline view 1",
+        "signatures 1, timeline view 1",
         8,
     ),
     (
@@ -496,8 +503,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(TempoPoint { id, arrangement, at, bpm, ..TempoPoint::default() }).unwrap();
             });
         },
-        "automation 1, automation view 2, clips 2, events 2, played 2, tempo 1, timeline view 1, \
-         track view 2, track_rows {all}",
+        "automation 1, automation view 2, clips 2, events 2, played 2, signatures 1, tempo 1, \
+         timeline view 1, track view 2, track_rows {all}",
         8,
     ),
     (
@@ -521,10 +528,10 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         |song| {
             song.update::<Channel>(song.channels[0], |it| it.name = "Voice".into());
         },
-        "automation 1, automation view 1, chain_of 1, cohorts 1, cohorts view 1, events 1, graph \
-         1, heard 1, measured 1, mixer_order 1, node_places 1, params 1, played 1, playing 1, \
-         routes 1, routing view 1, sounds_in 1, speech 1, strip 1, track view 1, track_rows 1, \
-         wiring 1",
+        "automation 1, automation view 1, chain_of 1, cohorts view 1, events 1, graph 1, ground \
+         1, heard 1, live_nodes 1, measured 1, mixer_order 1, params 1, played 1, routes 1, \
+         routing view 1, sounds_in 1, speech 1, strip 1, track view 1, track_rows 1, wiring 1, \
+         zones 1",
         8,
     ),
     (
@@ -538,17 +545,17 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(DspNode { node_version: 1, ..node }).unwrap();
             });
         },
-        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, measured \
-         1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech 1, strip 1, \
-         track view 1, wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, ground 1, heard 1, latency 1, \
+         live_nodes 1, measured 1, params 1, routes 1, routing view 1, speech 1, strip 1, track \
+         view 1, wiring 1, zones 1",
         8,
     ),
     (
         "a route",
         |song| song.update::<Channel>(song.channels[0], |it| it.output = None),
-        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, measured \
-         1, mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech \
-         1, strip 1, track view 1, wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, ground 1, heard 1, latency 1, \
+         live_nodes 1, measured 1, mixer_order 1, params 1, routes 1, routing view 1, speech 1, \
+         strip 1, track view 1, wiring 1, zones 1",
         8,
     ),
     (
@@ -571,9 +578,9 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "undo of the route",
         Song::undo,
-        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, heard 1, latency 1, measured \
-         1, mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech \
-         1, strip 1, track view 1, wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, ground 1, heard 1, latency 1, \
+         live_nodes 1, measured 1, mixer_order 1, params 1, routes 1, routing view 1, speech 1, \
+         strip 1, track view 1, wiring 1, zones 1",
         8,
     ),
     (
@@ -596,14 +603,14 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             song.update::<Lane>(lane, |it| it.mute = true);
         },
         "automation 1, automation view 1, chain_of 1, clips 1, events 1, played 1, sounds_in 1, \
-         speech 1, track view 1, track_rows 1, wiring 1",
+         speech 1, track view 1, track_rows 1, wiring 1, zones 1",
         8,
     ),
     (
         "undo of the lane",
         Song::undo,
         "automation 1, automation view 1, chain_of 1, clips 1, events 1, played 1, sounds_in 1, \
-         speech 1, track view 1, track_rows 1, wiring 1",
+         speech 1, track view 1, track_rows 1, wiring 1, zones 1",
         8,
     ),
     (
@@ -641,9 +648,9 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(Send { id, from, to, ..Send::default() }).unwrap();
             });
         },
-        "chain_of 1, cohorts 1, cohorts view 1, graph 1, heard 1, latency 1, measured 1, \
-         mixer_order 1, node_places 1, params 1, playing 1, routes 1, routing view 1, speech 1, \
-         strip 1, track view 1, wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, graph 1, ground 1, heard 1, latency 1, live_nodes \
+         1, measured 1, mixer_order 1, params 1, routes 1, routing view 1, speech 1, strip 1, \
+         track view 1, wiring 1, zones 1",
         8,
     ),
     (
@@ -665,9 +672,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(route).unwrap();
             });
         },
-        "chain_of 1, cohorts 1, cohorts view 1, graph 1, heard 1, latency 1, measured 1, \
-         mixer_order 1, node_places 1, playing 1, routes 1, routing view 1, speech 1, strip 1, \
-         wiring 1",
+        "chain_of 1, cohorts 1, cohorts view 1, graph 1, ground 1, heard 1, latency 1, live_nodes \
+         1, measured 1, mixer_order 1, routes 1, routing view 1, speech 1, strip 1, wiring 1",
         8,
     ),
     (
@@ -689,6 +695,37 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
         8,
     ),
     (
+        "a sampler with a kit",
+        |song| {
+            let channel = song.channels[0];
+            song.edit(|tx| {
+                let (id, kit) = (NodeId(tx.new_id()), KitId(tx.new_id()));
+                tx.put(Kit { id: kit, name: "Drums".into(), ..Kit::default() }).unwrap();
+                let (node_kind, order) =
+                    ("pulse.sampler".to_owned(), OrderKey::between(None, None));
+                let node = DspNode { id, channel, node_kind, order, ..DspNode::default() };
+                tx.put(DspNode { node_version: 1, kit: Some(kit), ..node }).unwrap();
+            });
+        },
+        "chain_of 1, cohorts 1, cohorts view 1, events 1, graph 1, ground 1, heard 1, latency 1, \
+         live_nodes 1, measured 1, media view 1, params 1, routes 1, routing view 1, speech 1, \
+         strip 1, track view 1, wiring 1, zones 1",
+        8,
+    ),
+    (
+        "a slot of that kit",
+        |song| {
+            let source = Stored::new(song.project.view());
+            let (kit, media) = (source.all::<Kit>()[0].id, source.all::<MediaItem>()[0].id);
+            song.edit(|tx| {
+                let id = KitSlotId(tx.new_id());
+                tx.put(KitSlot { id, kit, media: Some(media), ..KitSlot::default() }).unwrap();
+            });
+        },
+        "media view 1, zones 1",
+        0,
+    ),
+    (
         "a track is deleted",
         |song| {
             let track = song.tracks[2];
@@ -696,8 +733,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.remove_cascade(track).unwrap();
             });
         },
-        "automation 1, cohorts 1, cohorts view 1, depths 1, graph 1, heard {rest}, latency 1, \
-         measured 1, mixer_order 1, node_places 1, places 1, playing 1, routes 1, routing view 1",
+        "automation 1, cohorts 1, cohorts view 1, depths 1, graph 1, ground 1, heard {rest}, \
+         latency 1, live_nodes 1, measured 1, mixer_order 1, places 1, routes 1, routing view 1",
         8,
     ),
 ];
@@ -804,7 +841,7 @@ fn arming_one_track_leaves_every_track_that_only_feeds_the_master_anticipative()
     let cohorts = song.host.cohorts(song.arrangement).unwrap();
     for channel in &song.channels {
         let expect = if *channel == armed { Cohort::Live } else { Cohort::Anticipative };
-        assert_eq!(cohorts.channels[channel].cohort, expect);
+        assert_eq!(cohorts.of(*channel).unwrap().cohort, expect);
     }
     let node = song.nodes[2];
     assert_eq!(cohorts.of_node(node).unwrap().cohort, Cohort::Live);
@@ -838,9 +875,29 @@ fn a_step_of_what_plays_asks_nobody_whom_the_edit_does_not_concern() {
     let mute = |song: &mut Song| song.update::<Track>(song.tracks[5], |it| it.mute = true);
     check(mute, "heard 1, params 1", 1);
     let arm = |song: &mut Song| song.update::<Track>(song.tracks[3], |it| it.armed = true);
-    let spec = check(arm, "cohorts 1, heard 1, params 1, playing 1", 0);
+    let spec = check(arm, "cohorts 1, heard 1, live_nodes 1, params 1", 0);
     let live = spec.nodes.iter().filter(|node| node.cohort == Cohort::Live).count();
     assert_eq!(live, 5, "input, equaliser and strip of the track, input and strip of the master");
+}
+
+#[test]
+fn arming_changes_the_graph_in_place_unless_somebody_holds_it() {
+    let mut song = Song::new(8, 1);
+    let id = song.arrangement;
+    let live = |step: &super::Step| {
+        step.spec.nodes.iter().filter(|node| node.cohort == Cohort::Live).count()
+    };
+    let at = Arc::as_ptr(&song.host.play(id).unwrap().spec);
+    song.update::<Track>(song.tracks[3], |it| it.armed = true);
+    let armed = song.host.play(id).unwrap();
+    assert_eq!((Arc::as_ptr(&armed.spec), live(&armed)), (at, 5), "nothing was copied");
+    song.update::<Track>(song.tracks[3], |it| it.armed = false);
+    let rest = song.host.play(id).unwrap();
+    assert_eq!((live(&armed), live(&rest)), (5, 0), "what is held stays as it is");
+    let source = Stored::new(song.project.view());
+    let seeds = &song.host.ambient().seeds;
+    let expect = playing_graph(&source, &Registry::standard(), id, seeds).unwrap();
+    assert_eq!(*rest.spec, expect);
 }
 
 #[test]
@@ -871,7 +928,7 @@ fn what_is_ambient_reaches_who_shows_it() {
     check(
         &mut song,
         "an editor is opened",
-        "cohorts 1, cohorts view 1, playing 1, routing view 1",
+        "cohorts 1, cohorts view 1, live_nodes 1, routing view 1",
         FEW,
     );
     song.host.set_ambient(ambient);
@@ -890,7 +947,7 @@ fn the_host_can_go_to_any_revision() {
     song.counted();
     let new = song.project.view();
     song.host.move_to(old).unwrap();
-    assert_eq!(song.host.cohorts(song.arrangement).unwrap().channels.len(), 4);
+    assert_eq!(song.host.cohorts(song.arrangement).unwrap().channels().count(), 4);
     song.host.move_to(new).unwrap();
     song.verify();
 }

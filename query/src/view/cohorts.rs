@@ -36,9 +36,9 @@ pub fn sheet(arrangement: ArrangementId, routing: &Routing, cohorts: &Cohorts) -
         };
         Row::new(id, &shown)
     };
-    let channels = cohorts.channels.iter().map(|(id, member)| row(id.any(), *id, *member));
+    let channels = cohorts.channels().map(|(id, member)| row(id.any(), id, member));
     let nodes = cohorts
-        .nodes
+        .nodes()
         .iter()
         .filter_map(|(id, channel)| Some(row(id.any(), *channel, cohorts.of_node(*id)?)));
     Sheet::default()

@@ -69,9 +69,7 @@ pub fn sheet(
             channel_kind: channel.channel_kind,
             track: channel.track,
             channels: channel.channels,
-            cohort: cohorts
-                .and_then(|cohorts| cohorts.channels.get(&channel.id))
-                .map(|member| member.cohort),
+            cohort: cohorts.and_then(|cohorts| cohorts.of(channel.id)).map(|member| member.cohort),
             latency: latencies.and_then(|known| known.channels.get(&channel.id).copied()),
         };
         Row::new(channel.id, &row)

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     chain::{Chain, chain},
-    cohort::{self, Cohorts},
+    cohort::{self, Cohorts, Ground},
     content::{audible, tempo_map},
     graph::{Scope, join, side_inputs},
     routing::{Routing, routing as routes},
@@ -137,9 +137,9 @@ fn graph(ctx: &Ctx<'_>, routing: &Routing) -> Option<GraphSpec> {
 
 fn cohorts_of(ctx: &Ctx<'_>, id: ArrangementId, routing: &Routing) -> Cohorts {
     let nodes = cohort::places(ctx.source, routing);
-    let (speeches, gestures) =
-        (cohort::speeches_of(ctx.source, routing), cohort::gestures(ctx.source, id));
-    cohort::assign(routing, nodes, &speeches, &gestures, &ctx.ambient.seeds)
+    let ground = Ground::of(routing, nodes, &cohort::speeches_of(ctx.source, routing));
+    let gestures = cohort::gestures(ctx.source, id);
+    cohort::assign(Arc::new(ground), &gestures, &ctx.ambient.seeds)
 }
 
 fn routing_sheet(ctx: &Ctx<'_>, id: ArrangementId) -> Sheet {

@@ -183,16 +183,15 @@ fn set_editor_open(session: &mut Session, caller: &Caller, payload: &SetEditorOp
 
 fn list(session: &Session) -> Reply {
     let found = assign(session)?;
-    let shown = |id: AnyId, member: &Member| CohortMember {
+    let shown = |id: AnyId, member: Member| CohortMember {
         id,
         cohort: wire_cohort(member.cohort),
         reason: member.reason.to_string(),
         ahead_ms: session.live.playback.ahead_ms(id),
     };
-    let channels = found.channels.iter().map(|(id, member)| shown(id.any(), member));
-    let nodes = found.nodes.iter().filter_map(|(id, channel)| {
-        found.channels.get(channel).map(|member| shown(id.any(), member))
-    });
+    let channels = found.channels().map(|(id, member)| shown(id.any(), member));
+    let nodes = found.nodes().keys();
+    let nodes = nodes.filter_map(|id| Some(shown(id.any(), found.of_node(*id)?)));
     reply(List { members: channels.chain(nodes).collect(), hash: found.hash() })
 }
 
@@ -200,7 +199,7 @@ fn explain(session: &Session, payload: &Explain) -> Reply {
     let view = session.view()?;
     let channel = channel(&view, payload.target)?;
     let found = assign(session)?;
-    let Some(member) = found.channels.get(&channel) else {
+    let Some(member) = found.of(channel) else {
         let text = "it belongs to an arrangement that doesn't play";
         return Err(Refusal::new(ErrorCode::EntityNotFound, text)
             .with("entity", payload.target.to_string()));

@@ -44,7 +44,7 @@ use crate::{
 #[derive(Clone, Default, PartialEq, Debug)]
 pub struct Facts {
     /// Nodes that play the notes of a track.
-    pub players: BTreeMap<TrackId, Vec<NodeKey>>,
+    pub players: Arc<BTreeMap<TrackId, Vec<NodeKey>>>,
     /// The last frame at which anything begins or plays.
     pub end: i64,
     /// The channel that the master output belongs to.
@@ -220,7 +220,7 @@ impl Derivation {
             self.baked.insert(*node);
         }
         let facts = Facts {
-            players: stage.players(),
+            players: Arc::clone(stage.players()),
             end: stage.end(),
             master: stage.master(),
             baked: held.keys().cloned().collect(),

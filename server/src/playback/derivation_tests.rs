@@ -226,7 +226,7 @@ fn check(seed: u64, rounds: u64) -> usize {
         assert_eq!(played.events, slices.events, "{what}");
         assert_eq!(played.clips, slices.clips, "{what}");
         assert_eq!(played.zones, slices.zones, "{what}");
-        assert_eq!((next.facts.players, next.targets.len()), (players, midi), "{what}");
+        assert_eq!((&*next.facts.players, next.targets.len()), (&players, midi), "{what}");
         if edited.dice.below(40) == 0 {
             derivation.start_over();
         }

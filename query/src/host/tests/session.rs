@@ -45,21 +45,21 @@ impl Song {
         let cohorts = self.host.cohorts(self.arrangement).unwrap();
         let live: BTreeMap<ChannelId, Reason> = expect.iter().copied().collect();
         let ahead: BTreeMap<ChannelId, Reason> = ahead.iter().copied().collect();
-        for (channel, member) in &cohorts.channels {
-            let (cohort, reason) = match live.get(channel) {
+        for (channel, member) in cohorts.channels() {
+            let (cohort, reason) = match live.get(&channel) {
                 Some(reason) => (Cohort::Live, *reason),
                 None => {
-                    let reason = ahead.get(channel).copied().unwrap_or(Reason::NotNeeded);
+                    let reason = ahead.get(&channel).copied().unwrap_or(Reason::NotNeeded);
                     (Cohort::Anticipative, reason)
                 }
             };
             assert_eq!((member.cohort, member.reason), (cohort, reason), "{channel}");
         }
-        assert_eq!(cohorts.nodes.len(), self.nodes.len(), "every node has a place");
-        for (node, channel) in &cohorts.nodes {
-            assert_eq!(cohorts.of_node(*node), cohorts.channels.get(channel).copied());
+        assert_eq!(cohorts.nodes().len(), self.nodes.len(), "every node has a place");
+        for (node, channel) in cohorts.nodes() {
+            assert_eq!(cohorts.of_node(*node), cohorts.of(*channel));
             let row = self.row(ViewName::Cohorts, "members", node);
-            let reason = cohorts.channels[channel].reason.to_string();
+            let reason = cohorts.of(*channel).unwrap().reason.to_string();
             assert_eq!(row["reason"], json!(reason), "{node}");
             assert_eq!(row["channel"], json!(channel.any()));
         }
@@ -93,7 +93,7 @@ fn arming_one_of_a_hundred_tracks_moves_it_and_what_hears_it_and_nothing_else() 
     let after = Reason::After(first);
     let heard = [(bus, after), (room, after), (keyed.1, after)];
     let cohorts = song.host.cohorts(song.arrangement).unwrap();
-    let Reason::After(by) = cohorts.channels[&master].reason else { panic!("the master hears") };
+    let Reason::After(by) = cohorts.of(master).unwrap().reason else { panic!("the master hears") };
     assert!(heard.iter().any(|(channel, _)| *channel == by), "{by}");
     let mut live = vec![(first, Reason::Monitored), (master, Reason::After(by))];
     live.extend(heard);

@@ -38,10 +38,10 @@ struct Added {
 impl Told {
     pub fn new(root: Hash, arrangement: ArrangementId, found: &Cohorts) -> Told {
         let mut sum = Sum::default();
-        let sides = found.channels.iter().map(|(channel, member)| (*channel, member.cohort));
+        let sides = found.channels().map(|(channel, member)| (channel, member.cohort));
         let channels: BTreeMap<_, _> = sides.collect();
         channels.iter().for_each(|(channel, cohort)| sum.channel(*channel, *cohort));
-        found.nodes.iter().for_each(|(node, channel)| sum.node(*node, *channel));
+        found.nodes().iter().for_each(|(node, channel)| sum.node(*node, *channel));
         Told { root, arrangement, channels, live: found.count(Cohort::Live), sum }
     }
 
