@@ -17,37 +17,19 @@ mod corpus;
 
 use std::{fs::File, hint::black_box, os::unix::fs::FileExt, path::Path, time::Duration};
 
-use corpus::{import, meta};
+use corpus::{import, meta, move_clip, transpose};
 use pulse_benches::{Folder, Times, full, heading, number, promise, row, show, time};
 use pulse_schemas::{
-    entity::{Clip, Note},
+    entity::Clip,
     id::{ActorId, ClipId},
-    time::Moment,
 };
 use pulse_store::{
     diff,
     project::{CreateOptions, OpenOptions, Project},
     rev::Rev,
-    tx::Committed,
 };
 
 const MERGED: usize = 1_000;
-
-fn move_clip(project: &mut Project, clip: ClipId, by: i64) -> Committed {
-    let mut tx = project.begin(meta("Move clip"));
-    tx.update::<Clip>(clip, |clip| clip.start = Moment(clip.start.0 + by)).unwrap();
-    tx.commit().unwrap()
-}
-
-fn transpose(project: &mut Project, clips: &[ClipId], count: usize, pitch: u8) {
-    let mut tx = project.begin(meta("Transpose"));
-    for number in 0..count {
-        let clip = clips[number % clips.len()];
-        let note = tx.before().members::<Note>(clip).unwrap()[number / clips.len()].clone();
-        tx.put(Note { pitch, ..note }).unwrap();
-    }
-    tx.commit().unwrap();
-}
 
 fn journal_bytes(dir: &Path) -> u64 {
     std::fs::metadata(dir.join(".pulse/project.journal")).unwrap().len()

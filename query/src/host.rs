@@ -290,7 +290,7 @@ impl Host {
             let mut new = None;
             for change in changes.iter().filter(|change| change.key.kind == EntityKind::Track) {
                 let track = TrackId(change.key.id);
-                let gesture = match &change.after {
+                let gesture = match change.after.as_deref() {
                     Some(AnyEntity::Track(track)) if track.arrangement == id => {
                         Some(Gesture::of(track)).filter(Gesture::matters)
                     }
@@ -320,7 +320,7 @@ impl Host {
         let known: Vec<_> =
             self.db.inputs().arrangements.iter().map(|(id, input)| (*id, *input)).collect();
         for (id, input) in known {
-            let says = tracks.iter().map(|change| match &change.after {
+            let says = tracks.iter().map(|change| match change.after.as_deref() {
                 Some(AnyEntity::Track(track)) if track.arrangement == id => {
                     (track.id, Says::of(track))
                 }

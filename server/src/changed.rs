@@ -30,7 +30,7 @@ pub fn changed(committed: &Committed, command: &str, label: &str) -> ProjectChan
 /// None for a record of a newer version, which has no fields to name.
 fn change(change: &Change) -> Option<EntityChange> {
     let (id, owner) = (change.key.any_id(), owner(change));
-    match (&change.before, &change.after) {
+    match (change.before.as_deref(), change.after.as_deref()) {
         (None, Some(after)) => Some(EntityChange::Added { entity: Box::new(after.clone()) }),
         (Some(_), None) => Some(EntityChange::Removed { id, owner }),
         (Some(before), Some(after)) => {
@@ -41,7 +41,7 @@ fn change(change: &Change) -> Option<EntityChange> {
 }
 
 fn owner(change: &Change) -> Option<pulse_schemas::id::AnyId> {
-    let entity = change.after.as_ref().or(change.before.as_ref());
+    let entity = change.after.as_deref().or(change.before.as_deref());
     entity.and_then(AnyEntity::owner)
 }
 

@@ -470,8 +470,9 @@ impl Session {
                 payload: json!(changed(&committed, &self.doing.0, &self.doing.1)),
             });
         }
-        let is_conflict =
-            |entity: &Option<AnyEntity>| matches!(entity, Some(AnyEntity::Conflict(_)));
+        let is_conflict = |entity: &Option<Arc<AnyEntity>>| {
+            matches!(entity.as_deref(), Some(AnyEntity::Conflict(_)))
+        };
         let mut changes = committed.changes.list.iter();
         if changes.any(|change| is_conflict(&change.before) || is_conflict(&change.after)) {
             let conflicts = self.view().ok().and_then(|view| view.all::<Conflict>().ok());

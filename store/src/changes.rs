@@ -1,6 +1,6 @@
 //! What a transaction changed, entity by entity: what every derivation of the state starts from.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use pulse_schemas::{
     entity::{AnyEntity, HistoryContext, field_context},
@@ -14,8 +14,9 @@ pub struct Change {
     pub key: EntityKey,
     /// The variants that the entity lies inside of, outermost first; none for what plays.
     pub within: Vec<VariantId>,
-    pub before: Option<AnyEntity>,
-    pub after: Option<AnyEntity>,
+    /// Entities are large, and an import has a hundred thousand: they are handed on, not copied.
+    pub before: Option<Arc<AnyEntity>>,
+    pub after: Option<Arc<AnyEntity>>,
     /// One side is a record of a newer version, which this one keeps without reading it.
     pub opaque: bool,
 }

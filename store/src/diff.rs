@@ -7,7 +7,7 @@ mod conflict;
 mod name;
 mod text;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pulse_schemas::{
     entity::{AnyEntity, Variant},
@@ -207,8 +207,8 @@ impl Diff {
                 track,
                 fields,
                 group: None,
-                before,
-                after,
+                before: before.map(Arc::unwrap_or_clone),
+                after: after.map(Arc::unwrap_or_clone),
             });
         }
         let lines = text::lines(&mut entities, &mut old, &mut new)?;
@@ -266,8 +266,8 @@ impl Diff {
 /// A change, with the removal and the addition of a moved member taken together.
 struct Pair {
     key: EntityKey,
-    before: Option<AnyEntity>,
-    after: Option<AnyEntity>,
+    before: Option<Arc<AnyEntity>>,
+    after: Option<Arc<AnyEntity>>,
     /// Where an unreadable record lay before and lies after.
     opaque: bool,
 }
@@ -308,7 +308,7 @@ impl Pair {
         let (before, after) = if self.opaque {
             (opaque_fields(before, &self.key)?, opaque_fields(after, &self.key)?)
         } else {
-            let fields = |entity: &Option<AnyEntity>| entity.as_ref().map(AnyEntity::fields);
+            let fields = |entity: &Option<Arc<AnyEntity>>| entity.as_deref().map(AnyEntity::fields);
             (fields(&self.before), fields(&self.after))
         };
         Ok(match (before, after) {

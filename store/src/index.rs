@@ -136,10 +136,15 @@ impl Extent {
 /// The index entries of one entity, in no particular order.
 fn entries(entity: &AnyEntity) -> Vec<(Vec<u8>, Vec<u8>)> {
     let owner = entity.owner();
-    let references = entity.references();
-    let named = references.iter().filter(|reference| Some(reference.target) != owner);
+    let mut named = entity.references();
+    named.retain(|reference| Some(reference.target) != owner);
+    // Notes and points, which are most of what there is.
+    if named.is_empty() {
+        return Vec::new();
+    }
     let (sort, own) = (sort_key(entity), EntityKey::of(entity).to_bytes());
     let mut entries: Vec<(Vec<u8>, Vec<u8>)> = named
+        .iter()
         .map(|reference| {
             let mut key = referrer_prefix(reference.target, entity.kind());
             key.extend(&sort);

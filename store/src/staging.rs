@@ -5,7 +5,7 @@
 //! writes still sees them.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -26,13 +26,18 @@ use crate::{
 /// Writes over a view.
 pub struct Staging {
     base: View,
-    /// The base with everything but `pending`.
+    /// The base with everything but what is pending.
     view: View,
-    pending: BTreeSet<Vec<u8>>,
-    /// Whether `view` holds anything that the base doesn't.
-    flushed: bool,
+    pending: Pending,
     /// Every key written so far.
     touched: BTreeMap<Vec<u8>, Touched>,
+}
+
+/// Keys that were written since `view` was brought up to date.
+enum Pending {
+    /// Every key that was touched: nobody has asked yet, as in an import.
+    All,
+    Some(BTreeSet<Vec<u8>>),
 }
 
 /// The value of a key in the base and now. Entities are large, and a map moves what lies in it
@@ -69,8 +74,7 @@ pub struct Staged {
 
 impl Staging {
     pub fn new(base: View) -> Staging {
-        let (pending, touched) = Default::default();
-        Staging { view: base.clone(), base, pending, flushed: false, touched }
+        Staging { view: base.clone(), base, pending: Pending::All, touched: BTreeMap::new() }
     }
 
     pub fn base(&self) -> &View {
@@ -121,21 +125,26 @@ impl Staging {
 
     /// Writes an entity under a key that may lie inside a variant; whether nothing was there.
     pub(crate) fn put_at(&mut self, key: Vec<u8>, entity: &AnyEntity) -> Result<bool, ReadError> {
-        let id = entity.any_id();
-        let failed = |source: RecordError| ReadError::Record { id, source };
-        let before = self.bytes(&key)?;
-        let unknown = match &before {
-            Some(bytes) => {
-                let record = RecordView::parse(bytes).map_err(failed)?;
-                record.entity().map_err(failed)?;
-                record.unknown_fields().map_err(failed)?
+        if let Pending::Some(keys) = &mut self.pending {
+            keys.insert(key.clone());
+        }
+        let after = Some(Arc::new(entity.clone()));
+        match self.touched.entry(key) {
+            Entry::Occupied(mut known) => {
+                let touched = known.get_mut();
+                let is_new = touched.after.is_none();
+                touched.after = Some(encode_over(touched.after.as_deref(), entity)?);
+                touched.entity = after;
+                Ok(is_new)
             }
-            None => serde_json::Map::new(),
-        };
-        let bytes = record::encode(entity, &unknown).map_err(failed)?;
-        let is_new = before.is_none();
-        self.write_over(key, before, Some(bytes), Some(entity.clone()));
-        Ok(is_new)
+            Entry::Vacant(free) => {
+                let before = self.base.state().get(free.key())?.map(|value| value.to_vec());
+                let is_new = before.is_none();
+                let bytes = Some(encode_over(before.as_deref(), entity)?);
+                free.insert(Touched { before, after: bytes, entity: after, indexed: None });
+                Ok(is_new)
+            }
+        }
     }
 
     pub fn remove(&mut self, key: &EntityKey) -> Result<(), ReadError> {
@@ -161,12 +170,16 @@ impl Staging {
         entity: Option<AnyEntity>,
     ) {
         let entity = entity.map(Arc::new);
-        self.pending.insert(key.clone());
-        match self.touched.get_mut(&key) {
-            Some(touched) => (touched.after, touched.entity) = (after, entity),
-            None => {
-                let touched = Touched { before, after, entity, indexed: None };
-                self.touched.insert(key, touched);
+        if let Pending::Some(keys) = &mut self.pending {
+            keys.insert(key.clone());
+        }
+        match self.touched.entry(key) {
+            Entry::Occupied(mut known) => {
+                let touched = known.get_mut();
+                (touched.after, touched.entity) = (after, entity);
+            }
+            Entry::Vacant(free) => {
+                free.insert(Touched { before, after, entity, indexed: None });
             }
         }
     }
@@ -185,11 +198,14 @@ impl Staging {
     }
 
     fn flush(&mut self) -> Result<(), ReadError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        self.flushed = true;
-        let pending = std::mem::take(&mut self.pending);
+        let pending = match &mut self.pending {
+            // Whoever asks first and has written nothing is still one who only writes.
+            Pending::All if self.touched.is_empty() => return Ok(()),
+            Pending::All => self.touched.keys().cloned().collect(),
+            Pending::Some(keys) if keys.is_empty() => return Ok(()),
+            Pending::Some(keys) => std::mem::take(keys),
+        };
+        self.pending = Pending::Some(BTreeSet::new());
         let mut index = IndexEdits::default();
         let mut edits = Vec::with_capacity(pending.len());
         for key in pending {
@@ -216,43 +232,106 @@ impl Staging {
     pub fn finish(mut self) -> Result<Staged, ReadError> {
         // Where nobody asked in between, as in an import, the edits of the tree are those that are
         // told, and each is looked at once.
-        let at_once = !self.flushed;
+        let at_once = matches!(self.pending, Pending::All);
         if !at_once {
             self.flush()?;
         }
-        let count = self.touched.len();
-        let (mut edits, mut changes) = (Vec::with_capacity(count), Vec::with_capacity(count));
-        let (mut inside, mut index) = (Vec::new(), IndexEdits::default());
-        for (key, touched) in self.touched {
-            if touched.before == touched.after {
-                continue;
-            }
-            let after = touched.after_entity();
-            let Touched { before, after: value, entity, indexed } = touched;
-            // What holds the entity beside `after`.
-            drop((entity, indexed));
-            let old = before.as_deref().map(readable);
-            let opaque = (value.is_some() && after.is_none()) || old == Some(None);
-            let (old, within) = (old.flatten(), overlay::path(&key));
-            if at_once && within.is_empty() {
-                index.change(old.as_ref(), after.as_deref());
-            }
-            // A key of a kind from the future has no entity to tell about.
-            if let Ok(entity_key) = overlay::entity_key(&key) {
-                let list = if within.is_empty() { &mut changes } else { &mut inside };
-                let after = after.map(Arc::unwrap_or_clone);
-                list.push(Change { key: entity_key, within, before: old, after, opaque });
-            }
-            edits.push(Edit { key, value });
-        }
+        let differs = |touched: &Touched| touched.before != touched.after;
+        let written = self.touched.into_iter().filter(|(_, touched)| differs(touched));
+        let (edits, sides): (Vec<Edit>, Vec<Sides>) = written
+            .map(|(key, touched)| {
+                let Touched { before, after, entity, .. } = touched;
+                (Edit { key, value: after }, Sides { before, after: entity })
+            })
+            .unzip();
         let mut view = self.view;
-        if at_once && !edits.is_empty() {
-            let state = view.state().edit(&edits)?;
-            let index = index.apply(view.index()?)?;
-            view = View::new(state, index, view.owners().clone());
+        if !at_once || edits.is_empty() {
+            let Meant { changes, inside, .. } = Meant::by(&edits, sides, false);
+            return Ok(Staged { view, edits, changes, inside });
         }
+        // The tree is of bytes, and all else of what they mean: neither waits for the other.
+        let (state, meant) = both(
+            edits.len() >= LARGE,
+            || view.state().edit(&edits),
+            || Meant::by(&edits, sides, true),
+        );
+        let Meant { changes, inside, index } = meant;
+        view = View::new(state?, index.apply(view.index()?)?, view.owners().clone());
         Ok(Staged { view, edits, changes, inside })
     }
+}
+
+/// Edits from which on a second thread is worth its while.
+pub(crate) const LARGE: usize = 4_096;
+
+/// Does two things, at the same time if they are `large`.
+pub(crate) fn both<A, B: Send>(
+    large: bool,
+    here: impl FnOnce() -> A,
+    there: impl FnOnce() -> B + Send,
+) -> (A, B) {
+    if !large {
+        return (here(), there());
+    }
+    std::thread::scope(|scope| {
+        let there = scope.spawn(there);
+        let here = here();
+        (here, there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
+
+/// What an edit takes the place of, and the entity that it writes where it came as one.
+struct Sides {
+    before: Option<Vec<u8>>,
+    after: Option<Arc<AnyEntity>>,
+}
+
+/// What edits mean.
+#[derive(Default)]
+struct Meant {
+    changes: Vec<Change>,
+    /// Of those within variants.
+    inside: Vec<Change>,
+    index: IndexEdits,
+}
+
+impl Meant {
+    /// The index follows where it was not asked before.
+    fn by(edits: &[Edit], sides: Vec<Sides>, for_index: bool) -> Meant {
+        let changes = Vec::with_capacity(edits.len());
+        let mut meant = Meant { changes, ..Meant::default() };
+        for (edit, Sides { before, after }) in edits.iter().zip(sides) {
+            let read = |bytes: &[u8]| readable(bytes).map(Arc::new);
+            let after = after.or_else(|| edit.value.as_deref().and_then(read));
+            let old = before.as_deref().map(read);
+            let opaque = (edit.value.is_some() && after.is_none()) || old == Some(None);
+            let (before, within) = (old.flatten(), overlay::path(&edit.key));
+            if for_index && within.is_empty() {
+                meant.index.change(before.as_deref(), after.as_deref());
+            }
+            // A key of a kind from the future has no entity to tell about.
+            let Ok(key) = overlay::entity_key(&edit.key) else { continue };
+            let list = if within.is_empty() { &mut meant.changes } else { &mut meant.inside };
+            list.push(Change { key, within, before, after, opaque });
+        }
+        meant
+    }
+}
+
+/// The bytes of an entity in the place of others: what those say that only a newer version knows
+/// stays.
+fn encode_over(before: Option<&[u8]>, entity: &AnyEntity) -> Result<Vec<u8>, ReadError> {
+    let id = entity.any_id();
+    let failed = |source: RecordError| ReadError::Record { id, source };
+    let unknown = match before {
+        Some(bytes) => {
+            let record = RecordView::parse(bytes).map_err(failed)?;
+            record.entity().map_err(failed)?;
+            record.unknown_fields().map_err(failed)?
+        }
+        None => serde_json::Map::new(),
+    };
+    record::encode(entity, &unknown).map_err(failed)
 }
 
 /// What one key's bytes mean before and after.
@@ -260,7 +339,7 @@ pub(crate) fn change(key: EntityKey, before: Option<&[u8]>, after: Option<&[u8]>
     let read = |bytes: Option<&[u8]>| bytes.map(|bytes| (readable(bytes), ()));
     let (old, new) = (read(before), read(after));
     let opaque = [&old, &new].into_iter().flatten().any(|(entity, ())| entity.is_none());
-    let entity = |side: Option<(Option<AnyEntity>, ())>| side.and_then(|(entity, ())| entity);
+    let entity = |side: Option<(Option<AnyEntity>, ())>| side.and_then(|it| it.0).map(Arc::new);
     Change { key, within: Vec::new(), before: entity(old), after: entity(new), opaque }
 }
 

@@ -7,7 +7,7 @@ mod common;
 use common::{bus, by, gain, move_clip, options, project, set_gain, write_song};
 use pulse_schemas::{
     entity::{Channel, ChannelKind, Clip, HistoryContext, Note, Send, Track},
-    id::{ActorId, AnyId, ChannelId, ClipId, EntityKind, LaneId, SendId},
+    id::{ActorId, AnyId, ChannelId, ClipId, EntityId, EntityKind, LaneId, NoteId, SendId},
     time::{Moment, Ticks},
 };
 use pulse_store::{
@@ -66,6 +66,64 @@ fn the_index_of_any_state_equals_one_built_from_scratch() {
         let scratch = pulse_store::index::build(view.state()).unwrap();
         assert_eq!(view.index().unwrap().root(), scratch.root());
     }
+}
+
+/// Above some thousand edits several threads work: nothing may show how many.
+#[test]
+fn a_large_transaction_ends_like_many_small_ones_and_tells_the_same_error() {
+    let (mut large, mut small) = (project(), project());
+    let song = write_song(&mut large);
+    write_song(&mut small);
+    let note = |number: u32| Note {
+        id: NoteId(EntityId::derive(ActorId(9), 1, number)),
+        clip: song.clip,
+        start: Ticks(i64::from(number % 700)),
+        length: Ticks(5),
+        ..Note::default()
+    };
+    let clip = |number: u32| Clip {
+        id: ClipId(EntityId::derive(ActorId(9), 2, number)),
+        lane: song.lane,
+        start: Moment(i64::from(number) * 500),
+        length: Moment(400),
+        ..Clip::default()
+    };
+    let mut tx = large.begin(by("a"));
+    for number in 0..6_000 {
+        tx.put(note(number)).unwrap();
+        if number % 5 == 0 {
+            tx.put(clip(number)).unwrap();
+        }
+    }
+    let changes = tx.commit().unwrap().changes.list;
+    assert!(changes.windows(2).all(|pair| pair[0].key < pair[1].key));
+    assert_eq!(changes.len(), 7_200);
+    for first in (0..6_000).step_by(1_000) {
+        let mut tx = small.begin(by("a"));
+        for number in first..first + 1_000 {
+            tx.put(note(number)).unwrap();
+            if number % 5 == 0 {
+                tx.put(clip(number)).unwrap();
+            }
+        }
+        tx.commit().unwrap();
+    }
+    assert_eq!(large.root(), small.root());
+    let index = |project: &Project| project.view().index().unwrap().root();
+    assert_eq!(index(&large), index(&small));
+
+    // The first in key order is told, wherever the work was parted.
+    let mut tx = large.begin(by("a"));
+    for number in 0..6_000 {
+        let length = Ticks(if number % 1_000 == 7 { -1 } else { 6 });
+        tx.put(Note { length, ..note(number) }).unwrap();
+    }
+    let broken = (0..6).map(|at| note(at * 1_000 + 7).id).min().unwrap();
+    match tx.commit().unwrap_err() {
+        TxError::Breach(Breach::Invalid { id, .. }) => assert_eq!(id, broken.any()),
+        error => panic!("{error}"),
+    }
+    assert_eq!(large.root(), small.root());
 }
 
 #[test]

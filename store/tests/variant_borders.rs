@@ -485,7 +485,7 @@ proptest! {
             let gone: BTreeSet<AnyId> = changes.iter().filter(|it| it.within.is_empty())
                 .filter(|it| it.after.is_none()).map(|it| it.key.any_id()).collect();
             for change in changes.iter().filter(|it| it.within.is_empty()) {
-                let names = change.before.iter().flat_map(AnyEntity::references);
+                let names = change.before.as_deref().into_iter().flat_map(AnyEntity::references);
                 let follows = names.map(|it| it.target).any(|id| gone.contains(&id));
                 let part = is_part(&project, &song, change.key);
                 prop_assert!(follows || !part, "{change:?}");

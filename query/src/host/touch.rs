@@ -82,7 +82,7 @@ pub fn of_change(
     change: &Change,
 ) -> Touched {
     let mut touched = Touched::default();
-    let (old, new) = (change.before.as_ref(), change.after.as_ref());
+    let (old, new) = (change.before.as_deref(), change.after.as_deref());
     let name = |entity: Option<&AnyEntity>| entity.and_then(|it| it.label().map(str::to_owned));
     if name(old) != name(new) {
         named(after, change.key.any_id(), &mut touched);

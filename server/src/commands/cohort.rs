@@ -76,7 +76,7 @@ fn wire_cohort(cohort: Cohort) -> CohortKind {
 
 /// Whether a change may move anything to the other side: a fader doesn't.
 pub fn concerns(change: &Change) -> bool {
-    match (&change.before, &change.after) {
+    match (change.before.as_deref(), change.after.as_deref()) {
         (Some(AnyEntity::Track(a)), Some(AnyEntity::Track(b))) => {
             (a.armed, a.monitor, a.policy, a.frozen.is_some())
                 != (b.armed, b.monitor, b.policy, b.frozen.is_some())

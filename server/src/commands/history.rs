@@ -1,6 +1,8 @@
 //! Undo and redo: the store appends them as transactions of its own, so they
 //! are acts of the session and stand in no batch.
 
+use std::sync::Arc;
+
 use pulse_schemas::{
     command::{
         Command as Any,
@@ -101,7 +103,7 @@ fn walk(
 
 /// Conflicts that a transaction left behind.
 pub fn new_conflicts(committed: &Committed) -> Vec<Conflict> {
-    let conflict = |entity: &Option<AnyEntity>| match entity {
+    let conflict = |entity: &Option<Arc<AnyEntity>>| match entity.as_deref() {
         Some(AnyEntity::Conflict(conflict)) => Some(conflict.clone()),
         _ => None,
     };

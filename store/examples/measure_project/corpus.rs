@@ -6,7 +6,10 @@ use pulse_schemas::{
     id::{ArrangementId, ChannelId, ClipId, LaneId, NoteId, TrackId},
     time::{Moment, Ticks},
 };
-use pulse_store::{project::Project, tx::TxMeta};
+use pulse_store::{
+    project::Project,
+    tx::{Committed, TxMeta},
+};
 
 pub const TRACKS: usize = 100;
 pub const NOTES_PER_CLIP: usize = 50;
@@ -17,6 +20,16 @@ pub fn meta(label: &str) -> TxMeta {
 
 /// Makes the song in one transaction and waits for the disk.
 pub fn import(project: &mut Project, notes: usize) -> (Vec<ClipId>, Vec<ChannelId>) {
+    let (committed, clips, channels) = import_soon(project, notes);
+    committed.ticket.wait().unwrap();
+    (clips, channels)
+}
+
+/// The same without waiting.
+pub fn import_soon(
+    project: &mut Project,
+    notes: usize,
+) -> (Committed, Vec<ClipId>, Vec<ChannelId>) {
     let (mut clips, mut channels) = (Vec::new(), Vec::new());
     let mut tx = project.begin(meta("Import"));
     let arrangement = ArrangementId(tx.new_id());
@@ -47,6 +60,22 @@ pub fn import(project: &mut Project, notes: usize) -> (Vec<ClipId>, Vec<ChannelI
             tx.put(Note { id: note, clip: id, start, length, pitch, ..Note::default() }).unwrap();
         }
     }
-    tx.commit().unwrap().ticket.wait().unwrap();
-    (clips, channels)
+    (tx.commit().unwrap(), clips, channels)
+}
+
+pub fn move_clip(project: &mut Project, clip: ClipId, by: i64) -> Committed {
+    let mut tx = project.begin(meta("Move clip"));
+    tx.update::<Clip>(clip, |clip| clip.start = Moment(clip.start.0 + by)).unwrap();
+    tx.commit().unwrap()
+}
+
+/// Gives `count` notes another pitch, one clip after the other.
+pub fn transpose(project: &mut Project, clips: &[ClipId], count: usize, pitch: u8) {
+    let mut tx = project.begin(meta("Transpose"));
+    for number in 0..count {
+        let clip = clips[number % clips.len()];
+        let note = tx.before().members::<Note>(clip).unwrap()[number / clips.len()].clone();
+        tx.put(Note { pitch, ..note }).unwrap();
+    }
+    tx.commit().unwrap();
 }

@@ -1,5 +1,6 @@
 //! What people do with a project, in numbers, on this machine:
-//! `cargo run --release -p pulse-store --example measure_project [NOTES]`.
+//! `cargo run --release -p pulse-store --example measure_project [NOTES]`; with `imports` behind
+//! it, imports alone and where their time goes.
 //!
 //! Ends with a real kill: a process of its own edits, waits for the disk each time, and gets
 //! `SIGKILL` after 400 edits; what is timed is opening what it left and the first question.
@@ -24,11 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use corpus::{import, meta};
+use corpus::{import, import_soon, meta, move_clip, transpose};
 use pulse_schemas::{
-    entity::{Arrangement, Channel, ChannelKind, Clip, Lane, Note, Track},
+    entity::{Arrangement, Channel, ChannelKind, Clip, Lane, Track},
     id::{ActorId, ArrangementId, ChannelId, ClipId, TrackId},
-    time::Moment,
 };
 use pulse_store::{
     diff,
@@ -46,22 +46,6 @@ fn row(name: &str, mut times: Vec<Duration>) {
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!("{name:<52} median {median:>12.1?}   worst of {:>4} {worst:>12.1?}", times.len());
-}
-
-fn move_clip(project: &mut Project, clip: ClipId, by: i64) -> pulse_store::tx::Committed {
-    let mut tx = project.begin(meta("Move clip"));
-    tx.update::<Clip>(clip, |clip| clip.start = Moment(clip.start.0 + by)).unwrap();
-    tx.commit().unwrap()
-}
-
-fn edit_notes(project: &mut Project, clips: &[ClipId], count: usize, pitch: u8) {
-    let mut tx = project.begin(meta("Transpose"));
-    for number in 0..count {
-        let clip = clips[number % clips.len()];
-        let note = tx.before().members::<Note>(clip).unwrap()[number / clips.len()].clone();
-        tx.put(Note { pitch, ..note }).unwrap();
-    }
-    tx.commit().unwrap();
 }
 
 /// Edits until it is killed, a line for each edit that is on the disk.
@@ -91,6 +75,24 @@ fn kill_and_reopen(dir: &Path) {
     let rows = project.repo().recovered().rows;
     row(&format!("open after kill -9, {rows} rows, to the first view"), vec![took]);
     project.abandon();
+}
+
+/// A song into a new project, again and again.
+fn imports(notes: usize) {
+    let (mut whole, mut soon) = (Vec::new(), Vec::new());
+    for _ in 0..9 {
+        let dir = tempfile::tempdir().unwrap();
+        let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Bench") };
+        let mut project = Project::create(dir.path(), options).unwrap();
+        let start = Instant::now();
+        let (committed, ..) = import_soon(&mut project, notes);
+        soon.push(start.elapsed());
+        committed.ticket.wait().unwrap();
+        whole.push(start.elapsed());
+        black_box(project.root());
+    }
+    row("import in one transaction, until it is answered", soon);
+    row("import in one transaction, durable", whole);
 }
 
 /// One more channel that goes to the master, where thousands do.
@@ -144,6 +146,9 @@ fn main() {
         return victim(Path::new(&dir));
     }
     let notes = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(100_000);
+    if std::env::args().nth(2).is_some_and(|what| what == "imports") {
+        return imports(notes);
+    }
     let dir = tempfile::tempdir().unwrap();
     let options = CreateOptions { actor: Some(ActorId(1)), ..CreateOptions::named("Bench") };
     let mut project = Project::create(dir.path(), options).unwrap();
@@ -199,10 +204,10 @@ fn main() {
     project.commit("edits", meta("")).unwrap();
     project.branch("b", &Rev::working(), meta("")).unwrap();
     let half = clips.len() / 2;
-    edit_notes(&mut project, &clips[..half], 1_000.min(notes / 4), 12);
+    transpose(&mut project, &clips[..half], 1_000.min(notes / 4), 12);
     project.commit("ours", meta("")).unwrap();
     project.switch("b", meta("")).unwrap();
-    edit_notes(&mut project, &clips[half..], 1_000.min(notes / 4), 13);
+    transpose(&mut project, &clips[half..], 1_000.min(notes / 4), 13);
     project.commit("theirs", meta("")).unwrap();
     project.switch("main", meta("")).unwrap();
     let preview =

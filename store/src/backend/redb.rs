@@ -5,6 +5,7 @@
 //! is immediate and carries quick-repair data, so opening after a crash does not walk the file.
 
 use std::{
+    collections::BTreeSet,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -229,12 +230,20 @@ fn run<T>(
 impl Tables<'_> {
     fn add_nodes(&mut self, nodes: &[Arc<Node>]) -> Result<(), ::redb::Error> {
         let mut next = self.nodes.last()?.map_or(0, |(id, _)| id.value() + 1);
+        let mut named = Vec::with_capacity(nodes.len());
+        let mut seen = BTreeSet::new();
         for node in nodes {
-            if self.index.get(node.hash().as_bytes())?.is_none() {
+            let hash = node.hash();
+            if seen.insert(hash) && self.index.get(hash.as_bytes())?.is_none() {
                 self.nodes.insert(next, node.bytes())?;
-                self.index.insert(node.hash().as_bytes(), next)?;
+                named.push((hash, next));
                 next += 1;
             }
+        }
+        // In the order of the table: neighbours are written while their page is at hand.
+        named.sort_unstable();
+        for (hash, id) in named {
+            self.index.insert(hash.as_bytes(), id)?;
         }
         Ok(())
     }

@@ -25,19 +25,20 @@ struct Edge {
     via: AnyId,
 }
 
-pub fn check(after: &View, changes: &[Change], found: &mut Vec<Breach>) -> Result<(), ReadError> {
+pub fn check(after: &View, changes: &[Change]) -> Result<Vec<Breach>, ReadError> {
+    let mut found = Vec::new();
     let (edges, wired) = added(after, changes)?;
     if edges.len() > MANY {
-        check_all(after, &edges, found)?;
+        check_all(after, &edges, &mut found)?;
     } else {
         for edge in &edges {
-            check_edge(after, edge, found)?;
+            check_edge(after, edge, &mut found)?;
         }
     }
     for channel in wired {
-        check_wires(after, channel, found)?;
+        check_wires(after, channel, &mut found)?;
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The edges that the changes added, and the channels whose inner wires changed.
@@ -53,7 +54,7 @@ fn added(
             None => Vec::new(),
         };
         edges.extend(edges_of(after, entity)?.into_iter().filter(|edge| !old.contains(edge)));
-        match (entity, &change.before) {
+        match (&**entity, change.before.as_deref()) {
             (AnyEntity::Connection(wire), _) => {
                 wired.insert(wire.channel);
             }

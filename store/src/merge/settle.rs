@@ -235,7 +235,7 @@ impl Settler {
             let change = change(key, before.as_deref(), after.as_deref());
             let Some(entity) = change.after else { continue };
             let (Some(place), Some(owner)) = (place_of(&entity), key.owner) else { continue };
-            if change.before.as_ref().and_then(place_of) == Some(place) {
+            if change.before.as_deref().and_then(place_of) == Some(place) {
                 continue;
             }
             let other = self.at_place(staging.view()?, owner, key, place)?;
@@ -468,7 +468,7 @@ impl Settler {
         for (key, before, after) in staging.written() {
             let Ok(key) = EntityKey::from_bytes(&key) else { continue };
             let change = change(key, before.as_deref(), after.as_deref());
-            let Some(AnyEntity::Connection(wire)) = change.after else { continue };
+            let Some(AnyEntity::Connection(wire)) = change.after.as_deref() else { continue };
             let on_loop = |node: Option<_>| node.is_some_and(|node| path.contains(&node));
             if on_loop(wire.from.node) && on_loop(wire.to.node) {
                 self.keep_ours(staging, wire.id.any(), &fields, ConflictCause::RoutingCycle)?;

@@ -30,7 +30,7 @@ pub const JOURNAL_FILE: &str = "project.journal";
 pub const LOCK_FILE: &str = "lock";
 const FORMAT_PREFIX: &str = "pulse store ";
 /// redb's own page cache; nodes have a cache of their own above it.
-const REDB_CACHE_BYTES: usize = 32 << 20;
+const REDB_CACHE_BYTES: usize = 64 << 20;
 
 /// Whether a store may be changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

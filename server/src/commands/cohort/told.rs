@@ -75,7 +75,7 @@ impl Told {
         let mut added = Added::default();
         let mut hosts = Vec::new();
         for change in changes {
-            match (&change.before, change.after.as_ref()?) {
+            match (&change.before, change.after.as_deref()?) {
                 (Some(_), _) => return None,
                 (None, AnyEntity::Track(track)) if !Gesture::of(track).matters() => {
                     added.tracks.insert(track.id);
