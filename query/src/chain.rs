@@ -92,11 +92,13 @@ impl Shape {
 pub fn chain(source: &dyn Source, registry: &Registry, channel: &Channel) -> Chain {
     let mut builder = Builder::new(registry, channel);
     let track = channel.track.and_then(|track| source.get::<Track>(track.0));
-    let mut audio = vec![builder.add_input()];
+    // The render of a frozen track holds what others feed it, too: without an input, what they
+    // go on playing for the rest of the mix ends there.
     if let Some(track) = track.as_ref().filter(|track| track.frozen.is_some()) {
-        audio.push(builder.add(frozen_key(track), LANE, BTreeMap::new()));
-        return builder.finish(audio);
+        let render = builder.add(frozen_key(track), LANE, BTreeMap::new());
+        return builder.finish(vec![render]);
     }
+    let mut audio = vec![builder.add_input()];
     if let Some(track) = &track {
         audio.extend(
             lanes(source, track)

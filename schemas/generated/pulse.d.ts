@@ -131,6 +131,8 @@ export interface AudibleRange {
   /** The channel; the mix when absent. */
   channel?: ChannelId | null;
   end: Flicks;
+  /** Its name. */
+  name?: string | null;
   /** Peak of the difference. */
   peakDb: number;
   start: Flicks;
@@ -388,6 +390,14 @@ export interface Clip {
 }
 
 export type ClipContent = "audio" | "midi" | "automation" | "video";
+
+/** What had to be made of clips; what is not counted was known. */
+export interface ClipCounts {
+  /** Pieces that were decoded from compressed files. */
+  decoded: number;
+  resampled: number;
+  stretched: number;
+}
 
 /** Id of a clip. */
 export type ClipId = string;
@@ -1071,6 +1081,12 @@ export interface MidiPort {
   name: string;
 }
 
+export interface MissingMedia {
+  media: MediaId;
+  name: string;
+  path: string;
+}
+
 /** A modulator's output added to a parameter. */
 export interface ModulationRoute {
   bipolar?: boolean;
@@ -1206,6 +1222,13 @@ export interface NodeStack {
 
 /** Id of a node stack. */
 export type NodeStackId = string;
+
+/** The level that a render is brought to. */
+export type Normalise = {
+  peak: number;
+} | {
+  loudness: number;
+};
 
 /** One note of a MIDI clip; times are relative to the clip's content. */
 export interface Note {
@@ -1526,13 +1549,26 @@ export interface RelinkedItem {
 
 /** What a render did. It is the `result` of the job. */
 export interface RenderReport {
+  clips: ClipCounts;
+  /** Nodes that failed and were left out, and those that make other sound each time. */
+  failedNodes: string[];
   /** Files that were written. */
   files: RenderedFile[];
   frames: number;
+  mismatched: number;
+  /** Media of clips in the range that were not there; they are silent. */
+  missing: MissingMedia[];
+  /** By how much everything was turned to reach the level of `normalise`. */
+  normalisedDb?: number | null;
   /** Hash of the samples of the mix, before conversion to the file's format. */
   pcmHash: Hash;
   rate: number;
+  /** Pieces that the cache had noted and lost, or that were damaged there: made again. */
+  remade: number;
   segments: SegmentCounts;
+  /** Hits that were rendered again to compare, and those that were wrong. */
+  verified: number;
+  volatileNodes: string[];
   wallMs: number;
   xRealtime: number;
 }
@@ -1540,8 +1576,16 @@ export interface RenderReport {
 /** How a render is made and written. */
 export interface RenderSettings {
   format?: SampleFormat;
+  /** Where to start, where there is no `range`: `9.1`; the beginning when absent. */
+  from?: Place | null;
+  /** One channel: the mean of left and right. */
+  mono?: boolean;
   /** Leave the cache out. */
   noCache?: boolean;
+  /** Round to the format without dither. */
+  noDither?: boolean;
+  /** Bring the mix (or the loudest stem, without a mix) to a level. Stems are turned by the same amount, so that they still sum to the mix. */
+  normalise?: Normalise | null;
   /** Both of `range`; the whole arrangement when absent. */
   range?: TimeRange | null;
   /** Hz; the project's when absent. */
@@ -1549,15 +1593,25 @@ export interface RenderSettings {
   /** Render on until all is silent, at most this long after the end. */
   tail?: Flicks | null;
   threads?: number | null;
+  /** Where to end, where there is no `range`; where all is silent when absent. */
+  to?: Place | null;
   /** Render a sample of what the cache has again and compare. */
   verify?: boolean;
 }
 
 export interface RenderedFile {
+  /** Samples beyond full scale that the file's format cut off. */
+  clippedSamples: number;
+  frames: number;
   loudnessLufs?: number | null;
   media?: MediaId | null;
   path: string;
+  /** Hash of its samples, before conversion to the file's format. */
+  pcmHash: Hash;
+  /** True peak. */
   peakDb?: number | null;
+  rangeLu?: number | null;
+  shortTermMaxLufs?: number | null;
   /** What it is of: a channel, or the mix when absent. */
   source?: EntityId | null;
 }
@@ -5977,12 +6031,18 @@ export interface RenderingStemsCommand {
   arrangement?: ArrangementId | null;
   /** All track channels when empty. */
   channels?: ChannelId[];
+  /** FLAC instead of WAV. */
+  flac?: boolean;
   /** Absolute path of the folder. */
   folder: string;
+  /** The mix as well, from the same pass, into this file. */
+  mix?: string | null;
   /** Before the channel's fader. */
   preFader?: boolean;
   rev?: Rev | null;
   settings?: RenderSettings;
+  /** Only channels that feed the master themselves: without groups in groups they sum to what reaches it. */
+  top?: boolean;
 }
 
 /** What `Stems` answers. */
@@ -5992,6 +6052,8 @@ export interface RenderingStemsReply {
 
 /** Renders tracks and plays the render in their place, until `unfreeze`. */
 export interface RenderingFreezeCommand {
+  /** Longest ring-out to keep behind the end of the song; 10 s when absent. */
+  tail?: Flicks | null;
   tracks: TrackId[];
 }
 
@@ -6020,6 +6082,8 @@ export interface RenderingBounceCommand {
   range?: TimeRange | null;
   /** Clips or tracks; each becomes a clip. */
   sources: EntityId[];
+  /** Longest ring-out to keep behind the source; 10 s when absent, none behind a `range`. */
+  tail?: Flicks | null;
   /** With the channel's nodes, else only with those that make sound of notes. */
   withEffects?: boolean;
 }
@@ -6050,6 +6114,8 @@ export interface RenderingPreviewReply {
 export interface RenderingAudibleDiffCommand {
   /** Compare these channels as well; what differs of them gets files of its own, from the first difference on. */
   channels?: ChannelId[];
+  /** Compare every channel that either revision has. */
+  each?: boolean;
   /** Absolute path of the folder. */
   folder: string;
   /** The last commit when absent. */
@@ -6067,6 +6133,8 @@ export interface RenderingAudibleDiffReply {
 /** Tells where two revisions sound different, without writing files. */
 export interface RenderingCompareAudioCommand {
   channels?: ChannelId[];
+  /** Compare every channel that either revision has. */
+  each?: boolean;
   from?: Rev | null;
   to?: Rev | null;
 }
@@ -7752,6 +7820,7 @@ export type KnownErrorCode =
   | "project.notFound"
   | "project.readOnly"
   | "range.invalid"
+  | "rendering.cancelled"
   | "rendering.impossible"
   | "rendering.mismatch"
   | "routing.cycle"

@@ -213,6 +213,8 @@ error_codes! {
     JobFinished = "job.finished", User, "Read its result with `job.get`.";
     /// The render can't run.
     RenderImpossible = "rendering.impossible", User, "`details.reason` says what is missing.";
+    /// The render was stopped before its end.
+    RenderCancelled = "rendering.cancelled", User, "No file was written; what is rendered stays in the cache, and a new render goes on from there.";
     /// A re-rendered segment differed from the cached one.
     RenderMismatch = "rendering.mismatch", Internal, "The segment was quarantined and rendered afresh; please report it.";
     /// The view's name or window doesn't fit.

@@ -230,7 +230,7 @@ enum Command {
     /// Render the mix or stems to files.
     #[command(
         after_help = "Examples:\n  pulse render -o mix.wav\n  pulse render -o mix.flac --bits 16 --rev v1.0\n  \
-                      pulse render -o part.wav --from 9.1.1 --to 17.1.1\n  pulse render --stems stems"
+                      pulse render -o part.wav --from 9.1 --to 17.1\n  pulse render --stems stems"
     )]
     Render(render::Arguments),
     /// Do any command of the table.

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, fs::File, io::Write, path::Path};
 
 use pulse_schemas::{
     command::{Command, project, rendering},
-    entity::Project,
+    entity::{PanLaw, Project},
     hash::Hash,
     job::JobId,
     record::canonical_json,
@@ -45,6 +45,9 @@ pub struct Header {
     /// written under the versions that they had then.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub nodes: BTreeMap<String, u32>,
+    /// How new channels panned; logs that say nothing are of a time when it was −3 dB.
+    #[serde(default)]
+    pub pan_law: PanLaw,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,11 +198,12 @@ impl Recorder {
         path: &Path,
         base: Option<Base>,
         nodes: BTreeMap<String, u32>,
+        pan_law: PanLaw,
     ) -> std::io::Result<Recorder> {
         let mut file = File::create_new(path)?;
         let begun = base.is_some();
         let pulse = env!("CARGO_PKG_VERSION").to_owned();
-        let header = Header { pulse_command_log: VERSION, pulse, base, nodes };
+        let header = Header { pulse_command_log: VERSION, pulse, base, nodes, pan_law };
         writeln!(file, "{}", serde_json::to_string(&header)?)?;
         Ok(Recorder { file, begun, counters: Counters::default() })
     }

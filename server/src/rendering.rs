@@ -8,6 +8,7 @@ mod causes;
 mod diff;
 mod files;
 mod known;
+mod level;
 pub mod media;
 mod slot;
 
@@ -22,23 +23,26 @@ use std::{
 };
 
 use pulse_engine::{
+    dither::Dither,
     file::{Depth, WriteError},
-    loudness_report::LoudnessError,
+    loudness_report::{LoudnessError, LoudnessReport},
+    math,
     registry::Registry,
 };
 use pulse_query::{
     content::tempo_map,
     graph::Scope,
-    render::{self, Options, RenderError, Report, Song},
+    render::{self, Options, Piece, RenderError, Report, Song},
     source::SourceExt,
     stored::Stored,
 };
 use pulse_schemas::{
-    entity::{Channel, ChannelKind},
+    command::rendering::Normalise,
+    entity::{Channel, ChannelKind, MediaItem},
     error::ErrorCode,
     graph::OutputKind,
     hash::Hash,
-    id::{AnyId, ArrangementId, ChannelId, TrackId},
+    id::{AnyId, ArrangementId, ChannelId, MediaId, TrackId},
     time::Ticks,
 };
 use pulse_store::{
@@ -52,12 +56,12 @@ use crate::{refusal::Refusal, scratch::Scratch};
 pub use bare::Bare;
 pub use causes::Cause;
 pub use diff::{AudibleDiff, Difference, all_channels, audible_diff};
-pub use files::partial_of;
+pub use files::{file_name, partial_of};
 pub use known::KnownMedia;
 pub use media::ProjectMedia;
 pub use slot::CacheSlot;
 
-use files::FileWriter;
+use files::{FileWriter, Form};
 
 impl From<CacheError> for RenderingError {
     fn from(error: CacheError) -> RenderingError {
@@ -76,8 +80,14 @@ pub enum RenderingError {
     Write { path: PathBuf, error: WriteError },
     #[error("{}: {error}", path.display())]
     File { path: PathBuf, error: std::io::Error },
+    #[error("the folder {} does not exist; make it first, or name another", path.display())]
+    Folder { path: PathBuf },
     #[error("{}: the file's name ends in .wav or .flac", path.display())]
     Name { path: PathBuf },
+    #[error(
+        "there are no stems to render: no channel feeds the master, or none of those named is there"
+    )]
+    NoStems,
     #[error(transparent)]
     Loudness(#[from] LoudnessError),
     #[error("there is no arrangement to render; make one with `arrangement.create`")]
@@ -88,6 +98,10 @@ pub enum RenderingError {
     Rate { rate: u32 },
     #[error("the range to render is empty: it ends at frame {end} and starts at {start}")]
     Empty { start: i64, end: i64 },
+    #[error("there is nothing to hear: no clip is anywhere; give an end to render silence")]
+    Nothing,
+    #[error("{}; silence would be kept in its place", Missing::list(missing))]
+    Missing { missing: Vec<Missing> },
 }
 
 impl From<RenderingError> for Refusal {
@@ -105,6 +119,16 @@ impl From<RenderingError> for Refusal {
             }
             RenderingError::File { error, .. } => {
                 Refusal::new(ErrorCode::IoFailed, text).with("reason", error.to_string())
+            }
+            RenderingError::Folder { .. } => {
+                Refusal::new(ErrorCode::IoFailed, text.clone()).with("reason", text)
+            }
+            RenderingError::Render(RenderError::Cancelled) => {
+                Refusal::new(ErrorCode::RenderCancelled, text)
+            }
+            RenderingError::Missing { missing } => {
+                let ids: Vec<_> = missing.iter().map(|it| it.media).collect();
+                Refusal::new(ErrorCode::MediaOffline, text).with("media", json!(ids))
             }
             RenderingError::Read(error) => error.into(),
             _ => Refusal::new(ErrorCode::RenderImpossible, text.clone()).with("reason", text),
@@ -140,6 +164,10 @@ pub struct Request {
     pub verify: f64,
     /// Seconds of a segment.
     pub segment: f64,
+    pub dither: Dither,
+    /// One channel: the mean of both.
+    pub mono: bool,
+    pub normalise: Option<Normalise>,
 }
 
 impl Default for Request {
@@ -155,7 +183,16 @@ impl Default for Request {
             use_cache: true,
             verify: 0.0,
             segment: 4.0,
+            dither: Dither::Triangular,
+            mono: false,
+            normalise: None,
         }
+    }
+}
+
+impl Request {
+    fn form(&self, gain: f32) -> Form {
+        Form { depth: self.depth, dither: self.dither, mono: self.mono, gain }
     }
 }
 
@@ -169,6 +206,19 @@ pub fn cores() -> usize {
 pub struct Span {
     pub range: std::ops::Range<i64>,
     pub trim_from: i64,
+}
+
+/// Which channels get files of their own, and of what.
+#[derive(Clone, Copy, Default)]
+pub struct Stems<'a> {
+    /// All where there are none.
+    pub channels: &'a [ChannelId],
+    /// The file of the mix, beside them.
+    pub mix: Option<&'a Path>,
+    pub pre_fader: bool,
+    /// Only those that feed the master themselves.
+    pub top: bool,
+    pub flac: bool,
 }
 
 /// How far a render is, readable from anywhere.
@@ -221,7 +271,31 @@ pub struct Rendered {
     pub source: Option<AnyId>,
     pub pcm_hash: Hash,
     pub frames: u64,
-    pub loudness: pulse_engine::loudness_report::LoudnessReport,
+    /// Samples beyond full scale that the format cut off.
+    pub clipped: u64,
+    pub loudness: LoudnessReport,
+}
+
+/// A file that clips play and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    pub media: MediaId,
+    pub name: String,
+    pub path: String,
+}
+
+impl Missing {
+    pub fn json(&self) -> Value {
+        json!({ "media": self.media, "name": self.name, "path": self.path })
+    }
+
+    fn list(missing: &[Missing]) -> String {
+        let names: Vec<&str> = missing.iter().map(|it| it.name.as_str()).collect();
+        match &names[..] {
+            [name] => format!("the file of {name} is missing"),
+            names => format!("the files of {} are missing", names.join(", ")),
+        }
+    }
 }
 
 /// What a render made.
@@ -232,6 +306,10 @@ pub struct Outcome {
     pub frames: u64,
     pub wall_ms: f64,
     pub report: Report,
+    /// Media that were heard as silence.
+    pub missing: Vec<Missing>,
+    /// By how much everything was turned to reach a level.
+    pub normalised_db: Option<f64>,
 }
 
 /// A number for JSON, where silence has no level.
@@ -245,42 +323,45 @@ impl Outcome {
         if self.wall_ms > 0.0 { seconds * 1_000.0 / self.wall_ms } else { 0.0 }
     }
 
+    /// As the wire has it.
     pub fn json(&self) -> Value {
-        let file = |file: &Rendered| {
-            json!({
-                "path": file.path,
-                "source": file.source,
-                "pcm_hash": file.pcm_hash,
-                "frames": file.frames,
-                "loudness": {
-                    "integrated_lufs": level(file.loudness.integrated_lufs),
-                    "short_term_max_lufs": level(file.loudness.short_term_max_lufs),
-                    "range_lu": level(file.loudness.range_lu),
-                    "true_peak_dbtp": level(file.loudness.true_peak_dbtp),
-                },
-            })
-        };
+        let Report { total, hit, rendered, decoded, resampled, stretched, .. } = self.report;
         json!({
+            "files": self.files.iter().map(Rendered::json).collect::<Vec<_>>(),
             "frames": self.frames,
             "rate": self.rate,
-            "pcm_hash": self.files.first().map(|file| file.pcm_hash),
-            "wall_ms": self.wall_ms,
-            "x_realtime": self.x_realtime(),
-            "segments": {
-                "total": self.report.total,
-                "hit": self.report.hit,
-                "rendered": self.report.rendered,
-            },
-            "clips": {
-                "decoded": self.report.decoded,
-                "resampled": self.report.resampled,
-                "stretched": self.report.stretched,
-            },
+            "pcmHash": self.files.first().map(|file| file.pcm_hash).unwrap_or_default(),
+            "wallMs": self.wall_ms,
+            "xRealtime": self.x_realtime(),
+            "segments": { "total": total, "hit": hit, "rendered": rendered },
+            "clips": { "decoded": decoded, "resampled": resampled, "stretched": stretched },
             "verified": self.report.verified,
             "mismatched": self.report.mismatched.len(),
-            "failed_nodes": self.report.failed,
-            "volatile_nodes": self.report.volatile,
-            "files": self.files.iter().map(file).collect::<Vec<_>>(),
+            "remade": self.report.remade,
+            "missing": self.missing.iter().map(Missing::json).collect::<Vec<_>>(),
+            "failedNodes": self.report.failed,
+            "volatileNodes": self.report.volatile,
+            "normalisedDb": self.normalised_db,
+        })
+    }
+}
+
+impl Rendered {
+    fn json(&self) -> Value {
+        let LoudnessReport {
+            integrated_lufs, short_term_max_lufs, range_lu, true_peak_dbtp, ..
+        } = self.loudness;
+        json!({
+            "path": self.path,
+            "source": self.source,
+            "media": null,
+            "frames": self.frames,
+            "peakDb": level(true_peak_dbtp),
+            "loudnessLufs": level(integrated_lufs),
+            "shortTermMaxLufs": level(short_term_max_lufs),
+            "rangeLu": level(range_lu),
+            "clippedSamples": self.clipped,
+            "pcmHash": self.pcm_hash,
         })
     }
 }
@@ -328,6 +409,21 @@ impl<'a> Renderer<'a> {
         let song = Song::derive(&self.stored, self.registry, arrangement, rate, scope)?;
         self.stored.check()?;
         Ok(song)
+    }
+
+    /// Media that the renders so far asked for in vain.
+    pub fn missing(&self) -> Vec<Missing> {
+        let gone = self.media.missing();
+        let items = self.stored.all::<MediaItem>().into_iter();
+        let items =
+            items.filter(|item| item.content.is_some_and(|content| gone.contains(&content)));
+        items
+            .map(|MediaItem { id, name, storage, .. }| Missing {
+                media: id,
+                name,
+                path: storage.path,
+            })
+            .collect()
     }
 
     /// Names of the channels, for files of stems.
@@ -386,43 +482,73 @@ impl<'a> Renderer<'a> {
         &self,
         request: &Request,
         song: &Song,
-        Span { range, trim_from }: Span,
+        span: Span,
         path: impl Fn(OutputKind, &BTreeMap<ChannelId, String>) -> Option<PathBuf>,
         watch: &Watch,
     ) -> Result<Outcome, RenderingError> {
         let began = Instant::now();
         let names = self.channel_names();
+        let paths: Vec<_> =
+            song.outputs().into_iter().map(|kind| (kind, path(kind, &names))).collect();
+        let measured = match request.normalise {
+            Some(level) => Some(self.measure(request, song, &span, &paths, level, watch)?),
+            None => None,
+        };
+        let Span { range, trim_from } = span;
+        let db = measured.as_ref().map(|(db, _)| *db);
+        let form = request.form(db.map_or(1.0, |db| math::db_to_gain(db) as f32));
         let mut writers: Vec<Option<FileWriter>> = Vec::new();
-        for kind in song.outputs() {
-            writers.push(match path(kind, &names) {
-                Some(path) => Some(FileWriter::create(path, kind, request.depth, song.rate())?),
+        for (kind, path) in paths {
+            writers.push(match path {
+                Some(path) => Some(FileWriter::create(path, kind, form, song.rate())?),
                 None => None,
             });
         }
-        let options = self.options(request, song, watch);
         let mut failed = None;
-        watch.set(0, range.end - range.start);
-        let report =
-            render::render(song, &self.media, self.cache, range.clone(), &options, &mut |piece| {
-                watch.set(piece.frame - range.start, range.end - range.start);
-                let Some(Some(writer)) = writers.get_mut(piece.output) else { return true };
-                let written = writer.write(piece.frame, piece.left, piece.right, trim_from);
-                written.map_err(|error| failed = Some(error)).is_ok()
-            });
+        let report = self.run(request, song, range, watch, &mut |piece| {
+            let Some(Some(writer)) = writers.get_mut(piece.output) else { return true };
+            let written = writer.write(piece.frame, piece.left, piece.right, trim_from);
+            written.map_err(|error| failed = Some(error)).is_ok()
+        });
         if let Some(error) = failed {
             return Err(error);
         }
         let report = report?;
+        let mut writers: Vec<FileWriter> = writers.into_iter().flatten().collect();
+        // Files of one render are of one length, so that they line up in any program.
+        let frames = writers.iter().map(FileWriter::frames).max().unwrap_or(0);
+        if frames == 0 && !writers.is_empty() {
+            return Err(RenderingError::Nothing);
+        }
         let mut files = Vec::new();
-        for writer in writers.into_iter().flatten() {
+        for mut writer in writers.drain(..) {
+            writer.extend_to(frames)?;
             files.push(writer.finish()?);
         }
         watch.set(1, 1);
         crate::metrics::CACHE_HITS.add(report.hit);
         crate::metrics::CACHE_MISSES.add(report.rendered);
-        let frames = files.iter().map(|file| file.frames).max().unwrap_or(0);
         let wall_ms = began.elapsed().as_secs_f64() * 1_000.0;
-        Ok(Outcome { files, rate: song.rate(), frames, wall_ms, report })
+        // What was measured was rendered then.
+        let report = measured.map_or(report, |(_, report)| report);
+        let (rate, missing) = (song.rate(), self.missing());
+        Ok(Outcome { files, rate, frames, wall_ms, report, missing, normalised_db: db })
+    }
+
+    fn run(
+        &self,
+        request: &Request,
+        song: &Song,
+        range: std::ops::Range<i64>,
+        watch: &Watch,
+        sink: &mut dyn FnMut(Piece<'_>) -> bool,
+    ) -> Result<Report, RenderError> {
+        let options = self.options(request, song, watch);
+        watch.set(0, range.end - range.start);
+        render::render(song, &self.media, self.cache, range.clone(), &options, &mut |piece| {
+            watch.set(piece.frame - range.start, range.end - range.start);
+            sink(piece)
+        })
     }
 
     /// The mix in one file.
@@ -492,28 +618,36 @@ impl<'a> Renderer<'a> {
         &self,
         request: &Request,
         folder: &Path,
-        channels: &[ChannelId],
-        mix: Option<&Path>,
-        pre_fader: bool,
+        stems: &Stems<'_>,
         watch: &Watch,
     ) -> Result<Outcome, RenderingError> {
+        let Stems { channels, mix, pre_fader, top, flac } = *stems;
+        let arrangement = self.arrangement(request)?;
+        let all = self.stored.referring::<Channel>(arrangement);
+        let masters: Vec<ChannelId> = all
+            .iter()
+            .filter(|it| it.channel_kind == ChannelKind::Master)
+            .map(|it| it.id)
+            .collect();
+        let wanted = |channel: &&Channel| {
+            let named = channels.is_empty() || channels.contains(&channel.id);
+            let direct = channel.output.is_some_and(|output| masters.contains(&output));
+            channel.channel_kind != ChannelKind::Master && named && (direct || !top)
+        };
+        let wanted: Vec<ChannelId> = all.iter().filter(wanted).map(|channel| channel.id).collect();
+        if wanted.is_empty() {
+            return Err(RenderingError::NoStems);
+        }
         std::fs::create_dir_all(folder)
             .map_err(|error| RenderingError::File { path: folder.to_owned(), error })?;
-        let arrangement = self.arrangement(request)?;
-        let wanted: Vec<ChannelId> = if channels.is_empty() {
-            let all = self.stored.referring::<Channel>(arrangement);
-            let stem = |channel: &&Channel| channel.channel_kind != ChannelKind::Master;
-            all.iter().filter(stem).map(|channel| channel.id).collect()
-        } else {
-            channels.to_vec()
-        };
         let scope = Scope { pre_fader, ..Scope::with_stems(wanted) };
+        let extension = if flac { ".flac" } else { ".wav" };
         let taken = std::cell::RefCell::new(std::collections::BTreeSet::new());
         let name = |kind, names: &BTreeMap<ChannelId, String>| match kind {
             OutputKind::Master => mix.map(Path::to_owned),
             OutputKind::Stem(id) | OutputKind::Tap(id) => {
                 let name = names.get(&ChannelId(id.id)).map_or("channel", String::as_str);
-                Some(folder.join(files::file_name(name, &mut taken.borrow_mut())))
+                Some(folder.join(files::file_name(name, extension, &mut taken.borrow_mut())))
             }
         };
         self.to_files(request, &scope, name, watch)

@@ -239,7 +239,8 @@ impl Session {
                     (job.state, job.progress, job.result) = (JobState::Done, 1.0, Some(value));
                 }
                 Err(Refusal(error)) => {
-                    let cancelled = error.message.contains("cancelled");
+                    let cancelled = error.code == ErrorCode::RenderCancelled.as_str()
+                        || error.message.contains("cancelled");
                     job.state = if cancelled { JobState::Cancelled } else { JobState::Failed };
                     job.error = Some(error);
                 }

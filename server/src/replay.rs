@@ -71,6 +71,7 @@ pub fn replay(log: impl BufRead, dir: &Path) -> Result<(Session, Replayed), Repl
     let mut session = Session::new(Arc::new(Config::default()));
     session.recent = Recent::default();
     session.registry = Arc::new(Registry::standard().written_as(header.nodes.clone()));
+    session.pan_law = header.pan_law;
     session.clock = || NOW.get();
     match &header.base {
         Some(base) => open(&mut session, dir, base)?,

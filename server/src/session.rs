@@ -14,7 +14,7 @@ use pulse_schemas::{
         reply::resolve_references,
         session::{EngineState, SessionState, Warning},
     },
-    entity::{AnyEntity, Conflict},
+    entity::{AnyEntity, Conflict, PanLaw},
     error::{ErrorBody, ErrorCode},
     frame::stream::StreamFrame,
     hash::Hash,
@@ -101,6 +101,9 @@ impl Open {
 pub struct Session {
     pub config: Arc<Config>,
     pub registry: Arc<Registry>,
+    /// How new channels pan: at 0 dB in the middle, so that neither a track nor a group around
+    /// it changes a level. A replay has what its log had.
+    pub pan_law: PanLaw,
     pub state: SessionState,
     pub open: Option<Open>,
     /// What follows from the open project, once somebody asked.
@@ -143,6 +146,7 @@ impl Session {
         Session {
             config,
             registry: Arc::new(Registry::standard()),
+            pan_law: PanLaw::Balance,
             state: SessionState::Unloaded,
             open: None,
             derived: None,
@@ -361,6 +365,7 @@ impl Session {
         let mut edit = Edit {
             tx: &mut tx,
             registry: &registry,
+            pan_law: self.pan_law,
             author: &caller.author,
             caller,
             live,
@@ -441,6 +446,7 @@ impl Session {
         let mut edit = Edit {
             tx: &mut tx,
             registry: &registry,
+            pan_law: self.pan_law,
             author: &author,
             caller: &caller,
             live,

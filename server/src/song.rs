@@ -341,6 +341,7 @@ fn space(edit: &mut Edit<'_, '_>, arrangement: ArrangementId) -> Result<ChannelI
         name: "Space".into(),
         width: 1.0,
         channels: 2,
+        pan_law: edit.pan_law,
         output,
         ..Channel::default()
     })?;

@@ -16,6 +16,7 @@ mod kill_loop;
 mod layering;
 mod licences;
 mod limits;
+mod listening;
 mod media;
 mod meters;
 mod python_example;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{new_project, pulse, run, run_json};
 
 /// A bass of two notes and a lead of one; the song is over after a second and a half.
-fn song() -> tempfile::TempDir {
+pub fn song() -> tempfile::TempDir {
     let dir = new_project();
     let act = |name: &str, payload: Value| {
         run_json(&dir.path().join("song"), &["do", name, &payload.to_string()])
@@ -34,7 +34,7 @@ fn render(dir: &Path, file: &str, more: &[&str]) -> Value {
 }
 
 /// Bits per sample and the samples, 0 dBFS being 1.
-fn wav(path: &Path) -> (u16, Vec<f64>) {
+pub fn wav(path: &Path) -> (u16, Vec<f64>) {
     let file = fs::read(path).unwrap();
     let number = |at: usize, bytes: usize| {
         file[at..at + bytes].iter().rev().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte))
@@ -59,7 +59,7 @@ fn wav(path: &Path) -> (u16, Vec<f64>) {
     (bits, (start..start + size).step_by(width).map(sample).collect())
 }
 
-fn largest(samples: impl Iterator<Item = f64>) -> f64 {
+pub fn largest(samples: impl Iterator<Item = f64>) -> f64 {
     samples.fold(0.0, |most, sample| most.max(sample.abs()))
 }
 

@@ -1,6 +1,6 @@
 //! Rendering: mixes, stems, freezes, and listening to differences.
 
-use super::prelude::*;
+use super::{prelude::*, transport::Place};
 
 wire! {
     #[derive(Copy, Eq, Default)]
@@ -22,6 +22,10 @@ wire! {
         format: SampleFormat,
         /// Both of `range`; the whole arrangement when absent.
         range: Option<TimeRange>,
+        /// Where to start, where there is no `range`: `9.1`; the beginning when absent.
+        from: Option<Place>,
+        /// Where to end, where there is no `range`; where all is silent when absent.
+        to: Option<Place>,
         /// Render on until all is silent, at most this long after the end.
         tail: Option<Flicks>,
         /// Leave the cache out.
@@ -31,6 +35,26 @@ wire! {
         #[serde(default)]
         verify: bool,
         threads: Option<u16>,
+        /// Round to the format without dither.
+        #[serde(default)]
+        no_dither: bool,
+        /// One channel: the mean of left and right.
+        #[serde(default)]
+        mono: bool,
+        /// Bring the mix (or the loudest stem, without a mix) to a level. Stems are turned
+        /// by the same amount, so that they still sum to the mix.
+        normalise: Option<Normalise>,
+    }
+}
+
+wire! {
+    /// The level that a render is brought to.
+    #[derive(Copy)]
+    enum Normalise {
+        /// True peak in dBTP, −60 to 0.
+        Peak(f64),
+        /// Integrated loudness in LUFS, −60 to 0.
+        Loudness(f64),
     }
 }
 
@@ -42,6 +66,14 @@ impl RenderSettings {
         checker.range(&format!("{field}.threads"), threads, 1.0, 1_024.0);
         if let Some(range) = &self.range {
             range.check(&format!("{field}.range"), checker);
+        }
+        for (name, place) in [("from", &self.from), ("to", &self.to)] {
+            if let Some(place) = place {
+                place.check(&format!("{field}.{name}"), checker);
+            }
+        }
+        if let Some(Normalise::Peak(level) | Normalise::Loudness(level)) = self.normalise {
+            checker.range(&format!("{field}.normalise"), level, -60.0, 0.0);
         }
     }
 }
@@ -58,6 +90,27 @@ wire! {
         wall_ms: f64,
         x_realtime: f64,
         segments: SegmentCounts,
+        clips: ClipCounts,
+        /// Hits that were rendered again to compare, and those that were wrong.
+        verified: u64,
+        mismatched: u64,
+        /// Pieces that the cache had noted and lost, or that were damaged there: made again.
+        remade: u64,
+        /// Media of clips in the range that were not there; they are silent.
+        missing: Vec<MissingMedia>,
+        /// Nodes that failed and were left out, and those that make other sound each time.
+        failed_nodes: Vec<String>,
+        volatile_nodes: Vec<String>,
+        /// By how much everything was turned to reach the level of `normalise`.
+        normalised_db: Option<f64>,
+    }
+}
+
+wire! {
+    struct MissingMedia {
+        media: MediaId,
+        name: String,
+        path: String,
     }
 }
 
@@ -67,8 +120,27 @@ wire! {
         /// What it is of: a channel, or the mix when absent.
         source: Option<AnyId>,
         media: Option<MediaId>,
+        frames: u64,
+        /// True peak.
         peak_db: Option<f64>,
         loudness_lufs: Option<f64>,
+        /// Samples beyond full scale that the file's format cut off.
+        clipped_samples: u64,
+        short_term_max_lufs: Option<f64>,
+        range_lu: Option<f64>,
+        /// Hash of its samples, before conversion to the file's format.
+        pcm_hash: Hash,
+    }
+}
+
+wire! {
+    /// What had to be made of clips; what is not counted was known.
+    #[derive(Copy, Default)]
+    struct ClipCounts {
+        /// Pieces that were decoded from compressed files.
+        decoded: u64,
+        resampled: u64,
+        stretched: u64,
     }
 }
 
@@ -89,6 +161,8 @@ wire! {
         end: Flicks,
         /// The channel; the mix when absent.
         channel: Option<ChannelId>,
+        /// Its name.
+        name: Option<String>,
         /// Peak of the difference.
         peak_db: f64,
         /// What was changed and may be heard there, nearest first.
@@ -139,6 +213,15 @@ commands! {
         /// Before the channel's fader.
         #[serde(default)]
         pre_fader: bool,
+        /// Only channels that feed the master themselves: without groups in groups they
+        /// sum to what reaches it.
+        #[serde(default)]
+        top: bool,
+        /// FLAC instead of WAV.
+        #[serde(default)]
+        flac: bool,
+        /// The mix as well, from the same pass, into this file.
+        mix: Option<String>,
         #[serde(default)]
         settings: RenderSettings,
     } -> StemsStarted {
@@ -153,6 +236,8 @@ commands! {
     /// Renders tracks and plays the render in their place, until `unfreeze`.
     act Freeze emits ["job.progress"] {
         tracks: Vec<TrackId>,
+        /// Longest ring-out to keep behind the end of the song; 10 s when absent.
+        tail: Option<Flicks>,
     } -> FreezeStarted {
         job: JobId,
     }
@@ -183,6 +268,9 @@ commands! {
         /// range.
         #[serde(default)]
         mute_sources: bool,
+        /// Longest ring-out to keep behind the source; 10 s when absent, none behind a
+        /// `range`.
+        tail: Option<Flicks>,
     } -> BounceStarted {
         job: JobId,
     }
@@ -226,6 +314,9 @@ commands! {
         /// own, from the first difference on.
         #[serde(default)]
         channels: Vec<ChannelId>,
+        /// Compare every channel that either revision has.
+        #[serde(default)]
+        each: bool,
         #[serde(default)]
         settings: RenderSettings,
     } -> DiffStarted {
@@ -243,6 +334,9 @@ commands! {
         to: Option<Rev>,
         #[serde(default)]
         channels: Vec<ChannelId>,
+        /// Compare every channel that either revision has.
+        #[serde(default)]
+        each: bool,
     } -> CompareStarted {
         job: JobId,
     }

@@ -2,6 +2,10 @@
 
 use std::{path::Path, process::ExitCode};
 
+use pulse_schemas::{
+    entity::{Lifecycle, MediaItem},
+    error::ErrorCode,
+};
 use pulse_store::{
     fsck::{FsckError, Report},
     project::{DraftPolicy, OpenOptions, Project},
@@ -11,8 +15,9 @@ use serde_json::{Value, json};
 use super::{
     access::Place,
     output::{Failure, Output, list, number, text},
+    versions::plural,
 };
-use crate::{config::Config, refusal::Refusal};
+use crate::{config::Config, refusal::Refusal, rendering::media::path_of};
 
 pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Failure> {
     let dir = place.dir()?;
@@ -200,7 +205,7 @@ pub fn doctor(place: &Place, output: &Output) -> Result<ExitCode, Failure> {
         ),
     ];
     match place.dir() {
-        Ok(dir) => checks.push(project(&dir)),
+        Ok(dir) => checks.extend(project(&dir)),
         Err(_) => checks.push(check_of("project", true, "none here".into())),
     }
     let good = checks.iter().all(|check| check["good"] == Value::Bool(true));
@@ -233,13 +238,33 @@ fn settings() -> Result<(), String> {
     Config::here().map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn project(dir: &Path) -> Value {
+/// Whether it opens, and whether the files that it names are there.
+fn project(dir: &Path) -> Vec<Value> {
     let options = OpenOptions { read_only: true, ..OpenOptions::default() };
-    match Project::open(dir, options) {
-        Ok(project) => {
-            let text = format!("{}, revision {}", dir.display(), project.seq());
-            check_of("project", true, text)
+    let project = match Project::open(dir, options) {
+        Ok(project) => project,
+        Err(error) => {
+            let Refusal(body) = Refusal::from(error);
+            // That somebody works on it is no defect of it.
+            let fine = body.code == ErrorCode::ProjectLocked.as_str();
+            return vec![check_of("project", fine, body.message)];
         }
-        Err(error) => check_of("project", false, error.to_string()),
-    }
+    };
+    let text = format!("{}, revision {}", dir.display(), project.seq());
+    let items = project.view().all::<MediaItem>().unwrap_or_default();
+    let gone = |item: &&MediaItem| {
+        let path = path_of(item, Some(dir));
+        item.lifecycle == Lifecycle::Final && path.is_some_and(|path| !path.exists())
+    };
+    let missing: Vec<&str> = items.iter().filter(gone).map(|item| item.name.as_str()).collect();
+    let media = match &missing[..] {
+        [] => check_of("media", true, format!("{}, all there", plural(items.len() as u64, "file"))),
+        missing => {
+            let (count, names) = (plural(missing.len() as u64, "file"), missing.join(", "));
+            let text =
+                format!("{count} missing ({names}); `pulse media relink DIR` looks for them");
+            check_of("media", false, text)
+        }
+    };
+    vec![check_of("project", true, text), media]
 }

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use super::{
     access::{Place, io},
     output::{Failure, Output},
-    render::numbers,
+    render::{numbers, told},
     versions::changes,
 };
 use crate::{
@@ -189,8 +189,8 @@ impl<'a> Demo<'a> {
         let outcome =
             renderer.mix(&Request::default(), &path, &Watch::default()).map_err(Refusal::from)?;
         self.say(&format!("  {} ", path.display()));
-        self.say(&numbers(&outcome));
-        self.fact("render", outcome.json());
+        self.say(&numbers(&told(&outcome.json())));
+        self.fact("render", told(&outcome.json()));
         Ok(outcome)
     }
 
@@ -284,7 +284,7 @@ impl<'a> Demo<'a> {
             ));
         }
         self.say(&format!("  {} ", folder.join("difference.wav").display()));
-        self.say(&numbers(&found.outcome));
+        self.say(&numbers(&told(&found.outcome.json())));
         Ok(())
     }
 

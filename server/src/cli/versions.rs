@@ -19,7 +19,7 @@ pub fn minute(time: &str) -> String {
     time.chars().take(16).collect::<String>().replace('T', " ")
 }
 
-fn plural(count: u64, one: &str) -> String {
+pub fn plural(count: u64, one: &str) -> String {
     if count == 1 { format!("1 {one}") } else { format!("{count} {one}s") }
 }
 

@@ -31,6 +31,9 @@ pub enum Format {
 /// Columns that a drawing may take.
 const WIDTH: usize = 100;
 
+/// Views that say which files are there.
+const LOOKS: [&str; 4] = ["arrangement", "clip", "media", "track"];
+
 pub fn view(
     place: &Place,
     output: &Output,
@@ -45,6 +48,10 @@ pub fn view(
         return Err(Failure::Usage(text.to_owned()));
     }
     let mut access = place.access()?;
+    // A server looks by itself; here nobody has yet.
+    if matches!(access, Access::Local { .. }) && LOOKS.contains(&name) {
+        access.ask("media.refresh")?;
+    }
     let state = get(&mut access, &query)?;
     let drawing = match format {
         _ if output.json => None,

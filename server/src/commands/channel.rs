@@ -84,6 +84,7 @@ fn create(edit: &mut Edit<'_, '_>, payload: &Create) -> Reply {
         width: 1.0,
         output,
         channels: payload.channels.unwrap_or(2),
+        pan_law: edit.pan_law,
         ..Channel::default()
     })?;
     let nodes = payload

@@ -96,7 +96,7 @@ fn log_commands(session: &mut Session, payload: &LogCommands) -> Reply {
             let project = session.project().ok();
             let base = project.map(|it| Base { root: it.root(), revision: it.seq() });
             Some(
-                Recorder::start(&path, base, session.registry.versions())
+                Recorder::start(&path, base, session.registry.versions(), session.pan_law)
                     .map_err(|error| unreadable(&path, &error))?,
             )
         }

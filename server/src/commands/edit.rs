@@ -9,7 +9,7 @@ use pulse_schemas::{
         Command, CommandType,
         types::{CopyOf, Deleted},
     },
-    entity::{AnyEntity, Arrangement, Channel, Entity, Project},
+    entity::{AnyEntity, Arrangement, Channel, Entity, PanLaw, Project},
     id::{AnyId, ArrangementId, EntityId, EntityKind},
     order::OrderKey,
 };
@@ -31,6 +31,8 @@ pub struct Edit<'t, 'p> {
     pub caller: &'t Caller,
     /// What is beside the project: gestures end in edits.
     pub live: &'t mut Live,
+    /// How new channels pan.
+    pub pan_law: PanLaw,
     /// The project's folder; none in memory.
     pub folder: Option<&'t Path>,
     /// Milliseconds since 1970, as the command's log has it.

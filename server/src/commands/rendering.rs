@@ -7,11 +7,12 @@ mod source;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use pulse_engine::file::Depth;
+use pulse_engine::{dither::Dither, file::Depth};
 use pulse_schemas::{
     command::{
         rendering::{
@@ -19,21 +20,33 @@ use pulse_schemas::{
             SampleFormat, Stems, Unfreeze,
         },
         session::{Severity, Warning},
+        transport::Place,
         types::Rev as WireRev,
     },
     entity::{AudioFormat, Lifecycle, MediaItem, MediaOrigin, MediaStorage, Track},
     envelope::Timestamp,
     id::{ChannelId, MediaId, TrackId},
 };
-use pulse_store::{cache::CacheStore, project::MEDIA_DIR, rev::Rev, tx::TxMeta, view::View};
+use pulse_store::{
+    cache::CacheStore,
+    project::{MEDIA_DIR, Project},
+    rev::Rev,
+    tx::TxMeta,
+    view::View,
+};
 use serde_json::{Value, json};
 
 use super::edit::{Edit, done, reply};
 use crate::{
     refusal::{Refusal, Reply},
-    rendering::{Bare, Outcome, Renderer, Request, Watch, audible_diff},
+    rendering::{
+        Bare, Outcome, Renderer, RenderingError, Request, Watch, all_channels, audible_diff,
+        file_name, scratch_cache,
+    },
     renders::Finish,
+    scratch::Scratch,
     session::{Caller, Session},
+    transport::SongTime,
 };
 
 pub fn edit(edit: &mut Edit<'_, '_>, command: &Command) -> Reply {
@@ -72,10 +85,11 @@ pub fn ask(session: &Session, command: &Command) -> Reply {
 pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
     match command {
         Command::Render(payload) => {
-            let request = request(&payload.settings, payload.arrangement)?;
+            let task =
+                Task::of(session, payload.rev.as_ref())?.cached(session, &payload.settings)?;
+            let request = request(&task, &payload.settings, payload.arrangement)?;
             let path = PathBuf::from(&payload.path);
             let label = format!("Render {}", payload.path);
-            let task = Task::of(session, payload.rev.as_ref())?;
             let job = session.start_job("rendering.render", label, &caller.instance_id, {
                 move |watch| {
                     let renderer = task.renderer();
@@ -110,6 +124,31 @@ struct Task {
     registry: Arc<pulse_engine::registry::Registry>,
     folder: Option<PathBuf>,
     cache: Arc<dyn CacheStore>,
+    /// Where a cache lies that is thrown away; it goes after the cache.
+    _scratch: Option<Arc<Scratch>>,
+}
+
+/// The two sides of a difference; the last commit is the older where none is named.
+fn both(
+    session: &mut Session,
+    from: Option<&WireRev>,
+    to: Option<&WireRev>,
+) -> Result<(Task, Task), Refusal> {
+    let to = Task::of(session, to)?;
+    let from = match from {
+        Some(from) => Task::of(session, Some(from))?,
+        None => {
+            let view = last_commit(session.project()?)?;
+            Task { view, ..Task::of(session, None)? }
+        }
+    };
+    Ok((from, to))
+}
+
+/// The latest commit of the branch that is open.
+pub fn last_commit(project: &Project) -> Result<View, Refusal> {
+    let commit = project.known_commit(project.tip()?)?;
+    Ok(project.view_of_root(commit.root)?.resolved()?)
 }
 
 impl Task {
@@ -131,7 +170,18 @@ impl Task {
             registry: Arc::clone(&session.registry),
             folder: session.open.as_ref().and_then(|open| open.path.clone()),
             cache: session.render_cache()?,
+            _scratch: None,
         })
+    }
+
+    /// With a cache that is thrown away, where the settings want none of what is known.
+    fn cached(self, session: &Session, settings: &RenderSettings) -> Result<Task, Refusal> {
+        if !settings.no_cache {
+            return Ok(self);
+        }
+        let bytes = session.config.render_cache_bytes;
+        let (cache, scratch) = scratch_cache(bytes).map_err(RenderingError::from)?;
+        Ok(Task { cache: Arc::new(cache), _scratch: Some(Arc::new(scratch)), ..self })
     }
 
     /// Where the arrangement that plays ends, in frames.
@@ -147,10 +197,16 @@ impl Task {
 }
 
 fn request(
+    task: &Task,
     settings: &RenderSettings,
     arrangement: Option<pulse_schemas::id::ArrangementId>,
 ) -> Result<Request, Refusal> {
     let defaults = Request::default();
+    let heard = task.renderer().arrangement(&Request { arrangement, ..Request::default() })?;
+    let time = SongTime::of(&task.view, heard);
+    let place = |place: &Place| time.resolve(&task.view, place);
+    let from = settings.from.as_ref().map(place).transpose()?;
+    let to = settings.to.as_ref().map(place).transpose()?;
     Ok(Request {
         arrangement,
         rate: settings.rate,
@@ -159,19 +215,22 @@ fn request(
             SampleFormat::Int24 => Depth::Int24,
             SampleFormat::Float32 => Depth::Float32,
         },
-        from: settings.range.map(|range| range.start),
-        to: settings.range.map(|range| range.end),
+        from: settings.range.map(|range| range.start).or(from),
+        to: settings.range.map(|range| range.end).or(to),
         tail: settings.tail.map_or(defaults.tail, |tail| tail.as_seconds()),
         threads: settings.threads.map_or(defaults.threads, usize::from),
         use_cache: !settings.no_cache,
         verify: if settings.verify { 1.0 } else { 0.0 },
         segment: defaults.segment,
+        dither: if settings.no_dither { Dither::None } else { Dither::Triangular },
+        mono: settings.mono,
+        normalise: settings.normalise,
     })
 }
 
 /// The result of a job that made files.
 fn report(outcome: Outcome) -> Result<Finish, Refusal> {
-    let value = json!({ "report": wire(&outcome) });
+    let value = json!({ "report": outcome.json() });
     let volatile = outcome.report.volatile.len();
     Ok(Box::new(move |session| {
         if volatile > 0 {
@@ -192,51 +251,31 @@ fn say_volatile(session: &mut Session, nodes: usize) {
     });
 }
 
-fn wire(outcome: &Outcome) -> Value {
-    let finite = |value: f64| Some(value).filter(|value| value.is_finite());
-    let file = |file: &crate::rendering::Rendered| {
-        json!({
-            "path": file.path,
-            "source": file.source,
-            "media": null,
-            "peakDb": finite(file.loudness.true_peak_dbtp),
-            "loudnessLufs": finite(file.loudness.integrated_lufs),
-        })
-    };
-    json!({
-        "files": outcome.files.iter().map(file).collect::<Vec<_>>(),
-        "frames": outcome.frames,
-        "rate": outcome.rate,
-        "pcmHash": outcome.files.first().map(|file| file.pcm_hash).unwrap_or_default(),
-        "wallMs": outcome.wall_ms,
-        "xRealtime": outcome.x_realtime(),
-        "segments": {
-            "total": outcome.report.total,
-            "hit": outcome.report.hit,
-            "rendered": outcome.report.rendered,
-        },
-    })
-}
-
 fn stems(session: &mut Session, caller: &Caller, payload: &Stems) -> Reply {
-    let request = request(&payload.settings, payload.arrangement)?;
-    let (folder, channels) = (PathBuf::from(&payload.folder), payload.channels.clone());
+    let task = Task::of(session, payload.rev.as_ref())?.cached(session, &payload.settings)?;
+    let request = request(&task, &payload.settings, payload.arrangement)?;
     let label = format!("Render stems to {}", payload.folder);
-    let pre_fader = payload.pre_fader;
-    let task = Task::of(session, payload.rev.as_ref())?;
+    let payload = payload.clone();
     let job = session.start_job("rendering.stems", label, &caller.instance_id, move |watch| {
-        report(task.renderer().stems(&request, &folder, &channels, None, pre_fader, watch)?)
+        let stems = crate::rendering::Stems {
+            channels: &payload.channels,
+            mix: payload.mix.as_deref().map(Path::new),
+            pre_fader: payload.pre_fader,
+            top: payload.top,
+            flac: payload.flac,
+        };
+        report(task.renderer().stems(&request, Path::new(&payload.folder), &stems, watch)?)
     })?;
     Ok(json!({ "job": job }))
 }
 
 fn listen(session: &mut Session, caller: &Caller, payload: &AudibleDiff) -> Reply {
-    let request = request(&payload.settings, None)?;
+    let (a, b) = both(session, payload.from.as_ref(), payload.to.as_ref())?;
+    let (a, b) = (a.cached(session, &payload.settings)?, b.cached(session, &payload.settings)?);
+    let request = request(&b, &payload.settings, None)?;
     let folder = PathBuf::from(&payload.folder);
-    let from = payload.from.clone().unwrap_or_else(|| WireRev("@~1".into()));
-    let (a, b) = (Task::of(session, Some(&from))?, Task::of(session, payload.to.as_ref())?);
     let label = "Listen to the difference".to_owned();
-    let channels = payload.channels.clone();
+    let channels = compared(&a, &b, &payload.channels, payload.each);
     let job =
         session.start_job("rendering.audibleDiff", label, &caller.instance_id, move |watch| {
             difference(&a, &b, &request, &channels, Some(&folder), watch)
@@ -245,15 +284,21 @@ fn listen(session: &mut Session, caller: &Caller, payload: &AudibleDiff) -> Repl
 }
 
 fn compare(session: &mut Session, caller: &Caller, payload: &CompareAudio) -> Reply {
-    let from = payload.from.clone().unwrap_or_else(|| WireRev("@~1".into()));
-    let (a, b) = (Task::of(session, Some(&from))?, Task::of(session, payload.to.as_ref())?);
+    let (a, b) = both(session, payload.from.as_ref(), payload.to.as_ref())?;
     let label = "Compare two revisions by ear".to_owned();
-    let channels = payload.channels.clone();
+    let channels = compared(&a, &b, &payload.channels, payload.each);
     let job =
         session.start_job("rendering.compareAudio", label, &caller.instance_id, move |watch| {
             difference(&a, &b, &Request::default(), &channels, None, watch)
         })?;
     Ok(json!({ "job": job }))
+}
+
+fn compared(a: &Task, b: &Task, named: &[ChannelId], each: bool) -> Vec<ChannelId> {
+    match each {
+        true => all_channels(&a.renderer(), &b.renderer()),
+        false => named.to_vec(),
+    }
 }
 
 fn difference(
@@ -276,12 +321,13 @@ fn difference(
                 "start": flicks(it.start),
                 "end": flicks(it.end),
                 "channel": it.channel,
+                "name": it.name,
                 "peakDb": told["peak_db"],
                 "causes": told["causes"],
             })
         })
         .collect();
-    let value = json!({"report": wire(&found.outcome), "audible": audible});
+    let value = json!({"report": found.outcome.json(), "audible": audible});
     Ok(Box::new(move |_| Ok(value)))
 }
 
@@ -295,18 +341,38 @@ fn freeze(session: &mut Session, caller: &Caller, payload: &Freeze) -> Reply {
     for track in &payload.tracks {
         task.view.get::<Track>(*track)?.ok_or_else(|| Refusal::not_found(*track))?;
     }
-    let tracks = payload.tracks.clone();
+    let mut tracks = payload.tracks.clone();
+    tracks.sort();
+    tracks.dedup();
+    let tail = payload.tail.map(|tail| tail.as_seconds());
     let author = caller.author.clone();
     let client = caller.instance_id.clone();
-    let label = format!("Freeze {} tracks", tracks.len());
-    let job = session.start_job("rendering.freeze", label, &caller.instance_id, move |watch| {
-        let mut frozen = Vec::new();
-        for track in &tracks {
-            frozen.push(render_frozen(&task, &folder, *track, watch)?);
-        }
-        Ok(Box::new(move |session: &mut Session| adopt(session, frozen, author, client)))
-    })?;
+    let label = counted(&task.view, "Freeze", &tracks)?;
+    let job = session.start_job(
+        "rendering.freeze",
+        label.clone(),
+        &caller.instance_id,
+        move |watch| {
+            let mut frozen = Vec::new();
+            for track in &tracks {
+                frozen.push(render_frozen(&task, &folder, *track, tail, watch)?);
+            }
+            let meta = TxMeta { author, ..TxMeta::new(label, client) };
+            Ok(Box::new(move |session: &mut Session| adopt(session, frozen, meta)))
+        },
+    )?;
     Ok(json!({ "job": job }))
+}
+
+/// `Freeze Bass`, `Freeze 3 tracks`.
+fn counted(view: &View, what: &str, tracks: &[TrackId]) -> Result<String, Refusal> {
+    Ok(match tracks {
+        [track] => {
+            let track = view.get::<Track>(*track)?;
+            format!("{what} {}", track.map(|track| track.name).unwrap_or_default())
+        }
+        tracks => format!("{what} {} tracks", tracks.len()),
+    })
 }
 
 /// A frozen render on its way into the project.
@@ -319,10 +385,14 @@ fn render_frozen(
     task: &Task,
     folder: &Path,
     track: TrackId,
+    tail: Option<f64>,
     watch: &Watch,
 ) -> Result<Frozen, Refusal> {
     let renderer = task.renderer();
-    let request = Request { depth: Depth::Float32, ..Request::default() };
+    let usual = Request::default();
+    let tail = tail.unwrap_or(usual.tail);
+    let request = Request { depth: Depth::Float32, tail, ..usual };
+    let called = task.view.get::<Track>(track)?.map(|track| track.name).unwrap_or_default();
     let folder = folder.join(MEDIA_DIR);
     let path = folder.join(format!("Frozen/{}.new.wav", track.any()));
     if let Some(parent) = path.parent() {
@@ -330,16 +400,18 @@ fn render_frozen(
     }
     let bare = Bare::whole(&task.view, track)?;
     let outcome = renderer.alone(&request, &bare, None, &path, watch)?;
+    complete(&outcome, &path)?;
     let file = std::fs::File::open(&path).map_err(Refusal::internal)?;
     let mut decoder = pulse_engine::decode::Decoder::open(Box::new(file), Some("wav"))
         .map_err(Refusal::internal)?;
     let content = decoder.content_id().map_err(Refusal::internal)?;
     // What was frozen before stays: other revisions play it.
     let short: String = content.hex().chars().take(16).collect();
-    let name = format!("Frozen/{}-{short}.wav", track.any());
+    let stem = file_name(&called, "", &mut BTreeSet::new());
+    let name = format!("Frozen/{stem}-{short}.wav");
     std::fs::rename(&path, folder.join(&name)).map_err(Refusal::internal)?;
     let item = MediaItem {
-        name: format!("Frozen {}", track.any()),
+        name: format!("{called} frozen"),
         origin: MediaOrigin::Generated,
         storage: MediaStorage { path: name, ..MediaStorage::default() },
         format: AudioFormat {
@@ -358,16 +430,18 @@ fn render_frozen(
     Ok(Frozen { track, item })
 }
 
+/// What stands in for others later must not be silent where a file is away for a while.
+fn complete(outcome: &Outcome, path: &Path) -> Result<(), Refusal> {
+    if outcome.missing.is_empty() {
+        return Ok(());
+    }
+    drop(std::fs::remove_file(path));
+    Err(RenderingError::Missing { missing: outcome.missing.clone() }.into())
+}
+
 /// Puts frozen renders in the place of their tracks, as one edit.
-fn adopt(
-    session: &mut Session,
-    frozen: Vec<Frozen>,
-    author: String,
-    client: String,
-) -> Result<Value, Refusal> {
-    let time = session.time;
-    let label = format!("Freeze {} tracks", frozen.len());
-    let meta = TxMeta { author, time, ..TxMeta::new(label, client) };
+fn adopt(session: &mut Session, frozen: Vec<Frozen>, meta: TxMeta) -> Result<Value, Refusal> {
+    let meta = TxMeta { time: session.time, ..meta };
     session.transact(meta, |edit| {
         for Frozen { track, item } in frozen {
             let id = MediaId(edit.id());
@@ -383,6 +457,7 @@ fn unfreeze(edit: &mut Edit<'_, '_>, payload: &Unfreeze) -> Reply {
     for track in &payload.tracks {
         edit.update::<Track>(*track, |track| track.frozen = None)?;
     }
-    edit.label(format!("Unfreeze {} tracks", payload.tracks.len()));
+    let label = counted(&edit.view()?, "Unfreeze", &payload.tracks)?;
+    edit.label(label);
     done()
 }

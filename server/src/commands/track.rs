@@ -140,6 +140,7 @@ fn add_channel(
         name: track.name.clone(),
         width: 1.0,
         channels: 2,
+        pan_law: edit.pan_law,
         output,
         ..Channel::default()
     })?;

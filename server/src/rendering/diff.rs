@@ -5,6 +5,7 @@
 //! whole song is held in memory; what is equal comes from the cache twice.
 
 use std::{
+    collections::BTreeMap,
     ops::Range,
     path::{Path, PathBuf},
     sync::mpsc::{SyncSender, sync_channel},
@@ -22,7 +23,7 @@ use serde_json::{Value, json};
 use super::{
     KnownMedia, Outcome, Rendered, Renderer, RenderingError, Request, Watch,
     causes::{Cause, Suspects},
-    files::{FileWriter, file_name},
+    files::{FileWriter, Form, file_name},
 };
 
 /// Two stretches that are closer than this are told as one, in seconds.
@@ -41,6 +42,8 @@ pub struct Difference {
     pub peak: f32,
     /// Of the mix when none.
     pub channel: Option<ChannelId>,
+    /// The channel's; as the newer revision has it, where it has it.
+    pub name: Option<String>,
     pub causes: Vec<Cause>,
 }
 
@@ -52,6 +55,7 @@ impl Difference {
             "end_s": seconds(self.end),
             "peak_db": 20.0 * f64::from(self.peak.max(1e-9)).log10(),
             "channel": self.channel,
+            "name": self.name,
             "causes": self.causes.iter().map(Cause::json).collect::<Vec<_>>(),
         })
     }
@@ -84,14 +88,15 @@ pub fn audible_diff(
         std::fs::create_dir_all(folder)
             .map_err(|error| RenderingError::File { path: folder.to_owned(), error })?;
     }
-    let names = b.channel_names();
+    // What was removed since is told by the name that it had.
+    let names = a.channel_names().into_iter().chain(b.channel_names()).collect::<BTreeMap<_, _>>();
     let mut taken = std::collections::BTreeSet::new();
     let mut folder_of = |kind| match kind {
         OutputKind::Master => folder.map(Path::to_owned),
         OutputKind::Stem(id) | OutputKind::Tap(id) => {
             let name = names.get(&ChannelId(id.id)).map_or("channel", String::as_str);
-            let name = file_name(name, &mut taken);
-            folder.map(|folder| folder.join(name.trim_end_matches(".wav")))
+            let name = file_name(name, "", &mut taken);
+            folder.map(|folder| folder.join(name))
         }
     };
     let rate = song_b.rate();
@@ -99,7 +104,8 @@ pub fn audible_diff(
     kinds.extend(song_b.outputs());
     kinds.sort_by_key(|kind| channel_of(*kind));
     kinds.dedup();
-    let compare = |kind| Compared::new(kind, folder_of(kind), range.clone(), rate, request.depth);
+    let form = request.form(1.0);
+    let compare = |kind| Compared::new(kind, folder_of(kind), range.clone(), rate, form);
     let mut compared: Vec<Compared> = kinds.into_iter().map(compare).collect();
     let sides = [
         Side {
@@ -122,13 +128,18 @@ pub fn audible_diff(
         let channel = channel_of(compared.kind);
         for mut stretch in compared.stretches.clone() {
             stretch.causes = suspects.of(&(stretch.start..stretch.end), channel);
+            stretch.name = channel.and_then(|channel| names.get(&channel).cloned());
             differences.push(stretch);
         }
         files.extend(compared.finish()?);
     }
     let frames = (range.end - range.start).unsigned_abs();
     let wall_ms = began.elapsed().as_secs_f64() * 1_000.0;
-    Ok(AudibleDiff { outcome: Outcome { files, rate, frames, wall_ms, report }, differences })
+    let mut missing = [a.missing(), b.missing()].concat();
+    missing.sort();
+    missing.dedup();
+    let outcome = Outcome { files, rate, frames, wall_ms, report, missing, normalised_db: None };
+    Ok(AudibleDiff { outcome, differences })
 }
 
 fn channel_of(kind: OutputKind) -> Option<ChannelId> {
@@ -214,6 +225,8 @@ fn together(
                     report.decoded += side.decoded;
                     report.resampled += side.resampled;
                     report.stretched += side.stretched;
+                    report.remade += side.remade;
+                    report.failed.extend(side.failed);
                     report.volatile.extend(side.volatile);
                 }
                 Err(error) if taken.is_ok() => return Err(error.into()),
@@ -231,7 +244,7 @@ struct Compared {
     folder: Option<PathBuf>,
     range: Range<i64>,
     rate: u32,
-    depth: Depth,
+    form: Form,
     /// What one side has and the other has not yet.
     pending: [[Vec<f32>; 2]; 2],
     frame: i64,
@@ -245,7 +258,7 @@ impl Compared {
         folder: Option<PathBuf>,
         range: Range<i64>,
         rate: u32,
-        depth: Depth,
+        form: Form,
     ) -> Compared {
         Compared {
             kind,
@@ -253,7 +266,7 @@ impl Compared {
             frame: range.start,
             range,
             rate,
-            depth,
+            form,
             pending: Default::default(),
             stretches: Vec::new(),
             files: None,
@@ -319,14 +332,12 @@ impl Compared {
         };
         std::fs::create_dir_all(folder)
             .map_err(|error| RenderingError::File { path: folder.clone(), error })?;
-        let create = |name: &str, depth| {
-            FileWriter::create(folder.join(format!("{name}.wav")), self.kind, depth, self.rate)
+        let create = |name: &str, form| {
+            FileWriter::create(folder.join(format!("{name}.wav")), self.kind, form, self.rate)
         };
-        self.files = Some([
-            create("a", self.depth)?,
-            create("b", self.depth)?,
-            create("difference", Depth::Float32)?,
-        ]);
+        let exact = Form { depth: Depth::Float32, ..self.form };
+        self.files =
+            Some([create("a", self.form)?, create("b", self.form)?, create("difference", exact)?]);
         Ok(())
     }
 
@@ -355,8 +366,9 @@ fn stretches(
                 last.peak = last.peak.max(peak);
             }
             _ => {
-                let causes = Vec::new();
-                found.push(Difference { start: frame, end: frame + 1, peak, channel, causes });
+                let (start, end) = (frame, frame + 1);
+                let (name, causes) = (None, Vec::new());
+                found.push(Difference { start, end, peak, channel, name, causes });
             }
         }
     }
@@ -386,8 +398,14 @@ mod tests {
         let part = |range: Range<usize>| [left[range].to_vec(), vec![0.0; 50]];
         stretches(&mut found, &part(0..50), 1_000, 5, None);
         stretches(&mut found, &part(50..100), 1_050, 5, None);
-        let stretch =
-            |start, end, peak| Difference { start, end, peak, channel: None, causes: vec![] };
+        let stretch = |start, end, peak| Difference {
+            start,
+            end,
+            peak,
+            channel: None,
+            name: None,
+            causes: vec![],
+        };
         assert_eq!(found, [stretch(1_010, 1_013, 0.5), stretch(1_060, 1_061, 0.1)]);
     }
 }

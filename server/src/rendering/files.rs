@@ -6,6 +6,7 @@ use std::{
 };
 
 use pulse_engine::{
+    dither::Dither,
     file::{AudioWriter, Depth, FileKind, FileSpec, create},
     loudness_report::LoudnessMeter,
 };
@@ -29,24 +30,80 @@ impl Drop for Partial {
     }
 }
 
+/// How sound becomes samples of a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Form {
+    pub depth: Depth,
+    pub dither: Dither,
+    /// One channel: the mean of both.
+    pub mono: bool,
+    /// Linear.
+    pub gain: f32,
+}
+
+impl Form {
+    pub fn channels(&self) -> usize {
+        if self.mono { 1 } else { 2 }
+    }
+
+    /// The planes that are written of a piece of sound.
+    pub fn planes(&self, left: &[f32], right: &[f32]) -> Vec<Vec<f32>> {
+        let turned = |samples: &[f32]| samples.iter().map(|it| it * self.gain).collect();
+        if !self.mono {
+            return vec![turned(left), turned(right)];
+        }
+        let both = left.iter().zip(right);
+        vec![both.map(|(left, right)| (left + right) * 0.5 * self.gain).collect()]
+    }
+}
+
+/// Silence at the end so far: passed on only when something follows.
+#[derive(Default)]
+pub struct Held([Vec<f32>; 2]);
+
+impl Held {
+    /// What is certain to be heard or followed by something.
+    pub fn pass(
+        &mut self,
+        frame: i64,
+        left: &[f32],
+        right: &[f32],
+        trim_from: i64,
+    ) -> Vec<[Vec<f32>; 2]> {
+        let loud = |sample: &f32| sample.abs() > SILENT;
+        let last = left.iter().rposition(loud).max(right.iter().rposition(loud));
+        let keep = last.map_or(0, |last| last + 1);
+        let fixed = usize::try_from(trim_from - frame).unwrap_or(0).min(left.len());
+        let keep = keep.max(fixed);
+        let mut passed = Vec::new();
+        if keep > 0 {
+            let Held(held) = std::mem::take(self);
+            passed = vec![held, [left[..keep].to_vec(), right[..keep].to_vec()]];
+        }
+        self.0[0].extend_from_slice(&left[keep..]);
+        self.0[1].extend_from_slice(&right[keep..]);
+        passed
+    }
+}
+
 /// Writes beside the target and renames, so that an interrupted render leaves
 /// an old file as it was.
 pub struct FileWriter {
     path: PathBuf,
     partial: Partial,
     kind: OutputKind,
+    form: Form,
     writer: Box<dyn AudioWriter>,
     hasher: blake3::Hasher,
     meter: LoudnessMeter,
-    /// Silence at the end so far: written only when something follows.
-    held: [Vec<f32>; 2],
+    held: Held,
 }
 
 impl FileWriter {
     pub fn create(
         path: PathBuf,
         kind: OutputKind,
-        depth: Depth,
+        form: Form,
         rate: u32,
     ) -> Result<FileWriter, RenderingError> {
         let extension = path.extension().and_then(|text| text.to_str()).map(str::to_lowercase);
@@ -55,15 +112,20 @@ impl FileWriter {
             Some("flac") => FileKind::Flac,
             _ => return Err(RenderingError::Name { path }),
         };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            return Err(RenderingError::Folder { path: folder.to_owned() });
+        }
         let partial = Partial(partial_of(&path));
         let file = std::fs::File::create(&partial.0)
             .map_err(|error| RenderingError::File { path: partial.0.clone(), error })?;
         let sink = Box::new(std::io::BufWriter::new(file));
-        let writer = create(sink, FileSpec::new(file_kind, depth, rate, 2))
+        let spec = FileSpec::new(file_kind, form.depth, rate, form.channels());
+        let writer = create(sink, FileSpec { dither: form.dither, ..spec })
             .map_err(|error| RenderingError::Write { path: path.clone(), error })?;
-        let meter = LoudnessMeter::new(rate, 2)?;
+        let meter = LoudnessMeter::new(rate, form.channels())?;
         let (hasher, held) = (blake3::Hasher::new(), Default::default());
-        Ok(FileWriter { path, partial, kind, writer, hasher, meter, held })
+        Ok(FileWriter { path, partial, kind, form, writer, hasher, meter, held })
     }
 
     /// Takes sound; silence from frame `trim_from` on waits for what follows.
@@ -74,18 +136,9 @@ impl FileWriter {
         right: &[f32],
         trim_from: i64,
     ) -> Result<(), RenderingError> {
-        let loud = |sample: &f32| sample.abs() > SILENT;
-        let last = left.iter().rposition(loud).max(right.iter().rposition(loud));
-        let keep = last.map_or(0, |last| last + 1);
-        let fixed = usize::try_from(trim_from - frame).unwrap_or(0).min(left.len());
-        let keep = keep.max(fixed);
-        if keep > 0 {
-            let [held_left, held_right] = std::mem::take(&mut self.held);
-            self.append(&held_left, &held_right)?;
-            self.append(&left[..keep], &right[..keep])?;
+        for [left, right] in self.held.pass(frame, left, right, trim_from) {
+            self.append(&left, &right)?;
         }
-        self.held[0].extend_from_slice(&left[keep..]);
-        self.held[1].extend_from_slice(&right[keep..]);
         Ok(())
     }
 
@@ -93,14 +146,30 @@ impl FileWriter {
         if left.is_empty() {
             return Ok(());
         }
-        for (left, right) in left.iter().zip(right) {
-            self.hasher.update(&left.to_le_bytes());
-            self.hasher.update(&right.to_le_bytes());
+        let planes = self.form.planes(left, right);
+        for frame in 0..left.len() {
+            for plane in &planes {
+                self.hasher.update(&plane[frame].to_le_bytes());
+            }
         }
-        self.meter.push(&[left, right])?;
+        let planes: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
+        self.meter.push(&planes)?;
         self.writer
-            .write(&[left, right])
+            .write(&planes)
             .map_err(|error| RenderingError::Write { path: self.path.clone(), error })
+    }
+
+    /// Frames that were written so far.
+    pub fn frames(&self) -> u64 {
+        self.writer.frames()
+    }
+
+    /// Writes of the silence at the end what others of the same render have there.
+    pub fn extend_to(&mut self, frames: u64) -> Result<(), RenderingError> {
+        let missing = usize::try_from(frames.saturating_sub(self.frames())).unwrap_or(usize::MAX);
+        let Held([left, right]) = std::mem::take(&mut self.held);
+        let count = missing.min(left.len());
+        self.append(&left[..count], &right[..count])
     }
 
     pub fn finish(self) -> Result<Rendered, RenderingError> {
@@ -119,6 +188,7 @@ impl FileWriter {
             source,
             pcm_hash: hasher.finalize().into(),
             frames: written.frames,
+            clipped: written.clipped_samples,
             loudness: meter.report(),
         })
     }
@@ -132,7 +202,7 @@ pub fn partial_of(path: &Path) -> PathBuf {
 }
 
 /// A file name for a channel that no other channel has taken.
-pub fn file_name(name: &str, taken: &mut BTreeSet<String>) -> String {
+pub fn file_name(name: &str, extension: &str, taken: &mut BTreeSet<String>) -> String {
     let safe: String = name
         .chars()
         .map(|c| if c.is_alphanumeric() || " -_.".contains(c) { c } else { '_' })
@@ -141,10 +211,10 @@ pub fn file_name(name: &str, taken: &mut BTreeSet<String>) -> String {
         "" => "channel",
         stem => stem,
     };
-    let mut candidate = format!("{stem}.wav");
+    let mut candidate = format!("{stem}{extension}");
     let mut number = 2;
     while !taken.insert(candidate.to_lowercase()) {
-        candidate = format!("{stem} {number}.wav");
+        candidate = format!("{stem} {number}{extension}");
         number += 1;
     }
     candidate
@@ -157,7 +227,7 @@ mod tests {
     #[test]
     fn stems_of_one_name_get_files_of_their_own() {
         let mut taken = BTreeSet::new();
-        let mut name = |text: &str| file_name(text, &mut taken);
+        let mut name = |text: &str| file_name(text, ".wav", &mut taken);
         assert_eq!(name("Bass"), "Bass.wav");
         assert_eq!(name("bass"), "bass 2.wav");
         assert_eq!(name("../etc/passwd"), "_etc_passwd.wav");

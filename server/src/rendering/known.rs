@@ -6,7 +6,7 @@
 //! checks again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::Metadata,
     path::{Path, PathBuf},
     sync::{
@@ -117,6 +117,12 @@ impl<'a> KnownMedia<'a> {
             opened: Mutex::default(),
             failed: Arc::default(),
         }
+    }
+
+    /// What was asked for and is not there.
+    pub fn missing(&self) -> BTreeSet<Hash> {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().filter(|(_, found)| found.is_none()).map(|(media, _)| *media).collect()
     }
 
     fn find(&self, media: Hash) -> Option<Arc<dyn AudioSource>> {

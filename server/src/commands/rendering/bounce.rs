@@ -20,18 +20,21 @@ use pulse_schemas::{
         session::{Severity, Warning},
     },
     entity::{
-        AudioRegion, Channel, Clip, ClipContent, Lane, LaneKind, Lifecycle, MediaItem, MediaOrigin,
-        Send, Track, TrackKind,
+        AudioRegion, AutomationEnvelope, AutomationPoint, Channel, Clip, ClipContent,
+        EnvelopeOwner, Lane, LaneKind, Lifecycle, MediaItem, MediaOrigin, Send, Track, TrackKind,
     },
     envelope::Timestamp,
     error::ErrorCode,
-    id::{AnyId, AudioRegionId, ChannelId, ClipId, LaneId, MediaId, SendId, TrackId},
+    id::{
+        AnyId, AudioRegionId, AutomationEnvelopeId, AutomationPointId, ChannelId, ClipId, LaneId,
+        MediaId, SendId, TrackId,
+    },
     time::{Moment, TempoMap, Ticks, Timebase},
 };
 use pulse_store::{tx::TxMeta, view::View};
 use serde_json::{Value, json};
 
-use super::{Task, source::Source, wire};
+use super::{Task, complete, source::Source};
 use crate::{
     commands::{
         clip::{clips_of, cut},
@@ -66,6 +69,8 @@ struct Part {
     channel: Channel,
     name: String,
     start: Ticks,
+    /// Where the source ends: a bounce of as many frames ends there and not a moment before.
+    last: Option<Ticks>,
     span: Span,
 }
 
@@ -237,15 +242,22 @@ fn part(task: &Task, source: AnyId, payload: &Bounce) -> Result<Part, Refusal> {
     if to <= from {
         return Err(RenderingError::Empty { start: from, end: to }.into());
     }
-    // A range is kept to the frame; what rings out behind a source belongs to it.
-    let tail = (TAIL_SECONDS * f64::from(rate)) as i64;
+    // A range is kept to the frame unless told; what rings out behind a source belongs to it.
+    let usual = if payload.range.is_some() { 0.0 } else { TAIL_SECONDS };
+    let tail = payload.tail.map_or(usual, |tail| tail.as_seconds()).clamp(0.0, 600.0);
+    let tail = (tail * f64::from(rate)) as i64;
     let span = match payload.range {
-        Some(_) => Span { range: from..to, trim_from: i64::MAX },
-        None => Span { range: from..to + tail, trim_from: to },
+        Some(_) if tail == 0 => Span { range: from..to, trim_from: i64::MAX },
+        _ => Span { range: from..to + tail, trim_from: to },
+    };
+    let last = match (payload.range, &source.clip) {
+        (Some(range), _) => Some(range.end),
+        (None, Some(clip)) => Some(tempo.ticks_of(clip.timebase, end_of(clip))),
+        (None, None) => last_end(&played_clips(view, track.id)?, &tempo),
     };
     let own = source.clip.as_ref().map(|clip| clip.name.clone()).filter(|name| !name.is_empty());
     let name = own.unwrap_or_else(|| track.name.clone()) + SUFFIX;
-    Ok(Part { source, track, channel, name, start, span })
+    Ok(Part { source, track, channel, name, start, last, span })
 }
 
 /// Where clips begin, and their frames.
@@ -257,6 +269,11 @@ fn extent(clips: &[Clip], tempo: &TempoMap, rate: u32) -> Option<(Ticks, i64, i6
     let start = tempo.ticks_of(first.timebase, first.start);
     let exact = tempo.frame_at(start, rate) == from;
     Some((if exact { start } else { tempo.tick_at_frame(from, rate) }, from, to))
+}
+
+/// Where the last of some clips ends.
+fn last_end(clips: &[Clip], tempo: &TempoMap) -> Option<Ticks> {
+    clips.iter().map(|clip| tempo.ticks_of(clip.timebase, end_of(clip))).max()
 }
 
 /// The clips of a track that sound.
@@ -321,6 +338,7 @@ fn render_part(
     let request = Request { depth: Depth::Float32, ..Request::default() };
     let span = Some(part.span.clone());
     let outcome = task.renderer().alone(&request, &bare, span, path, watch)?;
+    complete(&outcome, path)?;
     let probe = media::files::probe(path, watch)?;
     Ok(Made { part, media, outcome, probe })
 }
@@ -360,7 +378,7 @@ fn finalise(edit: &mut Edit<'_, '_>, made: &Made, revision: u64) -> Result<(), R
 }
 
 fn report(made: &Made) -> Value {
-    let mut report = wire(&made.outcome);
+    let mut report = made.outcome.json();
     report["files"][0]["media"] = json!(made.media);
     report["files"][0]["source"] = json!(made.part.source.id);
     report
@@ -400,7 +418,8 @@ fn place(edit: &mut Edit<'_, '_>, made: &Made, lane: LaneId) -> Result<ClipId, R
     let tempo = Tempos::default().of(edit, lane.id)?;
     let Made { part, outcome, .. } = made;
     let end = part.span.range.start + outcome.frames as i64;
-    let end = tempo.tick_at_frame(end, outcome.rate);
+    let exact = part.last.filter(|last| tempo.frame_at(*last, outcome.rate) == end);
+    let end = exact.unwrap_or_else(|| tempo.tick_at_frame(end, outcome.rate));
     let at = |ticks: Ticks| convert(&tempo, Timebase::Musical, ticks.into(), lane.timebase);
     let start = at(part.start);
     let id = ClipId(edit.id());
@@ -449,15 +468,54 @@ fn new_track(edit: &mut Edit<'_, '_>, part: &Part) -> Result<LaneId, Refusal> {
         input: Default::default(),
         ..part.channel.clone()
     })?;
+    let mut copies = vec![(part.channel.id.any(), channel.any())];
     for send in edit.referring::<Send>(part.channel.id)? {
         if send.from == part.channel.id {
             let id = SendId(edit.id());
+            copies.push((send.id.any(), id.any()));
             edit.put(Send { id, from: channel, ..send })?;
         }
     }
+    copy_automation(edit, track, &copies)?;
     let lane = LaneId(edit.id());
     edit.put(Lane { id: lane, track, lane_kind: LaneKind::Audio, ..Lane::default() })?;
     Ok(lane)
+}
+
+/// Draws for the copies of a strip and its sends what lanes draw for the originals.
+fn copy_automation(
+    edit: &mut Edit<'_, '_>,
+    track: TrackId,
+    copies: &[(AnyId, AnyId)],
+) -> Result<(), Refusal> {
+    let mut lanes: BTreeMap<LaneId, LaneId> = BTreeMap::new();
+    for (original, copy) in copies {
+        for envelope in edit.referring::<AutomationEnvelope>(*original)? {
+            let EnvelopeOwner::Lane { lane } = envelope.owner else { continue };
+            if envelope.target != Some(*original) {
+                continue;
+            }
+            let lane = match lanes.get(&lane) {
+                Some(lane) => *lane,
+                None => {
+                    let Lane { timebase, mute, .. } = edit.get(lane)?;
+                    let id = LaneId(edit.id());
+                    let lane_kind = LaneKind::Automation;
+                    edit.put(Lane { id, track, lane_kind, timebase, mute, ..Lane::default() })?;
+                    lanes.insert(lane, id);
+                    id
+                }
+            };
+            let id = AutomationEnvelopeId(edit.id());
+            for point in edit.members::<AutomationPoint>(envelope.id)? {
+                let point_id = AutomationPointId(edit.id());
+                edit.put(AutomationPoint { id: point_id, envelope: id, ..point })?;
+            }
+            let owner = EnvelopeOwner::Lane { lane };
+            edit.put(AutomationEnvelope { id, owner, target: Some(*copy), ..envelope })?;
+        }
+    }
+    Ok(())
 }
 
 /// Silences what was bounced: a clip, a track, or the stretch of a track whose
