@@ -17,7 +17,7 @@ use super::{
     output::{Failure, Output, list, number, text},
     versions::plural,
 };
-use crate::{config::Config, refusal::Refusal, rendering::media::path_of};
+use crate::{config::Config, places::Places, refusal::Refusal};
 
 pub fn fsck(place: &Place, output: &Output, repair: bool) -> Result<ExitCode, Failure> {
     let dir = place.dir()?;
@@ -252,9 +252,10 @@ fn project(dir: &Path) -> Vec<Value> {
     };
     let text = format!("{}, revision {}", dir.display(), project.seq());
     let items = project.view().all::<MediaItem>().unwrap_or_default();
+    let places = Places::of(Some(dir));
     let gone = |item: &&MediaItem| {
-        let path = path_of(item, Some(dir));
-        item.lifecycle == Lifecycle::Final && path.is_some_and(|path| !path.exists())
+        let named = places.named(item);
+        item.lifecycle == Lifecycle::Final && named.is_some() && places.present(item).is_none()
     };
     let missing: Vec<&str> = items.iter().filter(gone).map(|item| item.name.as_str()).collect();
     let media = match &missing[..] {

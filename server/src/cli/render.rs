@@ -137,9 +137,12 @@ impl Reading {
     pub fn open(place: &Place) -> Result<Reading, Failure> {
         let dir = place.dir()?;
         let options = OpenOptions { draft: DraftPolicy::Adopt, ..OpenOptions::default() };
-        let project = Project::open(&dir, options).or_else(|_| {
-            Project::open(&dir, OpenOptions { read_only: true, ..OpenOptions::default() })
-        });
+        let project = match Project::open(&dir, options) {
+            Err(error) if error.is_about_writing() => {
+                Project::open(&dir, OpenOptions { read_only: true, ..OpenOptions::default() })
+            }
+            opened => opened,
+        };
         let project = project.map_err(Refusal::from)?;
         Ok(Reading { project, dir, registry: Registry::standard() })
     }
