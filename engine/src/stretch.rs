@@ -2,8 +2,10 @@
 //!
 //! Stretching is done off the audio thread and its result is cached by content,
 //! so the trait is whole-buffer: the exact length is a promise that a streaming
-//! interface could not keep. The default is the `timestretch` crate with its
-//! portable backend: pure Rust, and 74 dB on a sine where its rivals give 50.
+//! interface could not keep. The default is the `timestretch` crate: pure Rust, and 74 dB
+//! on a sine where its rivals give 50. Its kernel runs from `vendor/`, with a transform and
+//! transcendentals that give the same bits on every machine; the published one takes what
+//! processor and C library offer.
 
 use timestretch::{
     AppliedParameters, Backend, DurationRatio, Parameters, PitchRatio, PreparedSession,
@@ -53,7 +55,7 @@ pub enum StretchError {
     Buffer(#[from] BufferError),
 }
 
-/// An algorithm: pure, so that equal input gives equal bits on one machine.
+/// An algorithm: pure, so that equal input gives equal bits on every machine.
 pub trait Stretcher: Send + Sync {
     /// Part of cache keys: changes whenever results may.
     fn version(&self) -> &'static str;
@@ -76,7 +78,7 @@ const MAX_FRAMES: f64 = (1u64 << 32) as f64;
 
 impl Stretcher for Timestretch {
     fn version(&self) -> &'static str {
-        "timestretch-0.16.0/1"
+        "timestretch-0.16.0-portable/1"
     }
 
     fn stretch(

@@ -23,6 +23,7 @@ use crate::{
         media::{Kept, balance, cached, keep, read_range},
     },
     resample::{Resampler, Step},
+    stretch::{Stretcher, Timestretch},
 };
 
 /// Ratios beyond this are converted here instead of while playing.
@@ -211,6 +212,7 @@ impl StretchKey {
     fn hash(&self) -> Hash {
         let mut hasher = blake3::Hasher::new_derive_key("pulse stretched audio v1");
         hasher.update(&super::DESCRIPTOR.dsp_version.to_le_bytes());
+        hasher.update(Timestretch.version().as_bytes());
         hasher.update(self.media.as_bytes());
         for whole in [self.range.0, self.range.1, self.rates.0.into(), self.rates.1.into()] {
             hasher.update(&whole.to_le_bytes());

@@ -166,3 +166,72 @@ fn a_tail_under_way_is_not_cut_off_by_a_shorter_decay() {
     rig.set_motion("decay", Box::new(|n| if n < 240_000 { 20.0 } else { 0.5 }));
     check_sleep(&mut rig, 24_000, 240_000, 1e-3);
 }
+
+/// The left side of an impulse's reverberation, with what it lost by `decay` given back.
+fn unfaded(settings: &[(&str, f64)], decay: f64, seconds: f64) -> Vec<f64> {
+    let frames = (48_000.0 * seconds) as usize;
+    let mut rig = rig(48_000);
+    rig.set("decay", decay);
+    settings.iter().for_each(|(id, value)| _ = rig.set(id, *value));
+    let out = rig.run(&impulse(frames), frames, &[512]);
+    let gain = |n: usize| libm::pow(10.0, 3.0 * n as f64 / 48_000.0 / decay);
+    out[0][0].iter().enumerate().map(|(n, x)| f64::from(*x) * gain(n)).collect()
+}
+
+/// How dense echoes are around a frame: the share of what lies beyond one standard deviation,
+/// against that of noise (Abel and Huang 2006). Noise is 1, single echoes are near 0.
+fn echo_density(response: &[f64], at: usize) -> f64 {
+    let window = &response[at - 480..at + 480];
+    let deviation = (window.iter().map(|x| x * x).sum::<f64>() / 960.0).sqrt();
+    let beyond = window.iter().filter(|x| x.abs() > deviation).count();
+    beyond as f64 / 960.0 / 0.317_3
+}
+
+/// Standard deviation in dB of the spectrum between 200 Hz and 10 kHz, and its highest bin above the mean.
+/// The spectrum of what is diffuse is that of noise: 5.57 dB (Schroeder 1954), and 9 to 11 dB for
+/// so many bins. What rings at few frequencies has more of both.
+fn unevenness(response: &[f64]) -> [f64; 2] {
+    let frames = response.len();
+    let mut bins: Vec<rustfft::num_complex::Complex<f64>> = (response.iter().enumerate())
+        .map(|(n, x)| {
+            let phase = std::f64::consts::TAU * n as f64 / frames as f64;
+            rustfft::num_complex::Complex::new(x * (0.5 - 0.5 * libm::cos(phase)), 0.0)
+        })
+        .collect();
+    rustfft::FftPlanner::new().plan_fft_forward(frames).process(&mut bins);
+    let bin = |hertz: f64| (hertz * frames as f64 / 48_000.0) as usize;
+    let powers: Vec<f64> = bins[bin(200.0)..bin(10_000.0)].iter().map(|x| x.norm_sqr()).collect();
+    let count = powers.len() as f64;
+    let decibels = powers.iter().map(|power| 10.0 * libm::log10(*power));
+    let mean = decibels.clone().sum::<f64>() / count;
+    let deviation = (decibels.map(|x| (x - mean) * (x - mean)).sum::<f64>() / count).sqrt();
+    let highest = powers.iter().fold(0.0, |highest: f64, x| highest.max(*x));
+    [deviation, 10.0 * libm::log10(highest * count / powers.iter().sum::<f64>())]
+}
+
+#[test]
+fn echoes_are_soon_as_dense_as_noise() {
+    for settings in [&[][..], &[("size", 0.3)], &[("size", 1.5)], &[("modDepth", 1.0)]] {
+        let response = unfaded(settings, 3.0, 1.0);
+        let density = |ms: usize| {
+            let around = [ms - 10, ms - 5, ms, ms + 5, ms + 10];
+            around.iter().map(|ms| echo_density(&response, ms * 48)).sum::<f64>() / 5.0
+        };
+        let found = [60, 100, 150, 250, 400].map(density);
+        println!("{settings:?}: {found:.2?} at 60, 100, 150, 250, 400 ms");
+        assert!(found[0] > 0.7 && found[1] > 0.8, "{settings:?}: {found:?}");
+        assert!(found[2..].iter().all(|density| *density > 0.9), "{settings:?}: {found:?}");
+    }
+}
+
+#[test]
+fn a_tail_rings_at_no_single_pitch() {
+    for (settings, most) in
+        [(&[("modDepth", 0.25)][..], 7.5), (&[("size", 1.5), ("modDepth", 0.25)], 7.0), (&[], 9.0)]
+    {
+        let response = unfaded(settings, 3.0, 1.5);
+        let [deviation, highest] = unevenness(&response[24_000..]);
+        println!("{settings:?}: {deviation:.2} dB, highest {highest:.1} dB above the mean");
+        assert!(deviation < most && highest < 16.0, "{settings:?}: {deviation} dB, {highest} dB");
+    }
+}
