@@ -10,6 +10,7 @@ pub mod adsr;
 pub mod biquad;
 pub mod decibel;
 pub mod delay_line;
+pub mod drive;
 pub mod envelope_follower;
 pub mod fade;
 pub mod fdn;

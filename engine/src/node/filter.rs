@@ -1,12 +1,13 @@
 //! The multimode filter: a state-variable filter of 12 or 24 dB per octave behind a soft drive.
 //!
 //! Cutoff, resonance and drive are computed at every frame while they move, so that an envelope or an
-//! LFO on the cutoff sounds as smooth as it is. Modes blend by their output weights. The drive is not
-//! oversampled; who wants clean distortion puts `pulse.saturator` in front.
+//! LFO on the cutoff sounds as smooth as it is. Modes blend by their output weights. Filters that
+//! are driven run by themselves, the others eight at a time.
 
 use crate::{
     dsp::{
         decibel,
+        drive::{Amount, Drive},
         fade::{self, Fade},
         settle, svf,
     },
@@ -42,7 +43,12 @@ const PARAMS: &[ParamDesc] = &[
     ParamDesc::new("drive", "Drive", Unit::Decibel, (0.0, 36.0), 0.0),
 ];
 
-static DESCRIPTOR: Descriptor = Descriptor::effect("pulse.filter", "Filter", PARAMS);
+static DESCRIPTOR: Descriptor = {
+    let mut descriptor = Descriptor::effect("pulse.filter", "Filter", PARAMS);
+    // 2: the drive is oversampled.
+    descriptor.dsp_version = 2;
+    descriptor
+};
 
 pub static KIND: NodeKind = {
     let mut kind = NodeKind::new(&DESCRIPTOR, Single::<Filter>::boxed);
@@ -132,8 +138,7 @@ impl Stage {
 /// Everything one frame needs, a pure function of the parameters at that frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Tone {
-    drive: f64,
-    bend: f64,
+    drive: Amount,
     first: Stage,
     second: Stage,
     steep: f64,
@@ -143,10 +148,9 @@ impl Tone {
     fn new(blend: &Blend, hz: f64, resonance: f64, drive_db: f64, rate: f64) -> Self {
         let g = svf::integrator_gain(hz, rate);
         let q = |of: (f64, f64)| (of.0 + of.1 * resonance).max(0.1);
-        let drive = decibel::db_to_gain(drive_db);
+        let drive = if drive_db == 0.0 { 1.0 } else { decibel::db_to_gain(drive_db) };
         Self {
-            drive,
-            bend: drive * drive - 1.0,
+            drive: Amount::new(drive, fade::length(rate)),
             first: Stage::new(g, q(blend.first), blend),
             second: Stage::new(g, q(blend.second), blend),
             steep: blend.steep,
@@ -154,19 +158,12 @@ impl Tone {
     }
 
     #[inline(always)]
-    fn step(&self, state: &mut [svf::State; 2], x: f64) -> f64 {
-        let soft = drive(x, self.drive, self.bend);
+    fn step(&self, state: &mut [svf::State; 2], drive: &mut Drive, x: f64) -> f64 {
+        let soft = drive.run(x, &self.drive);
         let shallow = self.first.step(&mut state[0], soft);
         let steep = self.second.step(&mut state[1], shallow);
         blend_slopes(shallow, steep, self.steep)
     }
-}
-
-/// x·g / sqrt(1 + (g² − 1)·x²): the identity at 0 dB, full scale stays full scale, small signals rise
-/// by the drive.
-#[inline(always)]
-fn drive(x: f64, gain: f64, bend: f64) -> f64 {
-    gain * x / (1.0 + bend * (x * x)).sqrt()
 }
 
 #[inline(always)]
@@ -184,6 +181,7 @@ struct Filter {
     rest: Tone,
     /// `[channel][stage]`.
     states: [[svf::State; 2]; 2],
+    drives: [Drive; 2],
 }
 
 impl Filter {
@@ -209,8 +207,9 @@ impl Filter {
                     } else {
                         self.rest
                     };
-                    for (plane, state) in planes.iter_mut().zip(&mut self.states) {
-                        plane[at + i] = tone.step(state, f64::from(plane[at + i])) as f32;
+                    let states = self.states.iter_mut().zip(&mut self.drives);
+                    for (plane, (state, drive)) in planes.iter_mut().zip(states) {
+                        plane[at + i] = tone.step(state, drive, f64::from(plane[at + i])) as f32;
                     }
                 }
                 at += part.frames;
@@ -235,6 +234,7 @@ impl Filter {
 
     fn settle(&mut self) {
         self.states.iter_mut().flatten().for_each(svf::State::settle);
+        self.drives.iter_mut().for_each(Drive::settle);
     }
 }
 
@@ -254,7 +254,8 @@ impl Core for Filter {
             let value = |index| values.end(index);
             self.rest = Tone::new(&blend, value(CUTOFF), value(RESONANCE), value(DRIVE), self.rate);
         }
-        !values.moving && self.fade.is_settled(self.code)
+        let driven = !self.rest.drive.is_off() || self.drives.iter().any(|drive| !drive.is_off());
+        !driven && !values.moving && self.fade.is_settled(self.code)
     }
 
     fn process(&mut self, values: &Values<'_>, left: &mut [f32], right: &mut [f32]) {
@@ -276,6 +277,9 @@ impl Core for Filter {
             core.fade.advance(core.code, left.len(), core.fade_length);
         }
         for (channel, plane) in [left, right].into_iter().enumerate() {
+            if !plane.is_empty() {
+                cores.iter_mut().for_each(|core| core.drives[channel].rest());
+            }
             dispatch(Run { cores, channel, frame, plane });
         }
         cores.iter_mut().for_each(Self::rest_second_stage);
@@ -287,11 +291,13 @@ impl Core for Filter {
             visitor.f64(&mut state.ic1);
             visitor.f64(&mut state.ic2);
         }
+        self.drives.iter_mut().for_each(|drive| drive.visit(visitor));
     }
 
     fn reset(&mut self) {
         self.fade = Fade::default();
         self.states = Default::default();
+        self.drives = Default::default();
     }
 
     /// The steep filter's second stage at the lowest cutoff and highest resonance falls by 120 dB in
@@ -303,7 +309,7 @@ impl Core for Filter {
     }
 }
 
-/// One channel of eight filters at rest.
+/// One channel of eight filters at rest that nothing drives.
 struct Run<'a> {
     cores: &'a mut [Filter; LANES],
     channel: usize,
@@ -319,18 +325,14 @@ impl Kernel for Run<'_> {
         let first = WideStage::gather(cores, |tone| &tone.first);
         let second = WideStage::gather(cores, |tone| &tone.second);
         let of = |pick: fn(&Tone) -> f64| std::array::from_fn(|lane| pick(&cores[lane].rest));
-        let (gain, bend, steep): (Wide, Wide, Wide) =
-            (of(|tone| tone.drive), of(|tone| tone.bend), of(|tone| tone.steep));
+        let steep: Wide = of(|tone| tone.steep);
         let start = self.frame as u64;
         for (i, frame) in self.plane.iter_mut().enumerate() {
             if start.wrapping_add(i as u64).is_multiple_of(settle::GRID) {
                 state.iter_mut().for_each(WideState::settle);
             }
-            let mut soft = [0.0; LANES];
-            for lane in 0..LANES {
-                soft[lane] = drive(f64::from(frame[lane]), gain[lane], bend[lane]);
-            }
-            let shallow = first.step(&mut state[0], &soft);
+            let x = frame.map(f64::from);
+            let shallow = first.step(&mut state[0], &x);
             let deep = second.step(&mut state[1], &shallow);
             for lane in 0..LANES {
                 frame[lane] = blend_slopes(shallow[lane], deep[lane], steep[lane]) as f32;

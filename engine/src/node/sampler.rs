@@ -109,7 +109,8 @@ static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.sampler", "Sampler", PARAMS);
     // 2: voices are summed in the order in which they began. 3: volume, expression and panorama are
     // obeyed; a voice fades out in a place of its own however many are stolen at once.
-    descriptor.dsp_version = 3;
+    // 4: the drive is oversampled.
+    descriptor.dsp_version = 4;
     descriptor.reads_transport = true;
     descriptor.follows_tempo = crate::node::FollowsTempo::While("lfoSync");
     descriptor
@@ -174,7 +175,7 @@ impl Patch {
             polyphony: io.param_index(P::Polyphony as usize).max(1),
             rate,
             choke: 1.0 / (CHOKE_SECONDS * rate),
-            tone: Setting::new(mode, value(P::Resonance), value(P::FilterDrive)),
+            tone: Setting::new(mode, value(P::Resonance), value(P::FilterDrive), rate),
             cutoff: 69.0 + 12.0 * math::log2(value(P::Cutoff) / 440.0),
             key_tracking: value(P::KeyTracking),
             filter_envelope: value(P::FilterEnvelope),

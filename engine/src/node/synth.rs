@@ -132,8 +132,8 @@ parameters!(PARAMS, P {
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.synth", "Synthesiser", PARAMS);
     // 2: volume, expression, panorama and brightness are obeyed; a voice fades out in a place of its
-    // own however many are stolen at once.
-    descriptor.dsp_version = 2;
+    // own however many are stolen at once. 3: the drive is oversampled.
+    descriptor.dsp_version = 3;
     descriptor.uses_random = true;
     descriptor.reads_transport = true;
     descriptor.follows_tempo = crate::node::FollowsTempo::While("lfoSync");

@@ -2,7 +2,10 @@
 //! frame, behind a soft drive.
 
 use crate::{
-    dsp::svf,
+    dsp::{
+        drive::{Amount, Drive},
+        fade, svf,
+    },
     math,
     node::StateVisitor,
     param::{ParamDesc, Unit},
@@ -28,27 +31,18 @@ pub struct Setting {
     damping: f64,
     /// Before the filter: resonance takes of its own what it adds.
     level: f64,
-    /// Gain of the drive for small signals, squared, less one; and the gain.
-    bend: f64,
-    drive: f64,
+    drive: Amount,
 }
 
 impl Setting {
-    pub fn new(mode: Mode, resonance: f64, drive_db: f64) -> Setting {
+    pub fn new(mode: Mode, resonance: f64, drive_db: f64, rate: f64) -> Setting {
         let drive = if drive_db == 0.0 { 1.0 } else { math::db_to_gain(drive_db) };
         Setting {
             mode,
             damping: 1.44 * (1.0 - resonance) + 0.04,
             level: 1.0 - 0.5 * resonance,
-            bend: drive * drive - 1.0,
-            drive,
+            drive: Amount::new(drive, fade::length(rate)),
         }
-    }
-
-    /// The curve of `pulse.filter`: small signals rise by the drive, full scale stays.
-    #[inline]
-    fn driven(&self, x: f64) -> f64 {
-        if self.bend == 0.0 { x } else { x * self.drive / (1.0 + self.bend * x * x).sqrt() }
     }
 }
 
@@ -57,18 +51,21 @@ pub const fn drive(id: &'static str, name: &'static str) -> ParamDesc {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Filter([svf::State; 2]);
+pub struct Filter {
+    drive: Drive,
+    stages: [svf::State; 2],
+}
 
 impl Filter {
     /// One frame; `g` is [`svf::integrator_gain`] of the cutoff.
     #[inline]
     pub fn run(&mut self, x: f64, g: f64, setting: &Setting) -> f64 {
-        let x = setting.driven(x);
+        let x = self.drive.run(x, &setting.drive);
         if setting.mode == Mode::Off {
             return x;
         }
         let x = x * setting.level;
-        let [first, second] = &mut self.0;
+        let [first, second] = &mut self.stages;
         let out = first.step(&coefficients(g, setting.damping), x);
         match setting.mode {
             Mode::Low24 => second.step(&coefficients(g, SECOND_DAMPING), out.low).low,
@@ -80,11 +77,13 @@ impl Filter {
     }
 
     pub fn settle(&mut self) {
-        self.0.iter_mut().for_each(svf::State::settle);
+        self.drive.settle();
+        self.stages.iter_mut().for_each(svf::State::settle);
     }
 
     pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
-        for integrators in &mut self.0 {
+        self.drive.visit(visitor);
+        for integrators in &mut self.stages {
             visitor.f64(&mut integrators.ic1);
             visitor.f64(&mut integrators.ic2);
         }

@@ -104,7 +104,17 @@ fn lanes_equal_single_filters() {
     for channels in [1, 2] {
         check_lanes(&KIND, channels, &|lane, rig| {
             rig.set("mode", (lane % 5) as f64).set("slope", (lane % 2) as f64);
+            rig.set("cutoff", 100.0 * (lane + 1) as f64);
+        });
+        check_lanes(&KIND, channels, &|lane, rig| {
             rig.set("cutoff", 100.0 * (lane + 1) as f64).set("drive", lane as f64);
+        });
+        // At rest, then driven, then at rest again.
+        check_lanes(&KIND, channels, &|lane, rig| {
+            if lane == 5 {
+                let knob = |n: i64| (n - 1_000).min(1_800 - n).clamp(0, 100) as f64 * 0.1;
+                rig.set_motion("drive", Box::new(knob));
+            }
         });
         check_lanes(&KIND, channels, &|lane, rig| {
             if lane == 2 {
@@ -117,10 +127,16 @@ fn lanes_equal_single_filters() {
 
 #[test]
 fn drive_keeps_full_scale_and_lifts_small_signals() {
-    let gain = decibel::db_to_gain(12.0);
-    assert!((drive(1.0, gain, gain * gain - 1.0) - 1.0).abs() < 1e-12);
-    assert!((drive(1e-4, gain, gain * gain - 1.0) - 1e-4 * gain).abs() < 1e-9);
-    assert_eq!(drive(0.3, 1.0, 0.0), 0.3);
+    let level = |peak: f64| {
+        let mut rig = rig(48_000, 1);
+        rig.set("cutoff", 20_000.0).set("drive", 12.0);
+        let tone = |n| (peak * libm::sin(0.01 * f64::from(n))) as f32;
+        let out = rig.run(&[vec![(0..9_600).map(tone).collect()]], 9_600, &[512]);
+        f64::from(out[0][0][4_800..].iter().fold(0.0f32, |most, x| most.max(x.abs()))) / peak
+    };
+    assert!((level(1.0) - 1.0).abs() < 0.01, "{}", level(1.0));
+    let rise = 20.0 * libm::log10(level(1e-4));
+    assert!((rise - 12.0).abs() < 0.05, "{rise} dB");
 }
 
 #[test]
@@ -130,7 +146,8 @@ fn sweeps_and_switches_are_free_of_clicks() {
     let sweep: crate::rig::Motion = Box::new(|frame| 200.0 + (frame % 10_000) as f64);
     let modes: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 5) as f64);
     let slopes: crate::rig::Motion = Box::new(|frame| (frame / 2000 % 2) as f64);
-    for (id, motion) in [("mode", modes), ("slope", slopes), ("cutoff", sweep)] {
+    let drive: crate::rig::Motion = Box::new(|frame| 12.0 - (12 - frame / 200 % 24).abs() as f64);
+    for (id, motion) in [("mode", modes), ("slope", slopes), ("cutoff", sweep), ("drive", drive)] {
         let mut rig = rig(48_000, 1);
         rig.set("resonance", 2.0).set_motion(id, motion);
         let out = rig.run(&[vec![input.clone()]], 9000, &[512]);

@@ -108,6 +108,7 @@ impl Patch {
                 filter_mode(index(P::FilterMode)),
                 value(P::Resonance),
                 value(P::FilterDrive),
+                rate,
             ),
             cutoff: 69.0 + 12.0 * math::log2(value(P::Cutoff) / 440.0),
             key_tracking: value(P::KeyTracking),
