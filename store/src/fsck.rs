@@ -7,6 +7,7 @@
 
 mod behind;
 mod loss;
+mod mend;
 mod rebuild;
 mod repair;
 mod rows;

@@ -387,3 +387,48 @@ fn a_jump_leads_on_whatever_was_lost_before_it() {
     }
     assert_eq!(state(dir.path()).0, root);
 }
+
+/// Bytes, not bits, in leaves to which nothing else leads: the import is one entry, and what it
+/// made stands nowhere else.
+#[test]
+fn many_nodes_with_a_wrong_byte_each_are_put_right() {
+    let count = if std::env::var_os("PULSE_SOAK").is_some() { 1_000 } else { 6 };
+    let dir = tempfile::tempdir().unwrap();
+    let mut project = Project::create(dir.path(), options()).unwrap();
+    let song = write_song(&mut project);
+    let mut tx = project.begin(by("a"));
+    for at in 0..40_000 {
+        let id = NoteId(tx.new_id());
+        let (clip, start) = (song.clip, Ticks(at));
+        tx.put(Note { id, clip, start, length: Ticks(9), ..Note::default() }).unwrap();
+    }
+    tx.commit().unwrap();
+    project.close().unwrap();
+    let before = state(dir.path());
+    let file = dir.path().join(STORE_DIR).join(DATABASE);
+    let mut leaves = Vec::new();
+    let backend = RedbBackend::open(&file, 1 << 20).unwrap();
+    let take = &mut |_, bytes: &[u8]| leaves.push(Node::parse(bytes.into()).unwrap());
+    backend.visit_nodes(take).unwrap();
+    drop(backend);
+    leaves.retain(|node| node.is_leaf() && (400..3_000).contains(&node.bytes().len()));
+    let mut bytes = fs::read(&file).unwrap();
+    let step = (leaves.len() / count).max(1);
+    for (number, node) in leaves.iter().step_by(step).take(count).enumerate() {
+        let at = number * 37 % node.bytes().len();
+        let found = bytes.windows(node.bytes().len()).enumerate();
+        let all: Vec<usize> =
+            found.filter(|(_, it)| *it == node.bytes()).map(|(place, _)| place).collect();
+        assert!(!all.is_empty());
+        all.into_iter().for_each(|place| bytes[place + at] ^= 0x5b);
+    }
+    fs::write(&file, bytes).unwrap();
+    assert!(!fsck(dir.path(), false).is_clean());
+    let start = std::time::Instant::now();
+    let report = fsck(dir.path(), true);
+    println!("{count} nodes, {:?}", start.elapsed());
+    assert!(report.is_clean() && report.lost.is_empty(), "{report:?}");
+    let told = format!("put {count} nodes back, each proved by its hash: one wrong byte put right");
+    assert!(report.repaired.contains(&told), "{:?}", report.repaired);
+    assert_eq!(state(dir.path()), before);
+}

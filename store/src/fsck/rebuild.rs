@@ -57,6 +57,15 @@ pub(super) struct Rebuilt {
     pub from_export: usize,
 }
 
+impl std::ops::AddAssign for Rebuilt {
+    fn add_assign(&mut self, more: Rebuilt) {
+        self.from_children += more.from_children;
+        self.from_history += more.from_history;
+        self.from_index += more.from_index;
+        self.from_export += more.from_export;
+    }
+}
+
 /// Makes what is missing below `roots` as far as it goes.
 pub(super) fn rebuild(
     nodes: &Arc<Nodes>,

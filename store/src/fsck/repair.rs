@@ -14,9 +14,10 @@ use pulse_schemas::hash::Hash;
 
 use super::{
     Finding, Loss, Named, Report, RootsOf, behind, check_files, loss,
-    rebuild::{Rebuilt, Sources, rebuild, tree_over},
+    mend::{Effort, mend},
+    rebuild::{Rebuilt, Sources, rebuild, tree_over, wanted},
     rows::{Gaps, fill},
-    salvage::{HeadFrom, Salvage, mend, salvage},
+    salvage::{HeadFrom, Salvage, salvage},
 };
 use crate::{
     backend::{BackingStore, Batch, redb::RedbBackend},
@@ -109,12 +110,7 @@ fn repair_database(
     if from == HeadFrom::Old {
         done.extend(advance_old_head(&salvage, &mut head));
     }
-    let tree = tree_over(&salvage.nodes);
-    let roots = roots_to_keep(&tree, dir, &head, &salvage, roots_of);
-    let rebuilt = {
-        let rows = salvage.rows.values().collect();
-        rebuild(&salvage.nodes, &roots, &Sources { rows, head: head.root, dir })
-    };
+    let rebuilt = rebuild_and_mend(&mut salvage, dir, &head, roots_of);
     let tree = tree_over(&salvage.nodes);
     let named = named_roots(&tree, &head, roots_of);
     let names: Vec<Hash> = named.iter().map(|named| named.root).collect();
@@ -128,7 +124,7 @@ fn repair_database(
     let tree = tree_over(&salvage.nodes);
     let named = named_roots(&tree, &head, roots_of);
     tell_head(from, &head, &mut done);
-    tell_nodes(salvage.mended, &rebuilt, &again, &mut done);
+    tell_nodes(&salvage, &rebuilt, &again, &mut done);
     tell_rows(&salvage, &gaps, &mut done);
     let lost = loss::losses(&tree, &named, gaps.cut);
     let batch = batch(&tree, &salvage, &head, &roots);
@@ -145,6 +141,28 @@ fn repair_database(
         ),
     }
     repaired.lost = lost;
+}
+
+/// Makes nodes again from what is right, and searches those for a wrong byte to which nothing
+/// leads: that takes long, and what comes back shows that others are needed too.
+fn rebuild_and_mend(
+    salvage: &mut Salvage,
+    dir: &Path,
+    head: &Head,
+    roots_of: RootsOf<'_>,
+) -> Rebuilt {
+    let mut rebuilt = Rebuilt::default();
+    loop {
+        let tree = tree_over(&salvage.nodes);
+        let roots = roots_to_keep(&tree, dir, head, salvage, roots_of);
+        let rows = salvage.rows.values().collect();
+        rebuilt += rebuild(&salvage.nodes, &roots, &Sources { rows, head: head.root, dir });
+        let tree = tree_over(&salvage.nodes);
+        let missing = wanted(&tree, &roots).into_iter().map(|it| it.hash).collect();
+        if salvage.mend(&missing, Effort::Bytes) == 0 {
+            return rebuilt;
+        }
+    }
 }
 
 /// A head of former times, brought to where the history ends.
@@ -436,17 +454,23 @@ fn tell_head(from: HeadFrom, head: &Head, done: &mut Vec<String>) {
     }
 }
 
-fn tell_nodes(mended: usize, first: &Rebuilt, second: &Rebuilt, done: &mut Vec<String>) {
+fn tell_nodes(salvage: &Salvage, first: &Rebuilt, second: &Rebuilt, done: &mut Vec<String>) {
     let mut tell = |count: usize, how: &str| {
         if count > 0 {
             done.push(format!("put {count} nodes back, each proved by its hash: {how}"));
         }
     };
-    tell(mended, "one wrong byte put right");
+    tell(salvage.mended, "one wrong byte put right");
     tell(first.from_children + second.from_children, "made again from their children");
     tell(first.from_history + second.from_history, "made again from the history");
     tell(first.from_index + second.from_index, "the index, made again from the content");
     tell(first.from_export + second.from_export, "from a text export in the project's folder");
+    if salvage.left_out > 0 {
+        done.push(format!(
+            "searched {} damaged nodes for wrong bits only: there are too many for more",
+            salvage.left_out
+        ));
+    }
 }
 
 fn tell_rows(salvage: &Salvage, gaps: &Gaps, done: &mut Vec<String>) {

@@ -13,7 +13,10 @@ use std::{
 
 use pulse_schemas::hash::Hash;
 
-use super::open_existing;
+use super::{
+    mend::{Effort, Mended, TRIES, mend, mend_nodes},
+    open_existing,
+};
 use crate::{
     backend::{BackendError, BackingStore},
     journal::{self, HEADER, row::Row},
@@ -21,11 +24,6 @@ use crate::{
     repo::{Head, HistoryRow},
     tree::{NodeSource, read, write},
 };
-
-/// Bytes that are longer are not searched for a wrong one: the time grows with the square.
-const MENDABLE: usize = 16 << 10;
-/// Up to here every value of every byte is tried, beyond only single bits.
-const MENDABLE_BYTES: usize = 4 << 10;
 
 /// The whole file is searched for a row this many times at most.
 const SEARCHES: usize = 200;
@@ -80,6 +78,12 @@ pub(super) struct Salvage {
     pub stored: BTreeSet<Hash>,
     /// Stored nodes in which one byte was wrong.
     pub mended: usize,
+    /// Stored nodes that are no more what they are named after, and are found nowhere else.
+    pub damaged: BTreeMap<Hash, Vec<u8>>,
+    /// What is left of the values that may be tried in them.
+    tries: u64,
+    /// Of those that are needed, how many were not searched for every wrong byte.
+    pub left_out: usize,
     pub rows: BTreeMap<u64, HistoryRow>,
     /// Stored rows that are damaged.
     pub damaged_rows: BTreeMap<u64, Vec<u8>>,
@@ -118,6 +122,9 @@ pub(super) fn salvage(database: &Path, journal: &[u8]) -> Option<Salvage> {
         nodes,
         stored: BTreeSet::new(),
         mended: 0,
+        damaged: BTreeMap::new(),
+        tries: TRIES,
+        left_out: 0,
         rows: BTreeMap::new(),
         damaged_rows: BTreeMap::new(),
         rows_restored: BTreeSet::new(),
@@ -138,29 +145,42 @@ pub(super) fn salvage(database: &Path, journal: &[u8]) -> Option<Salvage> {
 impl Salvage {
     fn take_nodes(&mut self, backend: &dyn BackingStore) {
         // A table that breaks in the middle has shown what is before; carving finds the rest.
-        let shown = backend.visit_nodes(&mut |hash, bytes| match Node::parse(bytes.into()) {
-            Ok(node) => {
+        let shown = backend.visit_nodes(&mut |hash, bytes| {
+            let found = Node::parse(bytes.into()).ok();
+            if let Some(node) = &found {
                 self.stored.insert(node.hash());
-                self.nodes.insert(&node);
-                if node.hash() != hash {
-                    self.mend_node(hash, bytes);
-                }
+                self.nodes.insert(node);
             }
-            Err(_) => self.mend_node(hash, bytes),
+            if found.is_none_or(|node| node.hash() != hash) && self.nodes.get(&hash).is_none() {
+                self.damaged.insert(hash, bytes.to_vec());
+            }
         });
         drop(shown);
+        let all = self.damaged.keys().copied().collect();
+        self.mend(&all, Effort::Bits);
     }
 
-    fn mend_node(&mut self, hash: Hash, bytes: &[u8]) {
-        if self.nodes.get(&hash).is_some() {
-            return;
+    /// Searches damaged nodes for a wrong byte; how many it put right.
+    pub(super) fn mend(&mut self, hashes: &BTreeSet<Hash>, effort: Effort) -> usize {
+        let searched: Vec<(Hash, &[u8])> = self
+            .damaged
+            .iter()
+            .filter(|(hash, _)| hashes.contains(hash) && self.nodes.get(hash).is_none())
+            .map(|(hash, bytes)| (*hash, &bytes[..]))
+            .collect();
+        let mended = mend_nodes(&searched, effort, &mut self.tries);
+        let Mended { nodes, given_up, left_out } = mended;
+        self.left_out = left_out;
+        if effort == Effort::Bytes {
+            given_up.iter().for_each(|hash| drop(self.damaged.remove(hash)));
         }
-        let mended = mend(bytes, |bytes| Hash::of(bytes) == hash);
-        if let Some(node) = mended.and_then(|bytes| Node::parse(bytes.into()).ok()) {
-            self.nodes.insert(&node);
-            self.stored.insert(hash);
-            self.mended += 1;
+        for node in &nodes {
+            self.nodes.insert(node);
+            self.stored.insert(node.hash());
+            self.damaged.remove(&node.hash());
         }
+        self.mended += nodes.len();
+        nodes.len()
     }
 
     fn take_rows(&mut self, backend: &dyn BackingStore) {
@@ -319,28 +339,4 @@ fn carved_at(bytes: &[u8], seq: u64, at: usize) -> Option<(HistoryRow, usize)> {
 fn mend_row(seq: u64, bytes: &[u8]) -> Option<HistoryRow> {
     let bytes = mend(bytes, |bytes| HistoryRow::decode(seq, bytes).is_ok())?;
     HistoryRow::decode(seq, &bytes).ok()
-}
-
-/// `bytes` with the one byte put right that is wrong, if that is all that is wrong.
-pub(super) fn mend(bytes: &[u8], is_right: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
-    let mut bytes = bytes.to_vec();
-    if bytes.len() > MENDABLE {
-        return None;
-    }
-    let single_bits = (0..8).map(|bit| 1u8 << bit);
-    let others = (1..=255u8).filter(|flip| !flip.is_power_of_two());
-    let flips: Vec<u8> = match bytes.len() <= MENDABLE_BYTES {
-        true => single_bits.chain(others).collect(),
-        false => single_bits.collect(),
-    };
-    for flip in flips {
-        for at in 0..bytes.len() {
-            bytes[at] ^= flip;
-            if is_right(&bytes) {
-                return Some(bytes);
-            }
-            bytes[at] ^= flip;
-        }
-    }
-    None
 }
