@@ -11,6 +11,7 @@ pub mod inputs;
 pub mod meters;
 pub mod outputs;
 pub mod player;
+mod said;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Instant};
 

@@ -212,6 +212,24 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_row_says_its_info_in_the_bytes_of_the_file_format() {
+        let info = info("a", Action::Undo { entry: 300 }, "g");
+        let expect: [&[u8]; 9] = [
+            &[1, 1, 0b100_0010],
+            &[0xac, 2],
+            &[0x80, 0xd0, 0x95, 0xff, 0xbc, 0x31],
+            b"\x04main",
+            b"\x01a",
+            b"\x03Ada",
+            b"\x08Set gain",
+            b"\x01g",
+            b"\x02{}",
+        ];
+        assert_eq!(info.encode(), expect.concat());
+        assert_eq!(RowInfo::decode(&expect.concat()), Ok(info));
+    }
+
     /// Feeds rows and says what client `a` could undo and redo: first rows of the entries.
     fn check(rows: &[(&str, Action, &str)], done: &[u64], undone: &[u64]) {
         let mut history = History::default();

@@ -319,3 +319,51 @@ impl RefEdits {
         self.edits.into_iter().map(|(key, value)| Edit { key, value }).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refs_are_stored_in_the_words_of_the_file_format() {
+        let hash = |byte| Hash([byte; 32]);
+        let hex = |byte: &str| format!("\"b3:{}\"", byte.repeat(32));
+        let commit = Commit {
+            root: hash(1),
+            parents: vec![hash(2)],
+            author: "Ada".into(),
+            time: 5,
+            message: "First".into(),
+            notes: String::new(),
+        };
+        let text = format!(
+            r#"{{"author":"Ada","message":"First","notes":"","parents":[{}],"root":{},"time":5}}"#,
+            hex("02"),
+            hex("01")
+        );
+        assert_eq!(json(&commit), text);
+        let mut hasher = blake3::Hasher::new_derive_key("pulse commit v1");
+        hasher.update(text.as_bytes());
+        assert_eq!(commit.id(), hasher.finalize().into());
+
+        let merging = Merging { theirs: hash(4), before: hash(5), message: "Merge".into() };
+        let branch = Branch {
+            parked: Some(hash(2)),
+            base: Some(hash(3)),
+            merging: Some(merging),
+            ..Branch::at(hash(1))
+        };
+        let merging =
+            format!(r#"{{"before":{},"message":"Merge","theirs":{}}}"#, hex("05"), hex("04"));
+        let text = format!(
+            r#"{{"base":{},"merging":{merging},"parked":{},"tip":{}}}"#,
+            hex("03"),
+            hex("02"),
+            hex("01")
+        );
+        assert_eq!(json(&branch), text);
+        assert_eq!(json(&Branch::at(hash(1))), format!(r#"{{"tip":{}}}"#, hex("01")));
+        let tag = Tag { commit: hash(1), note: "Sent".into() };
+        assert_eq!(json(&tag), format!(r#"{{"commit":{},"note":"Sent"}}"#, hex("01")));
+    }
+}

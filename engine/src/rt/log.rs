@@ -28,8 +28,13 @@ pub struct Note {
 
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "at frame {}: ", self.clock)?;
-        match self.what {
+        write!(f, "at frame {}: {}", self.clock, self.what)
+    }
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             What::MessagesLost { count } => {
                 write!(f, "{count} messages were lost; send fewer at once")
             }

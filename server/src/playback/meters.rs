@@ -14,7 +14,7 @@ use pulse_engine::{
 };
 use pulse_schemas::{command::metering::MeterKind, graph::OutputKind, id::ChannelId};
 
-use super::Metered;
+use super::{Metered, said::Said};
 
 /// A channel that somebody listens to.
 struct Ear {
@@ -64,7 +64,7 @@ impl Streams {
         for channel in channels {
             let Some(loud) = ear_of(kind) else { break };
             if let Err(error) = self.take_ear(engine, channel, loud) {
-                taken.into_iter().for_each(|channel| self.drop_ear(engine, channel, loud));
+                self.drop_ears(engine, &taken, loud);
                 return Err(error.to_string());
             }
             taken.push(channel.id);
@@ -94,21 +94,33 @@ impl Streams {
         Ok(())
     }
 
-    fn drop_ear(&mut self, engine: &Engine, channel: ChannelId, loud: bool) {
-        let Some(ear) = self.ears.get_mut(&(channel, loud)) else { return };
-        ear.users -= 1;
-        if ear.users == 0
-            && let Some(ear) = self.ears.remove(&(channel, loud))
-            && let Err(error) = engine.look_away(ear.look)
-        {
-            tracing::warn!(%error, "the engine goes on listening to a channel");
+    fn drop_ears(&mut self, engine: &Engine, channels: &[ChannelId], loud: bool) {
+        let failed = channels.iter().filter_map(|channel| self.drop_ear(engine, *channel, loud));
+        for error in Said::of(failed).lines() {
+            tracing::warn!(error, "the engine goes on listening to channels");
         }
+    }
+
+    fn drop_ear(
+        &mut self,
+        engine: &Engine,
+        channel: ChannelId,
+        loud: bool,
+    ) -> Option<pulse_engine::rt::EngineError> {
+        let ear = self.ears.get_mut(&(channel, loud))?;
+        ear.users -= 1;
+        if ear.users > 0 {
+            return None;
+        }
+        let ear = self.ears.remove(&(channel, loud))?;
+        engine.look_away(ear.look).err()
     }
 
     pub fn close(&mut self, engine: &Engine, number: u32) {
         let Some(stream) = self.open.remove(&number) else { return };
         if let Some(loud) = ear_of(stream.kind) {
-            stream.channels.iter().for_each(|channel| self.drop_ear(engine, channel.id, loud));
+            let channels: Vec<ChannelId> = stream.channels.iter().map(|it| it.id).collect();
+            self.drop_ears(engine, &channels, loud);
         }
     }
 

@@ -36,6 +36,7 @@ use super::{
     deriver::{Deriver, Revision, channel_of},
     inputs::Hardware,
     meters::Streams,
+    said::Said,
 };
 use crate::{config::Config as Settings, rendering::CacheSlot};
 
@@ -255,8 +256,13 @@ impl Player {
     }
 
     fn told(&self, result: Result<(), EngineError>) {
-        if let Err(error) = result {
-            tracing::warn!(%error, "the engine did not take a command");
+        self.all_told([result]);
+    }
+
+    /// Many commands of one kind, of which one line tells.
+    fn all_told(&self, results: impl IntoIterator<Item = Result<(), EngineError>>) {
+        for error in Said::of(results.into_iter().filter_map(Result::err)).lines() {
+            tracing::warn!(error, "the engine did not take a command");
         }
     }
 
@@ -267,11 +273,16 @@ impl Player {
         let mut meters = self.meters.lock().unwrap_or_else(PoisonError::into_inner);
         meters.add(&feedback, master);
         meters.streams.listen();
-        for note in self.engine.notes() {
-            tracing::warn!("audio thread {note}");
+        // The frames differ, what is said does not.
+        let notes = self.engine.notes();
+        let at = notes.first().map_or(0, |note| note.clock);
+        for what in Said::of(notes.iter().map(|note| note.what)).lines() {
+            tracing::warn!("audio thread from frame {at} on: {what}");
         }
-        for fault in self.engine.retired_faults() {
-            tracing::warn!(node = %fault.key.node, reason = ?fault.reason, "a node had failed");
+        let faults = self.engine.retired_faults();
+        let node = faults.first().map(|fault| fault.key.node.to_string());
+        for reason in Said::of(faults.iter().map(|fault| format!("{:?}", fault.reason))).lines() {
+            tracing::warn!(first = node, reason, "nodes had failed");
         }
         meters
     }
@@ -425,11 +436,9 @@ impl Playback for Player {
         if baked && let Some(revision) = &self.revision {
             self.deriver.show(revision.clone());
         }
-        for param in std::mem::take(&mut self.released) {
-            if !baked {
-                self.told(self.engine.release_param(param.0, &param.1));
-            }
-        }
+        let released = std::mem::take(&mut self.released);
+        let released = released.into_iter().filter(|_| !baked);
+        self.all_told(released.map(|param| self.engine.release_param(param.0, &param.1)));
     }
 
     fn news(&mut self) -> News {
@@ -520,9 +529,8 @@ impl Playback for Player {
         } else {
             EventBody::NoteOn { channel, key, pitch: f64::from(key), velocity: level }
         };
-        for node in players {
-            self.told(self.engine.send_event(node, midir::live_id(channel, key), body));
-        }
+        let id = midir::live_id(channel, key);
+        self.all_told(players.into_iter().map(|node| self.engine.send_event(node, id, body)));
     }
 
     fn levels(&self, channels: &[ChannelId]) -> Vec<ChannelLevel> {
