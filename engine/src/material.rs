@@ -2,28 +2,25 @@
 //! to indices and media opened. Immutable and made off the audio thread; a new
 //! one replaces the old between two blocks, sharing all that didn't change.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use pulse_schemas::{
     graph::{
-        AutomationSegment, AutomationSlice, ClipSlice, EventSlice, NodeKey, ParamSlice,
-        SegmentShape, ZoneSlice,
+        AutomationSegment, AutomationSlice, ClipSlice, NodeKey, ParamSlice, SegmentShape, ZoneSlice,
     },
     hash::Hash,
 };
 
 use crate::{
     buffer::AudioSource,
-    event::{Event, EventBody},
     node::{BindContext, Content, Derived, OpenClip, OpenZone},
     plan::Plan,
 };
 
+mod events;
 mod patch;
 
+pub use events::{EventSlice, Events, Score, Window};
 pub use patch::{Differences, Patch};
 
 /// The id under which every node can be bypassed in a [`ParamSlice`].
@@ -77,11 +74,7 @@ pub struct NodeMaterial {
     pub bypass: bool,
     /// Sorted by parameter.
     pub automation: Vec<(u32, Vec<AutomationSegment>)>,
-    /// By absolute frame; sorted.
-    pub events: Vec<(i64, Event)>,
-    /// Per event: where the note that it begins ends, and the latest such end up
-    /// to here.
-    ends: Vec<(i64, i64)>,
+    pub events: Score,
     pub content: Content,
 }
 
@@ -169,12 +162,7 @@ impl NodeMaterial {
                 bound.automation.push((index as u32, segments.clone()));
             }
         }
-        if let Some(events) = slices.events.0.get(&key) {
-            bound.events =
-                events.iter().map(|event| (event.frame, Event::from_spec(event, 0))).collect();
-            bound.events.sort_by_key(|(frame, event)| (*frame, event.body.rank(), event.id));
-            bound.ends = ends(&bound.events);
-        }
+        bound.events = slices.events.0.get(&key).map(Score::of).unwrap_or_default();
         bound.content = content(key, slices, media);
         if let Some(bind) = kind.bind {
             let context = BindContext {
@@ -188,45 +176,6 @@ impl NodeMaterial {
         }
         bound
     }
-}
-
-impl NodeMaterial {
-    /// Calls `f` with every note-on before a frame whose note is still held there.
-    /// Real-time safe: looks no further back than the longest note that reaches.
-    pub fn sounding(&self, frame: i64, mut f: impl FnMut(&Event)) {
-        let after = self.events.partition_point(|(at, _)| *at < frame);
-        for at in (0..after).rev() {
-            let (end, latest) = self.ends[at];
-            if latest <= frame {
-                return;
-            }
-            if end > frame {
-                f(&self.events[at].1);
-            }
-        }
-    }
-}
-
-fn ends(events: &[(i64, Event)]) -> Vec<(i64, i64)> {
-    let mut ends = vec![(i64::MIN, i64::MIN); events.len()];
-    let mut held: BTreeMap<u128, usize> = BTreeMap::new();
-    for (at, (frame, event)) in events.iter().enumerate() {
-        match event.body {
-            EventBody::NoteOn { .. } => drop(held.insert(event.id, at)),
-            EventBody::NoteOff { .. } => {
-                if let Some(on) = held.remove(&event.id) {
-                    ends[on].0 = *frame;
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut latest = i64::MIN;
-    for (end, reach) in &mut ends {
-        latest = latest.max(*end);
-        *reach = latest;
-    }
-    ends
 }
 
 fn content(key: NodeKey, slices: &Slices, media: &dyn MediaResolver) -> Content {

@@ -698,7 +698,6 @@ pub fn everything() -> (Sketch, Slices) {
         events.push(note(frame, id, true));
         events.push(note(frame + 77, id, false));
     }
-    slices.events.sort();
     (sketch, slices)
 }
 

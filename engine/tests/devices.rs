@@ -260,7 +260,6 @@ mod on_jack {
             // Notes overlap, so that something is always held.
             events.push(SpecEvent { frame: frame + 18_000, id, body: off });
         }
-        slices.events.sort();
         engine.load(&spec, slices, &NoMedia).unwrap();
         let sender = MidiSender::start(engine.outlet().unwrap()).unwrap();
         assert!(engine.outlet().is_none(), "there is one");

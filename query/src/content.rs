@@ -11,8 +11,12 @@ mod hearing;
 mod params;
 mod played;
 mod repeat;
+mod windows;
 
-use pulse_engine::{material::Slices, registry::Registry};
+use pulse_engine::{
+    material::{Events, Slices},
+    registry::Registry,
+};
 use pulse_schemas::{
     entity::{Channel, Clip, ClipSlot, Lane, LaneKind, TempoPoint, Track},
     graph::ZoneSlice,
@@ -26,7 +30,10 @@ pub use clips::{frozen_clip, lane_clips, zones};
 pub use events::track_events;
 pub use hearing::{Concerned, Hearing, Says};
 pub use params::{Audible, EngineParam, audible, channel_params, engine_param};
-pub use played::{Played, played};
+pub use played::{Notes, Played, played};
+pub use windows::{
+    Placed, WINDOW, place_differs, placed, window, windows_of_clip, windows_of_member,
+};
 
 use crate::{
     chain::{chain, frozen_key, lane_key, node_key, playing_nodes},
@@ -67,7 +74,6 @@ pub fn content(
         channel_content(&ctx, &channel, &mut content);
     }
     content.automation = automation(&ctx, arrangement);
-    content.events.sort();
     content
 }
 
@@ -87,7 +93,7 @@ fn channel_content(ctx: &Ctx<'_>, channel: &Channel, content: &mut Slices) {
             content.clips.0.insert(lane_key(&lane), lane_clips(ctx, &lane));
         }
     }
-    let events = track_events(ctx, &track);
+    let events = Events::from(track_events(ctx, &track));
     for player in chain(ctx.source, ctx.registry, channel).players {
         content.events.0.insert(player, events.clone());
     }

@@ -16,20 +16,24 @@ mod stage;
 mod tests;
 mod touch;
 mod views;
+mod windows;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use pulse_engine::registry::Registry;
+use pulse_engine::{
+    material::{EventSlice, Window},
+    registry::Registry,
+};
 use pulse_schemas::{
     command::view::ViewName,
     entity::AnyEntity,
-    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, ParamSlice, ZoneSlice},
+    graph::{AutomationSlice, ClipSlice, GraphSpec, ParamSlice, ZoneSlice},
     hash::Hash,
     id::{ArrangementId, ChannelId, EntityKind, TrackId},
-    time::SignatureMap,
+    time::{SignatureMap, Ticks},
 };
 use pulse_store::{
     changes::{Change, Changes},
@@ -45,15 +49,17 @@ use self::{
     screens::Screens,
     stage::Stage,
     touch::{Touch, Touched},
+    windows::{Side, Windows},
 };
 use crate::{
     ambient::Ambient,
     cohort::{Cohorts, Gesture},
-    content::{Concerned, Says},
+    content::{Concerned, Says, WINDOW},
     memo::{Memo, MemoStats},
     routing::{Routing, RoutingCycle},
-    stored::Stored,
-    view::ViewError,
+    score::Scores,
+    stored::{Indexed, Stored},
+    view::{ViewError, arrangement::Dirt},
 };
 
 pub use stage::{PlayError, Step};
@@ -109,7 +115,8 @@ pub struct Host {
 impl Host {
     pub fn new(view: View, registry: Arc<Registry>) -> Host {
         let labels = Labels::default();
-        let world = World { view, registry, ambient: Ambient::default(), labels, rate: None };
+        let (ambient, scores) = (Ambient::default(), Scores::default());
+        let world = World { view, registry, ambient, labels, rate: None, scores };
         let seen = Arc::default();
         let db = database(world, Arc::new(Memo::new(MEMO)), &seen);
         let (screens, dead) = (Mutex::default(), BTreeSet::new());
@@ -167,9 +174,18 @@ impl Host {
             touched.add(touch::of_change(&before, &after, &registry, change));
             self.note_death(change);
         }
+        let windows = self.step_windows(before.view(), &view, changes);
+        for (track, numbers) in &windows {
+            let dirt = Dirt { windows: numbers.clone(), ..Dirt::default() };
+            touched.rows.entry(*track).or_default().add(&dirt);
+        }
         let unread = before.check().is_err() || after.check().is_err();
         self.db.world.view = view;
         self.soil(&touched);
+        self.renew_windows(&windows);
+        if self.is_retimed(&touched.parts) {
+            self.retime();
+        }
         if let Some(stage) = &mut self.stage {
             stage.touch(&touched.parts);
         }
@@ -184,9 +200,28 @@ impl Host {
             // Nobody knows what else the edit concerns.
             self.stage = None;
         }
-        if unread || self.dead.len() > self.garbage {
+        let shut = self.db.inputs().shut;
+        if unread || self.dead.len() + shut > self.garbage {
             self.rebuild();
         }
+    }
+
+    /// Goes along with the notes of clips; tells which windows they are said in
+    /// before and after.
+    fn step_windows(&mut self, before: &View, after: &View, changes: &[Change]) -> Windows {
+        let mut windows = Windows::new();
+        for (side, view) in [(Side::Before, before), (Side::After, after)] {
+            if matches!(side, Side::After) {
+                self.db.world.scores.apply(changes);
+            }
+            let stored = Stored::new(view.clone());
+            let source = Indexed { stored, scores: &self.db.world.scores };
+            self.windows_of(&source, side, changes, &mut windows);
+            if let Err(error) = source.stored.check() {
+                db::Db::fail(&self.db, error);
+            }
+        }
+        windows
     }
 
     /// Tells what was derived before of the rows that may differ.
@@ -194,6 +229,7 @@ impl Host {
         for (track, dirt) in &touched.rows {
             self.db.parts.soil(*track, dirt);
             self.db.plays.soil(*track, dirt);
+            self.db.laid.soil(*track, dirt);
         }
         let mut screens = self.screens();
         touched.parts.iter().for_each(|touch| screens.touch(*touch));
@@ -215,6 +251,8 @@ impl Host {
         self.screens().clear();
         self.db.parts.clear();
         self.db.plays.clear();
+        self.db.laid.clear();
+        self.db.world.scores.clear();
     }
 
     fn note_death(&mut self, change: &Change) {
@@ -224,6 +262,9 @@ impl Host {
             EntityKind::Clip => Touch::Clip(pulse_schemas::id::ClipId(change.key.id)),
             _ => return,
         };
+        if let (Touch::Track(track), None) = (touch, &change.after) {
+            self.db.inputs().shut(track, None);
+        }
         match change.after {
             None => self.dead.insert(touch),
             Some(_) => self.dead.remove(&touch),
@@ -258,6 +299,10 @@ impl Host {
             Touch::Content(id) => {
                 let track = self.db.inputs().tracks.get(&id).copied();
                 put!(track, content, set_content, low);
+            }
+            Touch::Places(id) => {
+                let track = self.db.inputs().tracks.get(&id).copied();
+                put!(track, places, set_places, low);
             }
             Touch::Structure(id) => put!(channel(self, id), structure, set_structure, medium),
             Touch::Strip(id) => put!(channel(self, id), strip, set_strip, low),
@@ -384,7 +429,7 @@ impl Host {
         let mut labels = std::mem::take(&mut self.db.world.labels);
         labels.restart();
         let rate = self.db.world.rate;
-        let world = World { view, registry, ambient, labels, rate };
+        let world = World { view, registry, ambient, labels, rate, scores: Scores::default() };
         self.db = database(world, Arc::clone(&self.db.memo), &self.seen);
         self.screens().clear();
         self.dead.clear();
@@ -402,6 +447,7 @@ impl Host {
             + self.db.world.labels.held()
             + self.db.parts.held()
             + self.db.plays.held()
+            + self.db.laid.held()
     }
 
     pub fn memo(&self) -> MemoStats {
@@ -477,6 +523,23 @@ impl Host {
         let arrangement = db::arrangement_in(&self.db, id);
         let events = db::events(&self.db, arrangement, db::track_in(&self.db, track));
         self.checked(events)
+    }
+
+    /// The notes of a track from one tick to another, in whole windows of four bars
+    /// of four quarters: at the cost of these windows.
+    pub fn windows(
+        &self,
+        id: ArrangementId,
+        track: TrackId,
+        from: Ticks,
+        to: Ticks,
+    ) -> Result<Vec<Arc<Window>>, HostError> {
+        let (of, input) = (db::arrangement_in(&self.db, id), db::track_in(&self.db, track));
+        let number = |at: Ticks| at.0.div_euclid(WINDOW);
+        let windows = (number(from)..=number(to.saturating_sub(Ticks(1)).max(from)))
+            .map(|number| db::window(&self.db, of, input, db::window_in(&self.db, track, number)))
+            .collect();
+        self.checked(windows)
     }
 
     pub fn clips(&self, id: ArrangementId, track: TrackId) -> Result<Arc<ClipSlice>, HostError> {

@@ -7,6 +7,8 @@
 pub mod source;
 pub mod stored;
 
+pub mod score;
+
 pub mod routing;
 
 pub mod cohort;

@@ -1,16 +1,18 @@
 //! Where derivations read the project from.
 //!
-//! A trait of four look-ups and not the store's view itself, so that a
+//! A trait of a few look-ups and not the store's view itself, so that a
 //! derivation can run on a list of entities in a test, on an overlay of a
 //! variant, or on any revision.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use pulse_schemas::{
     entity::{AnyEntity, Arrangement, Channel, Entity, Project},
-    id::{AnyId, ArrangementId, EntityId, EntityKind, TrackId},
+    id::{AnyId, ArrangementId, ClipId, EntityId, EntityKind, TrackId},
     record::EntityKey,
 };
+
+use crate::score::Score;
 
 /// One revision of one project, to read.
 pub trait Source {
@@ -25,13 +27,24 @@ pub trait Source {
     /// The entities of a kind that name `target` in any field, by id.
     fn referrers(&self, kind: EntityKind, target: AnyId) -> Vec<AnyEntity>;
 
+    /// The notes and events of a clip by time.
+    fn score(&self, clip: ClipId) -> Arc<Score> {
+        let (notes, events) = (self.members_of(clip.0), self.members_of(clip.0));
+        Arc::new(Score::new(notes, events))
+    }
+
+    /// How many notes a clip has.
+    fn note_count(&self, clip: ClipId) -> usize {
+        self.members(EntityKind::Note, clip.0).len()
+    }
+
     /// The keys of [`Source::referrers`], without reading them.
     fn referrer_keys(&self, kind: EntityKind, target: AnyId) -> Vec<EntityKey> {
         self.referrers(kind, target).iter().map(EntityKey::of).collect()
     }
 }
 
-/// Typed forms of the four look-ups.
+/// Typed forms of the look-ups.
 pub trait SourceExt: Source {
     fn get<E: Entity + TryFrom<AnyEntity>>(&self, id: EntityId) -> Option<E> {
         let key = EntityKey { kind: E::KIND, owner: None, id };

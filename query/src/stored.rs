@@ -1,15 +1,18 @@
 //! A revision of the store as a source of derivations.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, sync::Arc};
 
 use pulse_schemas::{
     entity::AnyEntity,
-    id::{AnyId, EntityId, EntityKind},
+    id::{AnyId, ClipId, EntityId, EntityKind},
     record::EntityKey,
 };
 use pulse_store::view::{ReadError, View};
 
-use crate::source::Source;
+use crate::{
+    score::{Score, Scores},
+    source::{Source, SourceExt},
+};
 
 /// A view that remembers the first thing it could not read, so that a
 /// derivation over a damaged project is an error and not a quieter song.
@@ -30,6 +33,11 @@ impl Stored {
     /// What could not be read so far.
     pub fn check(&self) -> Result<(), ReadError> {
         self.failure.borrow_mut().take().map_or(Ok(()), Err)
+    }
+
+    /// Whether all that was asked for could be read.
+    pub fn is_whole(&self) -> bool {
+        self.failure.borrow().is_none()
     }
 
     fn note<T>(&self, read: Result<T, ReadError>) -> Option<T> {
@@ -53,6 +61,46 @@ impl Stored {
             Ok(keys)
         };
         self.entities(read())
+    }
+}
+
+/// A revision with what is known of its clips.
+pub struct Indexed<'a> {
+    pub stored: Stored,
+    pub scores: &'a Scores,
+}
+
+impl Source for Indexed<'_> {
+    fn entity(&self, key: EntityKey) -> Option<AnyEntity> {
+        self.stored.entity(key)
+    }
+
+    fn of_kind(&self, kind: EntityKind) -> Vec<AnyEntity> {
+        self.stored.of_kind(kind)
+    }
+
+    fn members(&self, kind: EntityKind, owner: EntityId) -> Vec<AnyEntity> {
+        self.stored.members(kind, owner)
+    }
+
+    fn referrers(&self, kind: EntityKind, target: AnyId) -> Vec<AnyEntity> {
+        self.stored.referrers(kind, target)
+    }
+
+    fn referrer_keys(&self, kind: EntityKind, target: AnyId) -> Vec<EntityKey> {
+        self.stored.referrer_keys(kind, target)
+    }
+
+    fn score(&self, clip: ClipId) -> Arc<Score> {
+        self.scores.score(clip, || {
+            let (notes, events) = (self.members_of(clip.0), self.members_of(clip.0));
+            (Score::new(notes, events), self.stored.is_whole())
+        })
+    }
+
+    fn note_count(&self, clip: ClipId) -> usize {
+        self.scores
+            .count(clip, || (self.members(EntityKind::Note, clip.0).len(), self.stored.is_whole()))
     }
 }
 

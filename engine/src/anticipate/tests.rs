@@ -225,7 +225,6 @@ fn edits_touch_what_they_touch() {
     let mut louder = slices.clone();
     louder.params.set(key(32), "gain", 0.7);
     louder.events.0.entry(key(300)).or_default().push(note(6_000, 77, true));
-    louder.events.sort();
     let mut more = sketch.clone();
     more.node(500, "test.noise").node(501, "test.filter").edge(500, 501).edge(501, 900);
     let story = vec![

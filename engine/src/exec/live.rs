@@ -45,7 +45,7 @@ impl Executor {
         let materials = &self.core.material.nodes;
         for (index, (unit, material)) in self.core.units.all().zip(materials).enumerate() {
             let frame = plan.local_frame(index as u32, next_frame);
-            material.sounding(frame, |event| push_pending(&mut unit.pending, frame, *event));
+            material.events.sounding(frame, |event| push_pending(&mut unit.pending, frame, *event));
         }
     }
 

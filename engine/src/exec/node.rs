@@ -538,9 +538,7 @@ fn gather_events(
     unit.events.clear();
     let end = start + len as i64;
     if block.transport.playing {
-        let first = material.events.partition_point(|(frame, _)| *frame < start);
-        for (frame, event) in material.events[first..].iter().take_while(|(frame, _)| *frame < end)
-        {
+        for (frame, event) in material.events.between(start, end) {
             unit.events.push(Event { offset: (frame - start) as u32, ..*event });
         }
     }

@@ -81,7 +81,6 @@ pub(crate) fn grow(seedlings: &[Seedling]) -> (Sketch, Slices) {
         }
         connect(&mut sketch, seedlings, index);
     }
-    slices.events.sort();
     let audible = (0..seedlings.len()).filter(|&i| has_audio_output(seedlings[i].kind));
     audible.for_each(|index| _ = sketch.output(number(index)));
     (sketch, slices)

@@ -156,7 +156,7 @@ fn a_note_sounds_at_its_very_frame() {
     sketch.node(1, "test.pluck").output(1);
     for frame in 0..70 {
         let mut slices = Slices::default();
-        slices.events.0.insert(key(1), vec![note(frame, 1, true)]);
+        slices.events.0.insert(key(1), vec![note(frame, 1, true)].into());
         let cuts = vec![64];
         let sound = run(&sketch, &slices, 200, &How { cuts, ..How::default() });
         let onset = sound[0][0].iter().position(|&sample| sample != 0.0);
@@ -408,7 +408,7 @@ fn a_loop_is_as_late_as_it_says_whichever_end_runs_first() {
         sketch.node(5, "test.pluck").node(a, "test.gain").node(b, "test.gain");
         sketch.edge(5, a).feedback(a, b, 50).feedback(b, a, 70).output(b);
         let mut slices = Slices::default();
-        slices.events.0.insert(key(5), vec![note(10, 1, true)]);
+        slices.events.0.insert(key(5), vec![note(10, 1, true)].into());
         for cuts in [vec![512], vec![1], vec![33]] {
             let sound = run(&sketch, &slices, 400, &How { cuts, ..How::default() });
             let onset = sound[0][0].iter().position(|&sample| sample != 0.0);

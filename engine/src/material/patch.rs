@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pulse_schemas::graph::{AutomationSegment, NodeKey, PlacedClip, SpecEvent, ZoneSpec};
+use pulse_schemas::graph::{AutomationSegment, NodeKey, PlacedClip, ZoneSpec};
 
-use super::Slices;
+use super::{Events, Slices};
 
 /// By node, what it has from now on; none where it has nothing any more.
 pub type Differences<T> = BTreeMap<NodeKey, Option<T>>;
@@ -16,7 +16,7 @@ pub type Differences<T> = BTreeMap<NodeKey, Option<T>>;
 pub struct Patch {
     pub params: Differences<BTreeMap<String, f64>>,
     pub automation: Differences<BTreeMap<String, Vec<AutomationSegment>>>,
-    pub events: Differences<Vec<SpecEvent>>,
+    pub events: Differences<Events>,
     pub clips: Differences<Vec<PlacedClip>>,
     pub zones: Differences<Vec<ZoneSpec>>,
 }
@@ -76,7 +76,7 @@ mod tests {
         let params = |value: f64| BTreeMap::from([("gain".to_owned(), value)]);
         let mut slices = Slices::default();
         slices.params.0 = BTreeMap::from([(key(1), params(1.0)), (key(2), params(2.0))]);
-        slices.events.0.insert(key(2), vec![]);
+        slices.events.0.insert(key(2), Events::default());
         let before = slices.clone();
         let patch = Patch {
             params: Differences::from([

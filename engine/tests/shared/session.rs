@@ -182,11 +182,10 @@ pub fn content(tracks: u32, gain: f64) -> Slices {
             _ => {}
         }
         if !matches!(source(number), "pulse.lane" | "pulse.input") {
-            slices.events.0.insert(key(track(number) + NOTES), notes());
+            slices.events.0.insert(key(track(number) + NOTES), notes().into());
         }
         slices.params.set(key(track(number) + LOOP), "gain", -12.0);
     }
-    slices.events.sort();
     slices
 }
 

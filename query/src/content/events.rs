@@ -34,27 +34,13 @@ pub fn track_events(ctx: &Ctx<'_>, track: &Track) -> Vec<SpecEvent> {
     events
 }
 
-/// The events of one clip, as its passes come.
-pub(super) fn events_of(ctx: &Ctx<'_>, clip: &Clip) -> Vec<SpecEvent> {
-    let mut events = Vec::new();
-    clip_events(ctx, clip, &mut events);
-    events
-}
-
 fn clip_events(ctx: &Ctx<'_>, clip: &Clip, events: &mut Vec<SpecEvent>) {
-    let start = ctx.tempo.ticks_of(clip.timebase, clip.start);
-    let place = Place { ctx, clip, start };
+    let place = Place::new(ctx, clip);
     let notes = ctx.source.members_of::<Note>(clip.id.0);
     let others = ctx.source.members_of::<MidiEvent>(clip.id.0);
     for pass in passes(ctx, clip, Timebase::Musical) {
-        for note in notes.iter().filter(|note| !note.mute && plays(note, &pass)) {
-            place.note(note, &pass, events);
-        }
-        for other in others.iter().filter(|other| inside(other.at, &pass)) {
-            let frame = place.frame(other.at.0 + pass.shift);
-            let body = midi_body(other);
-            events.extend(body.map(|body| SpecEvent { frame, id: other.id.any(), body }));
-        }
+        notes.iter().for_each(|note| place.note(note, &pass, events));
+        others.iter().for_each(|other| place.other(other, &pass, events));
     }
 }
 
@@ -66,7 +52,10 @@ fn inside(at: Ticks, pass: &Pass) -> bool {
 /// so. The chance is a function of the note and the pass, so that a render is
 /// the same each time.
 fn plays(note: &Note, pass: &Pass) -> bool {
-    inside(note.start, pass) && chance(note.id.0, pass.index) < note.probability
+    let certain = note.probability >= 1.0;
+    !note.mute
+        && inside(note.start, pass)
+        && (certain || chance(note.id.0, pass.index) < note.probability)
 }
 
 fn chance(id: EntityId, pass: u32) -> f64 {
@@ -78,19 +67,36 @@ fn chance(id: EntityId, pass: u32) -> f64 {
     (u64::from_be_bytes(bytes) >> 11) as f64 / (1u64 << 53) as f64
 }
 
-struct Place<'a> {
+/// Where a clip puts what it holds.
+pub(super) struct Place<'a> {
     ctx: &'a Ctx<'a>,
     clip: &'a Clip,
-    start: Ticks,
+    pub start: Ticks,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    pub fn new(ctx: &'a Ctx<'a>, clip: &'a Clip) -> Place<'a> {
+        Place { ctx, clip, start: ctx.tempo.ticks_of(clip.timebase, clip.start) }
+    }
     /// Frame of a position after the start of the clip.
     fn frame(&self, after_start: i64) -> i64 {
         self.ctx.tempo.frame_at(self.start.saturating_add(Ticks(after_start)), self.ctx.rate)
     }
 
-    fn note(&self, note: &Note, pass: &Pass, events: &mut Vec<SpecEvent>) {
+    /// What a pass says of a message, if anything.
+    pub fn other(&self, other: &MidiEvent, pass: &Pass, events: &mut Vec<SpecEvent>) {
+        if inside(other.at, pass) {
+            let frame = self.frame(other.at.0 + pass.shift);
+            let body = midi_body(other);
+            events.extend(body.map(|body| SpecEvent { frame, id: other.id.any(), body }));
+        }
+    }
+
+    /// What a pass says of a note, if it plays.
+    pub fn note(&self, note: &Note, pass: &Pass, events: &mut Vec<SpecEvent>) {
+        if !plays(note, pass) {
+            return;
+        }
         let id: AnyId = note.id.any();
         let on = self.frame(note.start.0 + pass.shift);
         let end = note.start.saturating_add(note.length).0.min(pass.to);

@@ -11,10 +11,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use pulse_engine::registry::Registry;
+use pulse_engine::{
+    material::{EventSlice, Window},
+    registry::Registry,
+};
 use pulse_schemas::{
     entity::Channel,
-    graph::{AutomationSlice, ClipSlice, EventSlice, GraphSpec, NodeKey, ParamSlice, ZoneSlice},
+    graph::{AutomationSlice, ClipSlice, GraphSpec, NodeKey, ParamSlice, ZoneSlice},
     id::{AnyId, ArrangementId, ChannelId, EntityKind, NodeId, TrackId},
     time::{SignatureMap, TempoMap},
 };
@@ -26,12 +29,13 @@ use crate::{
     ambient::Ambient,
     chain::{self, Chain},
     cohort::{self, Cohorts, Gesture, Ground, Seeds, Speech},
-    content::{self, Audible, Hearing, Played},
+    content::{self, Audible, Hearing, Placed, Played},
     graph::{Scope, SideInputs, join, side_inputs_of, tap, to_measure},
     memo::{Memo, MemoKey},
     routing::{Route, Routing, RoutingCycle, routes_of},
+    score::Scores,
     source::SourceExt,
-    stored::Stored,
+    stored::{Indexed, Stored},
     timeline,
     view::{
         Ctx, Row,
@@ -72,6 +76,19 @@ pub struct TrackIn {
     pub rows: u64,
     #[returns(copy)]
     pub content: u64,
+    #[returns(copy)]
+    pub places: u64,
+}
+
+/// A window of the notes of one track.
+#[salsa::input]
+pub struct WindowIn {
+    #[returns(copy)]
+    pub number: i64,
+    /// Another after each change of what it holds. No label: which notes lie in a
+    /// window depends on the tempo, so that it names no content.
+    #[returns(copy)]
+    pub revision: u64,
 }
 
 #[salsa::input]
@@ -105,6 +122,8 @@ pub struct World {
     pub labels: Labels,
     /// The rate of whoever plays; the project's when none.
     pub rate: Option<u32>,
+    /// Of clips of the revision, by time.
+    pub scores: Scores,
 }
 
 impl World {
@@ -120,11 +139,28 @@ pub struct Inputs {
     pub arrangements: BTreeMap<ArrangementId, ArrangementIn>,
     pub tracks: BTreeMap<TrackId, TrackIn>,
     pub channels: BTreeMap<ChannelId, ChannelIn>,
+    pub windows: BTreeMap<(TrackId, i64), WindowIn>,
+    /// Windows that nobody asks for any more.
+    pub shut: usize,
 }
 
 impl Inputs {
     pub fn held(&self) -> usize {
-        self.arrangements.len() + self.tracks.len() + self.channels.len()
+        self.arrangements.len() + self.tracks.len() + self.channels.len() + self.windows.len()
+    }
+
+    pub fn has_windows(&self, track: TrackId) -> bool {
+        self.windows.range((track, i64::MIN)..=(track, i64::MAX)).next().is_some()
+    }
+
+    /// Gives up windows. Whoever asks for one again gets another.
+    pub fn shut(&mut self, track: TrackId, number: Option<i64>) {
+        let range = match number {
+            Some(number) => (track, number)..=(track, number),
+            None => (track, i64::MIN)..=(track, i64::MAX),
+        };
+        let gone: Vec<_> = self.windows.range(range).map(|(key, _)| *key).collect();
+        self.shut += gone.iter().filter_map(|key| self.windows.remove(key)).count();
     }
 }
 
@@ -134,6 +170,7 @@ pub trait Db: salsa::Database {
     fn memo(&self) -> &Memo;
     fn parts(&self) -> &Parts<TrackPart>;
     fn plays(&self) -> &Parts<Played>;
+    fn laid(&self) -> &Parts<Placed>;
     fn inputs(&self) -> MutexGuard<'_, Inputs>;
     /// Notes that something could not be read.
     fn fail(&self, error: ReadError);
@@ -147,6 +184,7 @@ pub struct Database {
     pub memo: Arc<Memo>,
     pub parts: Parts<TrackPart>,
     pub plays: Parts<Played>,
+    pub laid: Parts<Placed>,
     pub inputs: Mutex<Inputs>,
     /// What could not be read, from then on until the database is made anew.
     failure: Mutex<Option<Arc<ReadError>>>,
@@ -158,8 +196,8 @@ impl Database {
     pub fn new(world: World, memo: Arc<Memo>, on_event: Option<OnEvent>) -> Database {
         let storage = salsa::Storage::new(on_event);
         let (inputs, failure) = (Mutex::default(), Mutex::default());
-        let (parts, plays) = (Parts::default(), Parts::default());
-        let db = Database { storage, world, memo, parts, plays, inputs, failure };
+        let (parts, plays, laid) = (Parts::default(), Parts::default(), Parts::default());
+        let db = Database { storage, world, memo, parts, plays, laid, inputs, failure };
         let rate = db.world.sample_rate();
         let label = |touch| db.world.labels.of(touch);
         let (project, links, media) =
@@ -198,6 +236,10 @@ impl Db for Database {
         &self.plays
     }
 
+    fn laid(&self) -> &Parts<Placed> {
+        &self.laid
+    }
+
     fn inputs(&self) -> MutexGuard<'_, Inputs> {
         self.inputs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,10 +257,10 @@ impl Db for Database {
 /// Reads the present revision; what can't be read is noted.
 pub fn read<T>(db: &dyn Db, derive: impl FnOnce(&Ctx<'_>) -> T) -> T {
     let world = db.world();
-    let source = Stored::new(world.view.clone());
+    let source = Indexed { stored: Stored::new(world.view.clone()), scores: &world.scores };
     let ctx = Ctx { source: &source, registry: &world.registry, ambient: &world.ambient };
     let value = derive(&ctx);
-    if let Err(error) = source.check() {
+    if let Err(error) = source.stored.check() {
         db.fail(error);
     }
     value
@@ -275,11 +317,23 @@ pub fn track_in(db: &dyn Db, id: TrackId) -> TrackIn {
     }
     let labels = &db.world().labels;
     let (rows, content) = (labels.of(Touch::Track(id)), labels.of(Touch::Content(id)));
-    let made = TrackIn::builder(id, rows, content)
+    let made = TrackIn::builder(id, rows, content, labels.of(Touch::Places(id)))
         .durability(Durability::LOW)
         .id_durability(Durability::NEVER_CHANGE)
         .new(db);
     db.inputs().tracks.insert(id, made);
+    made
+}
+
+pub fn window_in(db: &dyn Db, track: TrackId, number: i64) -> WindowIn {
+    if let Some(known) = db.inputs().windows.get(&(track, number)) {
+        return *known;
+    }
+    let made = WindowIn::builder(number, 0)
+        .durability(Durability::LOW)
+        .number_durability(Durability::NEVER_CHANGE)
+        .new(db);
+    db.inputs().windows.insert((track, number), made);
     made
 }
 
@@ -555,6 +609,46 @@ pub fn track_rows(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Option<Arc<
     (*part).clone()
 }
 
+/// Which clips of a track play notes, and in which windows.
+#[salsa::tracked(returns(clone))]
+pub fn placed(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Placed> {
+    let (label, id) = (track.places(db), track.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    let time = (tempo.label, rate);
+    let placed = recall(db, "placed", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
+        let last = db.laid().last(id, time);
+        let old = last.as_ref().map(|(placed, dirt)| (&**placed, dirt));
+        let (source, registry) = (ctx.source, ctx.registry);
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
+        let placed = content::placed(&inner, id, old);
+        let cost = match old {
+            Some((_, dirt)) if !dirt.lanes => 256 + placed.size() + dirt.clips.len() * 16_384,
+            _ => 256 + placed.size() * 384,
+        };
+        (placed, cost)
+    });
+    db.laid().keep(id, time, Some(&placed));
+    placed
+}
+
+/// What is said in one window of the notes of a track.
+#[salsa::tracked(returns(clone))]
+pub fn window(db: &dyn Db, of: ArrangementIn, track: TrackIn, at: WindowIn) -> Arc<Window> {
+    let (_, number, id) = (at.revision(db), at.number(db), track.id(db));
+    let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
+    let placed = placed(db, of, track);
+    // All that the track plays names what one window of it holds.
+    let content = db.world().labels.of(Touch::Content(id));
+    let labels = [content, number as u64, tempo.label, u64::from(rate)];
+    recall(db, "window", id.any(), &labels, |ctx| {
+        let (source, registry) = (ctx.source, ctx.registry);
+        let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
+        let window = Window::new(content::window(&inner, &placed, number));
+        let cost = 256 + window.events().len() * 256;
+        (window, cost)
+    })
+}
+
 /// What one track plays, whoever plays it.
 #[salsa::tracked(returns(clone))]
 pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
@@ -566,11 +660,28 @@ pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
         let old = last.as_ref().map(|(played, dirt)| (&**played, dirt));
         let (source, registry) = (ctx.source, ctx.registry);
         let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
-        let played = content::played(&inner, id, old);
-        // Pieces that stay are shared with the state before.
+        let notes = content::Notes {
+            whole: &|| {
+                let placed = placed(db, of, track);
+                let numbers = placed.windows(&inner).into_iter();
+                let derive = |number| Window::new(content::window(&inner, &placed, number));
+                numbers.map(|number| (number, Arc::new(derive(number)))).collect()
+            },
+            window: &|number| {
+                let found = window(db, of, track, window_in(db, id, number));
+                if found.events().is_empty() {
+                    db.inputs().shut(id, Some(number));
+                }
+                found
+            },
+        };
+        let played = content::played(&inner, id, &notes, old);
+        // What stays is shared with the state before, and windows are known apart.
         let cost = match old {
-            Some((_, dirt)) if !dirt.lanes => 1_024 + played.size() + dirt.clips.len() * 16_384,
-            _ => 256 + played.size() * 384,
+            Some((_, dirt)) if !dirt.lanes => {
+                1_024 + played.size() * 16 + dirt.clips.len() * 16_384
+            }
+            _ => 256 + played.size() * 384 + played.events().len() * 96,
         };
         (played, cost)
     });
@@ -591,7 +702,7 @@ pub fn events(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<EventSlice>
     let found = played(db, of, track);
     let chain = sounds_in(db, track).and_then(|channel| chain_of(db, channel_in(db, channel)));
     let players = chain.as_ref().map(|chain| chain.players.clone()).unwrap_or_default();
-    let slice = players.into_iter().map(|player| (player, found.events()));
+    let slice = players.into_iter().map(|player| (player, found.events().clone()));
     Arc::new(EventSlice(slice.collect()))
 }
 

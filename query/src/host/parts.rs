@@ -17,6 +17,9 @@ use crate::view::arrangement::Dirt;
 /// Changed clips of one track, until starting anew is cheaper.
 const MOST: usize = 256;
 
+/// The same for changed windows of its notes.
+const MOST_WINDOWS: usize = 65_536;
+
 /// The time that a part lies in: the label of the tempo, and the frames of a
 /// second where it counts frames.
 pub type Time = (u64, u32);
@@ -64,7 +67,7 @@ impl<T> Parts<T> {
         let mut parts = self.lock();
         let Some(kept) = parts.get_mut(&track) else { return };
         kept.dirt.add(dirt);
-        if kept.dirt.clips.len() > MOST {
+        if kept.dirt.clips.len() > MOST || kept.dirt.windows.len() > MOST_WINDOWS {
             parts.remove(&track);
         }
     }
@@ -72,6 +75,10 @@ impl<T> Parts<T> {
     /// Starts from nothing with the next derivation of each track.
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    pub fn has(&self, track: TrackId) -> bool {
+        self.lock().contains_key(&track)
     }
 
     pub fn held(&self) -> usize {

@@ -10,12 +10,10 @@ use std::{
     sync::Arc,
 };
 
-use pulse_engine::material::{Differences, Patch};
+use pulse_engine::material::{Differences, Events, Patch};
 use pulse_schemas::{
     entity::{Channel, ChannelKind},
-    graph::{
-        AutomationSlice, Cohort, GraphSpec, NodeKey, ParamSlice, PlacedClip, SpecEvent, ZoneSlice,
-    },
+    graph::{AutomationSlice, Cohort, GraphSpec, NodeKey, ParamSlice, PlacedClip, ZoneSlice},
     id::{ArrangementId, ChannelId, TrackId},
 };
 
@@ -76,7 +74,7 @@ impl Part {
         }
         let same = self.played.same_events(&played);
         for player in fed.iter().filter(|node| !same || !self.fed.contains(node)) {
-            patch.events.insert(*player, Some(played.events()));
+            patch.events.insert(*player, Some(played.events().clone()));
         }
         for (node, _) in self.played.audio().filter(|(node, _)| played.audio_of(*node).is_none()) {
             patch.clips.entry(node).or_insert(None);
@@ -91,8 +89,8 @@ impl Part {
         (self.played, self.fed) = (played, fed);
     }
 
-    fn events_of(&self, node: NodeKey) -> Option<Vec<SpecEvent>> {
-        self.fed.contains(&node).then(|| self.played.events())
+    fn events_of(&self, node: NodeKey) -> Option<Events> {
+        self.fed.contains(&node).then(|| self.played.events().clone())
     }
 
     fn clips_of(&self, node: NodeKey) -> Option<Vec<PlacedClip>> {
@@ -363,6 +361,7 @@ impl Stage {
                 | Touch::Automation(_)
                 | Touch::Timeline(_)
                 | Touch::Track(_)
+                | Touch::Places(_)
                 | Touch::Clip(_) => {}
             }
         }

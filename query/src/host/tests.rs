@@ -13,8 +13,8 @@ use pulse_schemas::{
     },
     graph::Cohort,
     id::{
-        AnyId, ArrangementId, ChannelId, ClipId, KitId, KitSlotId, LaneId, NodeId, NoteId,
-        ParameterLinkId, SendId, SidechainRouteId, TrackId,
+        AnyId, ArrangementId, ChannelId, ClipId, EntityKind, KitId, KitSlotId, LaneId, NodeId,
+        NoteId, ParameterLinkId, SendId, SidechainRouteId, TrackId,
     },
     order::OrderKey,
     time::{Moment, Ticks},
@@ -31,7 +31,7 @@ mod unreadable;
 use super::{Counts, Host, PlayError, db};
 use crate::{
     ambient::Ambient,
-    content::content,
+    content::{WINDOW, content},
     graph::{Scope, graph, playing_graph},
     source::SourceExt,
     stored::Stored,
@@ -202,7 +202,6 @@ impl Song {
             found.events.0.extend(self.host.events(id, track.id).unwrap().0.clone());
             found.clips.0.extend(self.host.clips(id, track.id).unwrap().0.clone());
         }
-        found.events.sort();
         assert_eq!(found.params, expect.params);
         assert_eq!(found.events, expect.events);
         assert_eq!(found.clips, expect.clips);
@@ -391,8 +390,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "a clip is moved",
         |song| song.update::<Clip>(song.clips[0], |it| it.start = Moment(BAR / 2)),
-        "automation view 1, clip view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, \
-         track_rows 1",
+        "automation view 1, clip view 1, clips 1, events 1, placed 1, played 1, sounds_in 1, \
+         track view 1, track_rows 1, window 4",
         0,
     ),
     (
@@ -406,7 +405,7 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             });
         },
         "automation view 1, clip view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, \
-         track_rows 1",
+         track_rows 1, window 2",
         0,
     ),
     (
@@ -419,7 +418,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(found).unwrap();
             });
         },
-        "automation view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, track_rows 1",
+        "automation view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, track_rows 1, \
+         window 2",
         0,
     ),
     (
@@ -503,8 +503,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.put(TempoPoint { id, arrangement, at, bpm, ..TempoPoint::default() }).unwrap();
             });
         },
-        "automation 1, automation view 2, clips 2, events 2, played 2, signatures 1, tempo 1, \
-         timeline view 1, track view 2, track_rows {all}",
+        "automation 1, automation view 2, clips 2, events 2, placed 2, played 2, signatures 1, \
+         tempo 1, timeline view 1, track view 2, track_rows {all}",
         8,
     ),
     (
@@ -602,8 +602,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
             let lane = source.referring::<Lane>(song.tracks[0])[0].id;
             song.update::<Lane>(lane, |it| it.mute = true);
         },
-        "automation 1, automation view 1, chain_of 1, clips 1, events 1, played 1, sounds_in 1, \
-         speech 1, track view 1, track_rows 1, wiring 1, zones 1",
+        "automation 1, automation view 1, chain_of 1, clips 1, events 1, placed 1, played 1, \
+         sounds_in 1, speech 1, track view 1, track_rows 1, wiring 1, zones 1",
         8,
     ),
     (
@@ -621,8 +621,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
                 tx.remove_cascade(clip).unwrap();
             });
         },
-        "automation 1, automation view 1, clips 1, events 1, played 1, sounds_in 1, track view 1, \
-         track_rows 1",
+        "automation 1, automation view 1, clips 1, events 1, placed 1, played 1, sounds_in 1, \
+         track view 1, track_rows 1, window 2",
         0,
     ),
     (
@@ -833,6 +833,101 @@ fn an_edit_of_one_clip_leaves_what_was_derived_of_the_others_of_a_long_track() {
     }
 }
 
+/// One clip of many notes, four to a window.
+fn long_clip(notes: usize) -> (Song, ClipId, Vec<NoteId>) {
+    let mut song = Song::new(1, 1);
+    let (clip, first) = song.notes[0];
+    let mut ids = Vec::new();
+    song.edit(|tx| {
+        tx.remove(AnyId { kind: EntityKind::Note, id: first.0 }).ok();
+        let mut found: Clip = tx.get(clip).unwrap().unwrap();
+        found.length = Moment(notes as i64 * WINDOW / 4);
+        tx.put(found).unwrap();
+        for at in 0..notes as i64 {
+            let (id, start) = (NoteId(tx.new_id()), Ticks(at * WINDOW / 4));
+            let length = Ticks(WINDOW / 8);
+            let note = Note { id, clip, pitch: 60, start, length, ..Note::default() };
+            tx.put(Note { velocity: 40_000, probability: 1.0, ..note }).unwrap();
+            ids.push(id);
+        }
+    });
+    song.host = Host::new(song.project.view(), Arc::new(Registry::standard()));
+    song.update::<DspNode>(song.nodes[0], |node| node.node_kind = "pulse.synth".to_owned());
+    (song, clip, ids)
+}
+
+#[test]
+fn an_edit_of_one_note_of_ten_thousand_derives_the_window_that_holds_it() {
+    let (mut song, clip, notes) = long_clip(10_000);
+    let (id, track) = (song.arrangement, song.tracks[0]);
+    let mut slices = Slices::default();
+    slices.patch(song.host.play(id).unwrap().patch);
+    let before = slices.clone();
+    let mut check = |what: &str, edit: &dyn Fn(&mut Note), windows: u64| {
+        let note = notes[5_001];
+        song.edit(|tx| {
+            let mut found: Note = tx.get_owned(clip.0, note).unwrap().unwrap();
+            edit(&mut found);
+            tx.put(found).unwrap();
+        });
+        let (step, counts) = song.host.count(|host| host.play(id).unwrap());
+        assert_eq!(counts.executed.get("window"), Some(&windows), "{what}");
+        assert_eq!(counts.executed.get("placed"), None, "{what}");
+        let walked: u64 = counts.validated.values().sum();
+        assert!(walked < 20, "{what}: {:?}", counts.validated);
+        slices.patch(step.patch);
+        let node = *slices.events.0.first_key_value().unwrap().0;
+        let (old, new) = (before.events.0[&node].windows(), slices.events.0[&node].windows());
+        let unshared = new.iter().filter(|it| !old.iter().any(|old| Arc::ptr_eq(old, it))).count();
+        assert!(unshared as u64 <= windows, "{what}: {unshared} windows made anew");
+        song.undo();
+        let (step, counts) = song.host.count(|host| host.play(id).unwrap());
+        assert_eq!(counts.executed.get("window"), None, "undo of {what}");
+        slices.patch(step.patch);
+        let back = slices.events.0[&node].windows().iter().zip(old);
+        assert!(back.into_iter().all(|(a, b)| Arc::ptr_eq(a, b)), "undo of {what}");
+        assert_eq!(slices, before);
+    };
+    check("pitch", &|note| note.pitch = 61, 1);
+    check("a move to the next window", &|note| note.start = Ticks(note.start.0 + WINDOW), 2);
+    check("an end three windows later", &|note| note.length = Ticks(3 * WINDOW), 2);
+    check("a mute", &|note| note.mute = true, 1);
+    song.verify();
+
+    let fresh = Host::new(song.project.view(), Arc::new(Registry::standard()));
+    song.host = fresh;
+    let (from, to) = (Ticks(700 * WINDOW), Ticks(702 * WINDOW));
+    let (windows, counts) = song.host.count(|host| host.windows(id, track, from, to).unwrap());
+    assert_eq!(counts.executed["window"], 2, "those that were asked for");
+    assert!(!counts.executed.contains_key("played"));
+    let node = slices.events.0.first_key_value().unwrap().0;
+    assert_eq!(windows[..], slices.events.0[node].windows()[700..702]);
+}
+
+#[test]
+fn a_screen_of_an_editor_shares_the_rows_that_an_edit_leaves_alone() {
+    let (mut song, clip, notes) = long_clip(2_000);
+    let window = Window {
+        from: Some(Ticks(40 * WINDOW)),
+        to: Some(Ticks(60 * WINDOW)),
+        ..Window::default()
+    };
+    let look = |song: &Song| song.host.view(ViewName::Clip, Some(clip.any()), &window).unwrap();
+    let before = look(&song);
+    let note = notes[201];
+    song.edit(|tx| {
+        let mut found: Note = tx.get_owned(clip.0, note).unwrap().unwrap();
+        found.velocity = 1;
+        tx.put(found).unwrap();
+    });
+    let after = look(&song);
+    let (old, new) = (before.lists["notes"].runs(), after.lists["notes"].runs());
+    assert_eq!(new.len(), 20);
+    assert_eq!(new.iter().zip(old).filter(|(a, b)| !Arc::ptr_eq(a, b)).count(), 1);
+    assert_eq!(crate::view::delta::between(&before, &after).len(), 1);
+    song.verify();
+}
+
 #[test]
 fn arming_one_track_leaves_every_track_that_only_feeds_the_master_anticipative() {
     let mut song = Song::new(6, 1);
@@ -870,7 +965,7 @@ fn a_step_of_what_plays_asks_nobody_whom_the_edit_does_not_concern() {
     assert!(Arc::ptr_eq(&spec, &whole.spec), "the graph is the same");
     let clip =
         |song: &mut Song| song.update::<Clip>(song.clips[9], |it| it.start = Moment(9 * BAR));
-    let spec = check(clip, "played 1", 0);
+    let spec = check(clip, "placed 1, played 1, window 4", 0);
     assert!(Arc::ptr_eq(&spec, &whole.spec));
     let mute = |song: &mut Song| song.update::<Track>(song.tracks[5], |it| it.mute = true);
     check(mute, "heard 1, params 1", 1);

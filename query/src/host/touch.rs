@@ -17,6 +17,7 @@ use pulse_schemas::{
 use pulse_store::changes::Change;
 
 use crate::{
+    content::place_differs,
     source::{Source, SourceExt},
     view::arrangement::Dirt,
 };
@@ -37,6 +38,8 @@ pub enum Touch {
     Track(TrackId),
     /// Of these, what plays.
     Content(TrackId),
+    /// Of these, which clips play notes, and where.
+    Places(TrackId),
     Clip(ClipId),
     /// What the chain of a channel is built of.
     Structure(ChannelId),
@@ -172,6 +175,9 @@ fn precisely(
             let mut toucher = Toucher { source, touched: &mut touched };
             toucher.clip(new.id);
             toucher.automation_of_clip(new.id);
+            if place_differs(old, new) {
+                toucher.place(new.lane);
+            }
         }
         _ => return None,
     }
@@ -247,6 +253,7 @@ impl Toucher<'_> {
                 self.add(Touch::Clip(it.id));
                 self.clip_of_lane(it.lane, it.id);
                 self.automation_of_lane(it.lane);
+                self.place(it.lane);
             }
             AnyEntity::AudioRegion(it) => {
                 self.clip(it.clip);
@@ -281,7 +288,14 @@ impl Toucher<'_> {
             AnyEntity::MediaItem(it) => self.media(it.id.any()),
             AnyEntity::Kit(_) | AnyEntity::KitSlot(_) => self.add(Touch::Media),
             // What waits in a slot has no place on the timeline.
-            AnyEntity::ClipSlot(it) => it.clip.into_iter().for_each(|clip| self.clip(clip)),
+            AnyEntity::ClipSlot(it) => {
+                if let Some(clip) = it.clip {
+                    self.clip(clip);
+                    if let Some(clip) = self.source.get::<Clip>(clip.0) {
+                        self.place(clip.lane);
+                    }
+                }
+            }
             AnyEntity::Variant(it) => {
                 for reference in it.references_to(EntityKind::Track) {
                     self.add(Touch::Track(TrackId(reference)));
@@ -294,6 +308,7 @@ impl Toucher<'_> {
     fn whole_track(&mut self, track: &Track) {
         let rows = self.content_of(track.id);
         (rows.track, rows.lanes) = (true, true);
+        self.add(Touch::Places(track.id));
         self.add(Touch::Tracks(track.arrangement));
         self.add(Touch::Automation(track.arrangement));
         if let Some(channel) = self.source.channel_of(track.id) {
@@ -303,6 +318,7 @@ impl Toucher<'_> {
 
     fn lane_entity(&mut self, lane: &Lane) {
         self.content_of(lane.track).lanes = true;
+        self.add(Touch::Places(lane.track));
         self.automation_of_track(lane.track);
         if let Some(channel) = self.source.channel_of(lane.track) {
             self.add(Touch::Structure(channel.id));
@@ -324,6 +340,13 @@ impl Toucher<'_> {
     fn clip_of_lane(&mut self, lane: LaneId, clip: ClipId) {
         if let Some(lane) = self.source.get::<Lane>(lane.0) {
             self.content_of(lane.track).clips.insert(clip);
+        }
+    }
+
+    /// Other clips play in a lane, or elsewhere.
+    fn place(&mut self, lane: LaneId) {
+        if let Some(lane) = self.source.get::<Lane>(lane.0) {
+            self.add(Touch::Places(lane.track));
         }
     }
 

@@ -262,11 +262,11 @@ fn heard(segments: &[AutomationSegment], from: i64, to: i64) -> &[AutomationSegm
 
 fn events(hasher: &mut Hasher, slices: &Slices, key: NodeKey, start: i64, frames: i64) {
     let Some(events) = slices.events.0.get(&key) else { return };
-    let from = events.partition_point(|event: &SpecEvent| event.frame < start);
-    let to = events.partition_point(|event| event.frame < start + frames);
-    hasher.number((to - from) as u64);
-    let mut bytes = Vec::with_capacity((to - from) * EVENT_BYTES);
-    events[from..to].iter().for_each(|event| event_bytes(event, &mut bytes));
+    let events = events.between(start, start + frames);
+    let count = events.clone().count();
+    hasher.number(count as u64);
+    let mut bytes = Vec::with_capacity(count * EVENT_BYTES);
+    events.for_each(|event| event_bytes(event, &mut bytes));
     hasher.bytes(&bytes);
 }
 

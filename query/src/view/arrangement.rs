@@ -8,7 +8,7 @@ use std::{
 
 use pulse_schemas::{
     command::view::Window,
-    entity::{AudioRegion, Availability, Clip, Lane, Note, Track},
+    entity::{AudioRegion, Availability, Clip, Lane, Track},
     id::{ArrangementId, ClipId, EntityKind, LaneId, MediaId, TrackId},
     time::{TempoMap, Ticks},
 };
@@ -172,6 +172,8 @@ pub struct Dirt {
     /// Lanes, and which clips lie in them.
     pub lanes: bool,
     pub clips: BTreeSet<ClipId>,
+    /// Windows of its notes.
+    pub windows: BTreeSet<i64>,
 }
 
 impl Dirt {
@@ -179,6 +181,7 @@ impl Dirt {
         self.track |= other.track;
         self.lanes |= other.lanes;
         self.clips.extend(&other.clips);
+        self.windows.extend(&other.windows);
     }
 }
 
@@ -317,7 +320,7 @@ fn clip_row(
         |region: &AudioRegion| availability::of_id(ctx.source, ctx.ambient, region.media);
     let availability = regions.iter().map(of_region).max().unwrap_or_default();
     let notes = match clip.content {
-        pulse_schemas::entity::ClipContent::Midi => ctx.source.members_of::<Note>(clip.id.0).len(),
+        pulse_schemas::entity::ClipContent::Midi => ctx.source.note_count(clip.id),
         _ => 0,
     };
     let row = ClipRow {

@@ -2,12 +2,12 @@
 
 use pulse_schemas::{
     command::view::Window,
-    entity::{AudioRegion, AutomationEnvelope, Availability, Clip, MediaItem, MidiEvent, Note},
+    entity::{AudioRegion, AutomationEnvelope, Availability, Clip, MediaItem},
     id::ClipId,
 };
 use serde::Serialize;
 
-use super::{Ctx, Looks, Row, Sheet, ViewError, automation::envelope_row, looks, span};
+use super::{Ctx, Looks, Row, Rows, Sheet, ViewError, automation::envelope_row, looks, span};
 use crate::{availability, source::SourceExt};
 
 #[derive(Serialize)]
@@ -37,32 +37,15 @@ pub fn sheet(ctx: &Ctx<'_>, id: ClipId, window: &Window) -> Result<Sheet, ViewEr
     let looks = looks(ctx.source, id.any());
     let mut envelopes = ctx.source.referring::<AutomationEnvelope>(id);
     envelopes.sort_by_key(|envelope| envelope.id);
+    let score = ctx.source.score(id);
     let envelopes =
         envelopes.iter().filter_map(|envelope| envelope_row(ctx, id.any(), envelope)).collect();
     Ok(Sheet::default()
         .field("clip", &ClipField { clip: &clip, looks })
-        .list("notes", notes(ctx, id, window))
-        .list("events", events(ctx, id, window))
+        .rows("notes", Rows::of_runs(score.note_rows(span(window))))
+        .rows("events", Rows::of_runs(score.event_rows(span(window))))
         .list("regions", regions(ctx, id))
         .list("envelopes", envelopes))
-}
-
-fn notes(ctx: &Ctx<'_>, clip: ClipId, window: &Window) -> Vec<Row> {
-    let span = span(window);
-    let mut notes = ctx.source.members_of::<Note>(clip.0);
-    notes.retain(|note| {
-        note.start < span.end && note.start.saturating_add(note.length) > span.start
-    });
-    notes.sort_by_key(|note| (note.start, note.pitch, note.id));
-    notes.iter().map(|note| Row::new(note.id, note)).collect()
-}
-
-fn events(ctx: &Ctx<'_>, clip: ClipId, window: &Window) -> Vec<Row> {
-    let span = span(window);
-    let mut events = ctx.source.members_of::<MidiEvent>(clip.0);
-    events.retain(|event| span.contains(&event.at));
-    events.sort_by_key(|event| (event.at, event.id));
-    events.iter().map(|event| Row::new(event.id, event)).collect()
 }
 
 fn regions(ctx: &Ctx<'_>, clip: ClipId) -> Vec<Row> {

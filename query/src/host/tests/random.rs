@@ -8,9 +8,10 @@ use pulse_engine::material::Slices;
 use pulse_schemas::{
     entity::{
         AnyEntity, AudioFormat, AudioRegion, AutomationEnvelope, AutomationPoint, Availability,
-        Channel, ChannelKind, Clip, ClipContent, ClipSlot, DspNode, Entity, EnvelopeOwner, Kit,
-        KitSlot, Lane, LaneKind, Marker, MediaItem, MidiEvent, Note, ParameterLink, ParameterRef,
-        Scene, Send, SidechainRoute, TempoPoint, Track, ViewMeta,
+        Channel, ChannelKind, Clip, ClipContent, ClipSlot, DspNode, Entity, EnvelopeOwner,
+        ExpressionDimension, ExpressionPoint, Kit, KitSlot, Lane, LaneKind, Marker, MediaItem,
+        MidiEvent, MidiMessage, Note, ParameterLink, ParameterRef, Scene, Send, SidechainRoute,
+        TempoPoint, Track, ViewMeta,
     },
     hash::Hash,
     id::{
@@ -84,7 +85,7 @@ impl Choice<'_> {
 /// An entity that is put, of any kind; the song may have none to change.
 fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntity> {
     let arrangement = song.arrangement;
-    let entity = match choice.dice.below(42) {
+    let entity = match choice.dice.below(48) {
         0 => choice.changed::<Clip>(|clip, dice| clip.start = dice.moment())?,
         1 => {
             let lane = choice.any::<Lane>()?.id;
@@ -255,6 +256,38 @@ fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntit
             let (source, target, enabled) = (end()?, end()?, true);
             ParameterLink { id, source, target, scale: 1.0, offset: 0.1, enabled }.into()
         }
+        41 => choice.changed::<Clip>(|clip, dice| {
+            let length = Moment(dice.moment().0 / 3 + BAR / 32);
+            clip.loop_length = dice.coin().then_some(length);
+            clip.loop_start = Moment(dice.moment().0 / 8);
+        })?,
+        42 => choice.changed::<Clip>(|clip, dice| {
+            clip.slip = Moment(dice.moment().0 / 5 - BAR / 8);
+            clip.transpose = dice.below(5) as f64 - 2.0;
+            clip.mute = dice.below(4) == 0;
+        })?,
+        43 => choice.changed::<Note>(|note, dice| {
+            note.start = Ticks(dice.moment().0 / 3);
+            note.length = Ticks(1 + dice.moment().0 / 2);
+            note.mute = dice.below(5) == 0;
+            note.probability = if dice.coin() { 1.0 } else { 0.5 };
+        })?,
+        44 => choice.changed::<Note>(|note, dice| {
+            let point = |at| ExpressionPoint {
+                dimension: ExpressionDimension::Pitch,
+                at: Ticks(at),
+                value: 1.5,
+            };
+            note.expression = (0..dice.below(4)).map(|at| point(at as i64 * BAR / 7)).collect();
+        })?,
+        45 => choice.changed::<MidiEvent>(|event, dice| {
+            event.at = Ticks(dice.moment().0 / 3);
+            let (number, value) = (dice.below(100) as u8, 1 << 30);
+            event.message = MidiMessage::Controller { number, value };
+        })?,
+        46 => {
+            choice.changed::<TempoPoint>(|tempo, dice| tempo.bpm = 60.0 + dice.below(9) as f64)?
+        }
         34 => choice.changed::<SidechainRoute>(|route, dice| {
             route.port = 1 + dice.below(2) as u16;
         })?,
@@ -280,7 +313,9 @@ fn put(song: &Song, tx: &mut Tx<'_>, choice: &mut Choice<'_>) -> Option<AnyEntit
 }
 
 fn removed(choice: &mut Choice<'_>) -> Option<AnyId> {
-    match choice.dice.below(8) {
+    match choice.dice.below(10) {
+        7 => choice.any::<MidiEvent>().map(|it| it.id.any()),
+        8 => choice.any::<TempoPoint>().map(|it| it.id.any()),
         0 => choice.any::<Clip>().map(|it| it.id.any()),
         1 => choice.any::<Lane>().map(|it| it.id.any()),
         2 => choice.any::<Track>().map(|it| it.id.any()),

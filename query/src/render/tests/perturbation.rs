@@ -365,7 +365,7 @@ fn every_field_of_a_clip_a_zone_and_a_note_is_in_the_key_alone() {
     let event = SpecEvent { frame: 500, id: ClipId(id(5, 52)).any(), body };
     let with_event = |event: &SpecEvent| {
         with_slices(&plain, |slices| {
-            slices.events.0.insert(sampler, vec![*event]);
+            slices.events.0.insert(sampler, vec![*event].into());
         })
     };
     let before_event = with_event(&event);
