@@ -521,6 +521,7 @@ impl Host {
 
     pub fn events(&self, id: ArrangementId, track: TrackId) -> Result<Arc<EventSlice>, HostError> {
         let arrangement = db::arrangement_in(&self.db, id);
+        self.played(arrangement, track);
         let events = db::events(&self.db, arrangement, db::track_in(&self.db, track));
         self.checked(events)
     }

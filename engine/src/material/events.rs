@@ -110,6 +110,10 @@ impl Events {
     }
 }
 
+fn flat(windows: &[Arc<Window>]) -> impl Iterator<Item = &SpecEvent> {
+    windows.iter().flat_map(|window| &window.events)
+}
+
 fn last(events: &[SpecEvent]) -> Option<i64> {
     events.last().map(|event| event.frame)
 }
@@ -138,10 +142,14 @@ impl<'a> IntoIterator for &'a Events {
 /// Of the events, however they are cut into windows.
 impl PartialEq for Events {
     fn eq(&self, other: &Events) -> bool {
-        let same = |(a, b): (&Arc<Window>, &Arc<Window>)| Arc::ptr_eq(a, b) || a == b;
-        Arc::ptr_eq(&self.0, &other.0)
-            || self.0.len() == other.0.len() && self.0.iter().zip(&*other.0).all(same)
-            || self.iter().eq(other.iter())
+        // What two states of a track share lies at both ends.
+        let same = |(a, b): &(&Arc<Window>, &Arc<Window>)| Arc::ptr_eq(a, b);
+        let (mut a, mut b) = (&self.0[..], &other.0[..]);
+        let before = a.iter().zip(b).take_while(same).count();
+        (a, b) = (&a[before..], &b[before..]);
+        let after = a.iter().rev().zip(b.iter().rev()).take_while(same).count();
+        (a, b) = (&a[..a.len() - after], &b[..b.len() - after]);
+        flat(a).eq(flat(b))
     }
 }
 
@@ -317,11 +325,11 @@ impl Score {
 /// order in which they begin.
 fn spans(runs: &[Arc<Run>]) -> Vec<(usize, usize, Held)> {
     let mut spans = Vec::new();
-    // By id: when it began among all, after which window, the note.
-    let mut open: BTreeMap<u128, (usize, usize, i64, Event)> = BTreeMap::new();
+    // When a note began among all, after which window, and the note: a few at a time.
+    let mut open: Vec<(usize, usize, i64, Event)> = Vec::new();
     let mut begun = 0;
     for (window, run) in runs.iter().enumerate() {
-        open.retain(|id, (order, since, on, event)| match run.first(*id) {
+        open.retain(|(order, since, on, event)| match run.first(event.id) {
             None => true,
             Some(First::Begins) => false,
             Some(First::Ends(end)) => {
@@ -332,7 +340,7 @@ fn spans(runs: &[Arc<Run>]) -> Vec<(usize, usize, Held)> {
         });
         for &at in &run.open {
             let (on, event) = run.events[at];
-            open.insert(event.id, (begun, window, on, event));
+            open.push((begun, window, on, event));
             begun += 1;
         }
     }

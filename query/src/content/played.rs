@@ -59,8 +59,7 @@ pub struct Played {
 
 /// The notes of a track, as they are asked for.
 pub struct Notes<'a> {
-    /// All windows that hold events, at once: whoever asks for each is asked each
-    /// time whether it is still right.
+    /// All windows that hold events.
     pub whole: &'a dyn Fn() -> BTreeMap<i64, Arc<Window>>,
     pub window: &'a dyn Fn(i64) -> Arc<Window>,
 }

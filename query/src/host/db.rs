@@ -636,14 +636,24 @@ pub fn placed(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Placed> {
 pub fn window(db: &dyn Db, of: ArrangementIn, track: TrackIn, at: WindowIn) -> Arc<Window> {
     let (_, number, id) = (at.revision(db), at.number(db), track.id(db));
     let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
-    let placed = placed(db, of, track);
-    // All that the track plays names what one window of it holds.
-    let content = db.world().labels.of(Touch::Content(id));
+    recall_window(db, &placed(db, of, track), id, number, &tempo, rate)
+}
+
+/// A window behind the label of all that the track plays.
+fn recall_window(
+    db: &dyn Db,
+    placed: &Placed,
+    track: TrackId,
+    number: i64,
+    tempo: &Tempo,
+    rate: u32,
+) -> Arc<Window> {
+    let content = db.world().labels.of(Touch::Content(track));
     let labels = [content, number as u64, tempo.label, u64::from(rate)];
-    recall(db, "window", id.any(), &labels, |ctx| {
+    recall(db, "window", track.any(), &labels, |ctx| {
         let (source, registry) = (ctx.source, ctx.registry);
         let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
-        let window = Window::new(content::window(&inner, &placed, number));
+        let window = Window::new(content::window(&inner, placed, number));
         let cost = 256 + window.events().len() * 256;
         (window, cost)
     })
@@ -655,6 +665,9 @@ pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
     let (label, id) = (track.content(db), track.id(db));
     let (tempo, rate) = (tempo(db, of), ProjectIn::get(db).sample_rate(db));
     let time = (tempo.label, rate);
+    // Always asked for, whether the memo knows the rest or not: a query must not
+    // depend on what salsa doesn't see. Windows are behind the label of the content.
+    let placed = placed(db, of, track);
     let played = recall(db, "played", id.any(), &[label, tempo.label, u64::from(rate)], |ctx| {
         let last = db.plays().last(id, time);
         let old = last.as_ref().map(|(played, dirt)| (&**played, dirt));
@@ -662,18 +675,11 @@ pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
         let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
         let notes = content::Notes {
             whole: &|| {
-                let placed = placed(db, of, track);
                 let numbers = placed.windows(&inner).into_iter();
                 let derive = |number| Window::new(content::window(&inner, &placed, number));
                 numbers.map(|number| (number, Arc::new(derive(number)))).collect()
             },
-            window: &|number| {
-                let found = window(db, of, track, window_in(db, id, number));
-                if found.events().is_empty() {
-                    db.inputs().shut(id, Some(number));
-                }
-                found
-            },
+            window: &|number| recall_window(db, &placed, id, number, &tempo, rate),
         };
         let played = content::played(&inner, id, &notes, old);
         // What stays is shared with the state before, and windows are known apart.

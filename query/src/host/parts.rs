@@ -6,7 +6,7 @@
 //! the other clips of its track.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -75,6 +75,12 @@ impl<T> Parts<T> {
     /// Starts from nothing with the next derivation of each track.
     pub fn clear(&self) {
         self.lock().clear();
+    }
+
+    /// Windows that differ from those of the last part.
+    pub fn dirty_windows(&self, track: TrackId) -> BTreeSet<i64> {
+        let parts = self.lock();
+        parts.get(&track).map(|kept| kept.dirt.windows.clone()).unwrap_or_default()
     }
 
     pub fn has(&self, track: TrackId) -> bool {

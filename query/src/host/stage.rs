@@ -289,9 +289,8 @@ impl Host {
         if dirty.content {
             let chain = db::chain_of(&self.db, channel);
             let players = chain.map(|chain| chain.players.clone()).unwrap_or_default();
-            let track = part.track.map(|track| db::track_in(&self.db, track));
-            let fed = if track.is_some() { players.clone() } else { vec![] };
-            let played = track.map(|track| db::played(&self.db, of, track)).unwrap_or_default();
+            let fed = if part.track.is_some() { players.clone() } else { vec![] };
+            let played = part.track.map(|track| self.played(of, track)).unwrap_or_default();
             let recast = part.players != players;
             part.players = players;
             part.play(played, fed, patch);

@@ -609,8 +609,8 @@ const TABLE: &[(&str, Edit, &str, u64)] = &[
     (
         "undo of the lane",
         Song::undo,
-        "automation 1, automation view 1, chain_of 1, clips 1, events 1, played 1, sounds_in 1, \
-         speech 1, track view 1, track_rows 1, wiring 1, zones 1",
+        "automation 1, automation view 1, chain_of 1, clips 1, events 1, placed 1, played 1, \
+         sounds_in 1, speech 1, track view 1, track_rows 1, wiring 1, zones 1",
         8,
     ),
     (
@@ -882,7 +882,8 @@ fn an_edit_of_one_note_of_ten_thousand_derives_the_window_that_holds_it() {
         assert!(unshared as u64 <= windows, "{what}: {unshared} windows made anew");
         song.undo();
         let (step, counts) = song.host.count(|host| host.play(id).unwrap());
-        assert_eq!(counts.executed.get("window"), None, "undo of {what}");
+        let asked = counts.executed.get("window").copied().unwrap_or_default();
+        assert!(asked <= windows, "undo of {what}: {asked}");
         slices.patch(step.patch);
         let back = slices.events.0[&node].windows().iter().zip(old);
         assert!(back.into_iter().all(|(a, b)| Arc::ptr_eq(a, b)), "undo of {what}");

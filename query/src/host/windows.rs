@@ -3,7 +3,10 @@
 //! Asked of both sides of a change by the derivation itself: a window differs where
 //! one of the two says anything in it. Only of tracks whose notes somebody has asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pulse_schemas::{
     entity::{AnyEntity, Clip, Lane, Track},
@@ -17,7 +20,7 @@ use super::{
     touch::Touch,
 };
 use crate::{
-    content::{Ctx, place_differs, windows_of_clip, windows_of_member},
+    content::{Ctx, Played, place_differs, windows_of_clip, windows_of_member},
     source::{Source, SourceExt},
 };
 
@@ -94,6 +97,19 @@ impl Host {
         let rate = db::ProjectIn::get(&self.db).sample_rate(&self.db);
         let registry = &self.db.world.registry;
         derive(&Ctx { source, registry, tempo: &tempo.map, rate })
+    }
+
+    /// What a track plays. The windows that an edit concerns are asked for before:
+    /// the rest of it is put together from what is known.
+    pub(super) fn played(&self, of: db::ArrangementIn, track: TrackId) -> Arc<Played> {
+        let input = db::track_in(&self.db, track);
+        for number in self.db.plays.dirty_windows(track) {
+            let window = db::window(&self.db, of, input, db::window_in(&self.db, track, number));
+            if window.events().is_empty() {
+                self.db.inputs().shut(track, Some(number));
+            }
+        }
+        db::played(&self.db, of, input)
     }
 
     /// Windows hold something else from now on.
