@@ -310,7 +310,7 @@ impl Known {
             self.counts.remove(&clip);
             return;
         }
-        let (before, after) = (change.before.as_ref(), change.after.as_ref());
+        let (before, after) = (change.before.as_deref(), change.after.as_deref());
         if let Some(score) = self.scores.get_mut(&clip) {
             Arc::make_mut(score).change(before, after);
         }

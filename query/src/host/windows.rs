@@ -34,8 +34,8 @@ pub enum Side {
 impl Side {
     fn of(self, change: &Change) -> Option<&AnyEntity> {
         match self {
-            Side::Before => change.before.as_ref(),
-            Side::After => change.after.as_ref(),
+            Side::Before => change.before.as_deref(),
+            Side::After => change.after.as_deref(),
         }
     }
 }
@@ -154,7 +154,7 @@ impl Host {
 fn whole_clips(side: Side, changes: &[Change]) -> BTreeSet<ClipId> {
     let mut whole = BTreeSet::new();
     for change in changes {
-        match (&change.before, &change.after) {
+        match (change.before.as_deref(), change.after.as_deref()) {
             (Some(AnyEntity::Clip(old)), Some(AnyEntity::Clip(new)))
                 if !place_differs(old, new) => {}
             _ => match side.of(change) {
