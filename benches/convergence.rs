@@ -5,7 +5,8 @@
 //! segment gets another pitch, and what of the node's own unit is rendered again
 //! is counted: the segment that hears the edit, and those behind it until the
 //! state is the cached one. Once the music goes on, once it ends after 8 s.
-//! Segments of 4 s, 48 kHz. Nothing is timed, so the load does not matter.
+//! Segments of 4 s, 48 kHz. Nothing is timed, so the load does not matter. An argument asks for
+//! the nodes alone whose names have it.
 
 #![allow(
     clippy::unwrap_used,
@@ -64,6 +65,16 @@ const CASES: &[Case] = &[
         track: SYNTH,
         bus: &[("pulse.compressor", SLOW)],
     },
+    Case {
+        name: "`pulse.compressor`, automatic release",
+        track: SYNTH,
+        bus: &[("pulse.compressor", AUTOMATIC)],
+    },
+    Case {
+        name: "`pulse.compressor`, automatic release, 1 s",
+        track: SYNTH,
+        bus: &[("pulse.compressor", AUTOMATIC_SLOW)],
+    },
     Case { name: "`pulse.delay`", track: SYNTH, bus: &[("pulse.delay", &[])] },
     Case {
         name: "`pulse.delay`, feedback 0.9",
@@ -79,7 +90,17 @@ const CASES: &[Case] = &[
         track: SYNTH,
         bus: &[("pulse.filter", &[("resonance", 20.0)])],
     },
+    Case {
+        name: "`pulse.filter`, driven",
+        track: SYNTH,
+        bus: &[("pulse.filter", &[("drive", 12.0)])],
+    },
     Case { name: "`pulse.gate`", track: SYNTH, bus: &[("pulse.gate", &[])] },
+    Case {
+        name: "`pulse.gate`, hold 500 ms",
+        track: SYNTH,
+        bus: &[("pulse.gate", &[("hold", 500.0), ("threshold", -20.0)])],
+    },
     Case { name: "`pulse.lane`", track: &[("lane", &[])], bus: &[] },
     Case {
         name: "`pulse.lfo` on a filter",
@@ -87,6 +108,11 @@ const CASES: &[Case] = &[
         bus: &[("pulse.lfo", &[]), ("pulse.filter", &[])],
     },
     Case { name: "`pulse.limiter`", track: SYNTH, bus: &[("pulse.limiter", &[("input", 12.0)])] },
+    Case {
+        name: "`pulse.limiter`, automatic release",
+        track: SYNTH,
+        bus: &[("pulse.limiter", &[("input", 12.0), ("autoRelease", 1.0)])],
+    },
     Case { name: "`pulse.loudness`", track: SYNTH, bus: &[("pulse.loudness", &[])] },
     Case { name: "`pulse.meter`", track: SYNTH, bus: &[("pulse.meter", &[])] },
     Case {
@@ -105,10 +131,20 @@ const CASES: &[Case] = &[
         track: SYNTH,
         bus: &[("pulse.reverb", &[("decay", 30.0)])],
     },
+    Case {
+        name: "`pulse.reverb`, decay 2 s, early reflections",
+        track: SYNTH,
+        bus: &[("pulse.reverb", &[("early", 0.5)])],
+    },
     Case { name: "`pulse.sampler`", track: &[("pulse.sampler", &[])], bus: &[] },
     Case { name: "`pulse.saturator`", track: SYNTH, bus: &[("pulse.saturator", &[])] },
     Case { name: "`pulse.strip`, `pulse.sum`", track: SYNTH, bus: &[] },
     Case { name: "`pulse.synth`", track: SYNTH, bus: &[] },
+    Case {
+        name: "`pulse.synth`, sub-oscillator, LFO in tempo, drive",
+        track: &[("pulse.synth", RICH)],
+        bus: &[],
+    },
     Case {
         name: "equaliser, compressor, limiter",
         track: SYNTH,
@@ -119,6 +155,11 @@ const CASES: &[Case] = &[
 const LOUD: Params = &[("threshold", -40.0), ("ratio", 4.0)];
 const SLOW: Params =
     &[("threshold", -40.0), ("ratio", 4.0), ("release", 1_000.0), ("detector", 1.0)];
+const AUTOMATIC: Params = &[("threshold", -40.0), ("ratio", 4.0), ("autoRelease", 1.0)];
+const AUTOMATIC_SLOW: Params =
+    &[("threshold", -40.0), ("ratio", 4.0), ("autoRelease", 1.0), ("release", 1_000.0)];
+const RICH: Params =
+    &[("sub", 0.5), ("lfoSync", 6.0), ("lfoFilter", 24.0), ("filterDrive", 12.0), ("glide", 50.0)];
 const BELLS: Params = &[
     ("band1Type", 1.0),
     ("band1Gain", 3.0),
@@ -316,7 +357,9 @@ fn main() {
         return;
     }
     println!("| node | music goes on | silence after 8 s |\n|---|---|---|");
-    for case in CASES {
+    let asked: Vec<String> = std::env::args().skip(1).filter(|it| !it.starts_with('-')).collect();
+    let is_asked = |case: &&Case| asked.iter().all(|part| case.name.contains(part.as_str()));
+    for case in CASES.iter().filter(is_asked) {
         let (on, silence) = (travel(case, SEGMENTS * 4), travel(case, 8));
         println!("| {} | {on} | {silence} |", case.name);
     }

@@ -3,6 +3,7 @@
 
 use super::{Rig, noise};
 use crate::{
+    event::{Event, EventBody},
     node::{NodeKind, Setup},
     param::Ramp,
     simd::{LANES, LaneFrame, LaneIo},
@@ -77,4 +78,36 @@ fn cost_of_every_node_per_stereo_frame() {
             .map_or(String::new(), |all| format!(", in lanes {:.2} ns", all / LANES as f64));
         println!("{}: {alone:.1} ns{lanes}", kind.descriptor.kind);
     }
+}
+
+/// Eight notes that are held, for what plays notes.
+fn hold(rig: &mut Rig) {
+    for key in 0..8_u8 {
+        let pitch = 48.0 + 3.0 * f64::from(key);
+        let body = EventBody::NoteOn { channel: 0, key: 48 + 3 * key, pitch, velocity: 0.8 };
+        rig.events.push((0, Event { offset: 0, id: 1 + u128::from(key), body }));
+    }
+}
+
+#[test]
+#[ignore = "prints costs; run it alone, in release"]
+fn cost_of_some_nodes_at_work() {
+    let check = |name: &str, settings: &[(&str, f64)]| {
+        let is_named = |kind: &&&NodeKind| kind.descriptor.kind == name;
+        let kind = crate::nodes::NODES.iter().find(is_named).expect("a kind");
+        let mut rig = Rig::new(kind, 48_000);
+        settings.iter().for_each(|(id, value)| _ = rig.set(id, *value));
+        if kind.descriptor.event_input {
+            hold(&mut rig);
+        }
+        let ports = kind.descriptor.inputs.len().min(1);
+        let input = vec![noise(1, 2, FRAMES); ports];
+        let cost = nanoseconds(|| _ = rig.block(&input, FRAMES));
+        println!("{name}, {settings:?}: {cost:.1} ns");
+    };
+    check("pulse.filter", &[("drive", 12.0)]);
+    check("pulse.synth", &[("ampSustain", 1.0)]);
+    check("pulse.synth", &[("ampSustain", 1.0), ("filterDrive", 12.0)]);
+    check("pulse.reverb", &[("early", 0.5)]);
+    check("pulse.compressor", &[("autoRelease", 1.0), ("link", 50.0)]);
 }
