@@ -255,8 +255,19 @@ pub fn copy_to_part(from: &Path, part: &Path, watch: &Watch) -> Result<(), Refus
 /// Gives a copy its name, which nothing may have.
 pub fn settle(part: &Path, to: &Path) -> Result<(), Refusal> {
     // Fails where somebody else made the file meanwhile.
-    let done = fs::hard_link(part, to).and_then(|()| fs::remove_file(part));
+    let done = match fs::hard_link(part, to) {
+        Ok(()) => fs::remove_file(part),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) => take_name(part, to),
+    };
     done.map_err(|error| not_copied(part, to, &error))
+}
+
+/// The same on drives without links (exFAT, some of networks): an empty file holds the name
+/// until the whole one takes its place.
+fn take_name(part: &Path, to: &Path) -> io::Result<()> {
+    File::create_new(to)?;
+    fs::rename(part, to).inspect_err(|_| drop(fs::remove_file(to)))
 }
 
 fn not_copied(from: &Path, to: &Path, error: &io::Error) -> Refusal {
@@ -294,4 +305,33 @@ pub fn walk(roots: &[PathBuf]) -> Vec<(PathBuf, u64)> {
     }
     found.sort();
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_gets_its_name_on_drives_without_links_and_takes_nobody_elses() {
+        let folder = std::env::temp_dir().join(format!("pulse-names-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).unwrap();
+        for name in [take_name, |part: &Path, to: &Path| {
+            settle(part, to).map_err(|_| io::Error::from(io::ErrorKind::AlreadyExists))
+        }] {
+            let (part, to) = (folder.join("a.part"), folder.join("a.wav"));
+            fs::write(&part, "sound").unwrap();
+            name(&part, &to).unwrap();
+            assert_eq!((fs::read(&to).unwrap(), part.exists()), (b"sound".to_vec(), false));
+            fs::write(&part, "other").unwrap();
+            assert_eq!(name(&part, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+            assert_eq!((fs::read(&to).unwrap(), part.exists()), (b"sound".to_vec(), true));
+            let lost = folder.join("no.part");
+            assert!(name(&lost, &folder.join("b.wav")).is_err());
+            assert!(!folder.join("b.wav").exists(), "no name for nothing");
+            fs::remove_file(&to).unwrap();
+            fs::remove_file(&part).unwrap();
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }
