@@ -212,7 +212,7 @@ error_codes! {
     /// The job is over.
     JobFinished = "job.finished", User, "Read its result with `job.get`.";
     /// The render can't run.
-    RenderImpossible = "rendering.impossible", User, "`details.reason` says what is missing.";
+    RenderImpossible = "rendering.impossible", User, "Change what the message names; no file was written.";
     /// The render was stopped before its end.
     RenderCancelled = "rendering.cancelled", User, "No file was written; what is rendered stays in the cache, and a new render goes on from there.";
     /// A re-rendered segment differed from the cached one.

@@ -98,7 +98,7 @@ pub enum RenderingError {
     Rate { rate: u32 },
     #[error("the range to render is empty: it ends at frame {end} and starts at {start}")]
     Empty { start: i64, end: i64 },
-    #[error("there is nothing to hear: no clip is anywhere; give an end to render silence")]
+    #[error("there is nothing to hear: no clip sounds; give an end to render silence")]
     Nothing,
     #[error("{}; silence would be kept in its place", Missing::list(missing))]
     Missing { missing: Vec<Missing> },
@@ -146,6 +146,10 @@ pub const TAIL_SECONDS: f64 = 10.0;
 /// Below this a tail counts as silent: −90 dBFS.
 const SILENT: f32 = 3.2e-5;
 
+/// The same for what is heard in place of others, behind nodes and faders that may
+/// raise it: −140 dBFS.
+pub const NOTHING_LEFT: f32 = 1e-7;
+
 /// What to render and how.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -168,6 +172,8 @@ pub struct Request {
     /// One channel: the mean of both.
     pub mono: bool,
     pub normalise: Option<Normalise>,
+    /// Below this a tail counts as silent.
+    pub quiet: f32,
 }
 
 impl Default for Request {
@@ -186,13 +192,15 @@ impl Default for Request {
             dither: Dither::Triangular,
             mono: false,
             normalise: None,
+            quiet: SILENT,
         }
     }
 }
 
 impl Request {
     fn form(&self, gain: f32) -> Form {
-        Form { depth: self.depth, dither: self.dither, mono: self.mono, gain }
+        let Request { depth, dither, mono, quiet, .. } = *self;
+        Form { depth, dither, mono, gain, quiet }
     }
 }
 

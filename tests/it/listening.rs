@@ -264,6 +264,43 @@ fn a_missing_file_is_told_of_and_never_frozen_as_silence() {
 }
 
 #[test]
+fn names_that_no_file_can_have_are_cut_and_paths_are_absolute() {
+    let dir = tone(0.25, "copy");
+    let song = dir.path().join("song");
+    let track = tracks(dir.path())[0]["id"].clone();
+    act(dir.path(), "track.rename", json!({"track": track, "name": "x".repeat(300)}));
+    let made = run_json(&song, &["render", "--stems", "../stems"]);
+    assert_eq!(made["files"].as_array().unwrap().len(), 1);
+    act(dir.path(), "rendering.freeze", json!({"tracks": [track]}));
+    for (name, payload) in [
+        ("rendering.render", json!({"path": "mix.wav"})),
+        ("rendering.stems", json!({"folder": "stems"})),
+        ("rendering.preview", json!({"path": "preview.wav"})),
+        ("rendering.audibleDiff", json!({"folder": "diff"})),
+    ] {
+        let told = run(&song, &["do", name, &payload.to_string()]);
+        let text = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert!(text.contains("path.forbidden"), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_frozen_tail_is_kept_until_nothing_of_it_is_left() {
+    let dir = song();
+    let node = json!({"channel": channel(dir.path(), "Bass")["id"], "kind": "pulse.delay"});
+    act(dir.path(), "node.add", node);
+    let track = tracks(dir.path())[0]["id"].clone();
+    let (_, before) = render(dir.path(), "before.wav", &[]);
+    act(dir.path(), "rendering.freeze", json!({"tracks": [track]}));
+    let (_, frozen) = render(dir.path(), "frozen.wav", &[]);
+    // Up to the end of the shorter file not even the last bits of the tail are missing.
+    let length = before.len().min(frozen.len());
+    assert_eq!(apart(&before[..length], &frozen[..length]), 0.0);
+    let length = act(dir.path(), "media.list", json!({}))["items"][0]["format"]["frames"].clone();
+    assert!(length.as_u64().unwrap() as usize * 2 > before.len(), "{length} frames");
+}
+
+#[test]
 fn nothing_to_hear_is_no_empty_file() {
     let dir = new_project();
     let song = dir.path().join("song");

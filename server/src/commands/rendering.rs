@@ -40,8 +40,8 @@ use super::edit::{Edit, done, reply};
 use crate::{
     refusal::{Refusal, Reply},
     rendering::{
-        Bare, Outcome, Renderer, RenderingError, Request, Watch, all_channels, audible_diff,
-        file_name, scratch_cache,
+        Bare, NOTHING_LEFT, Outcome, Renderer, RenderingError, Request, Watch, all_channels,
+        audible_diff, file_name, scratch_cache,
     },
     renders::Finish,
     scratch::Scratch,
@@ -88,7 +88,7 @@ pub fn act(session: &mut Session, caller: &Caller, command: &Command) -> Reply {
             let task =
                 Task::of(session, payload.rev.as_ref())?.cached(session, &payload.settings)?;
             let request = request(&task, &payload.settings, payload.arrangement)?;
-            let path = PathBuf::from(&payload.path);
+            let path = absolute(&payload.path, "path")?;
             let label = format!("Render {}", payload.path);
             let job = session.start_job("rendering.render", label, &caller.instance_id, {
                 move |watch| {
@@ -225,7 +225,19 @@ fn request(
         dither: if settings.no_dither { Dither::None } else { Dither::Triangular },
         mono: settings.mono,
         normalise: settings.normalise,
+        quiet: defaults.quiet,
     })
+}
+
+/// A path that means the same wherever the server stands.
+fn absolute(path: &str, field: &str) -> Result<PathBuf, Refusal> {
+    let path = PathBuf::from(path);
+    if path.is_absolute() {
+        return Ok(path);
+    }
+    let text = format!("{} is no absolute path", path.display());
+    Err(Refusal::new(pulse_schemas::error::ErrorCode::PathForbidden, text)
+        .with("path", format!("payload.{field}")))
 }
 
 /// The result of a job that made files.
@@ -254,17 +266,19 @@ fn say_volatile(session: &mut Session, nodes: usize) {
 fn stems(session: &mut Session, caller: &Caller, payload: &Stems) -> Reply {
     let task = Task::of(session, payload.rev.as_ref())?.cached(session, &payload.settings)?;
     let request = request(&task, &payload.settings, payload.arrangement)?;
+    let folder = absolute(&payload.folder, "folder")?;
+    let mix = payload.mix.as_deref().map(|mix| absolute(mix, "mix")).transpose()?;
     let label = format!("Render stems to {}", payload.folder);
     let payload = payload.clone();
     let job = session.start_job("rendering.stems", label, &caller.instance_id, move |watch| {
         let stems = crate::rendering::Stems {
             channels: &payload.channels,
-            mix: payload.mix.as_deref().map(Path::new),
+            mix: mix.as_deref(),
             pre_fader: payload.pre_fader,
             top: payload.top,
             flac: payload.flac,
         };
-        report(task.renderer().stems(&request, Path::new(&payload.folder), &stems, watch)?)
+        report(task.renderer().stems(&request, &folder, &stems, watch)?)
     })?;
     Ok(json!({ "job": job }))
 }
@@ -273,7 +287,7 @@ fn listen(session: &mut Session, caller: &Caller, payload: &AudibleDiff) -> Repl
     let (a, b) = both(session, payload.from.as_ref(), payload.to.as_ref())?;
     let (a, b) = (a.cached(session, &payload.settings)?, b.cached(session, &payload.settings)?);
     let request = request(&b, &payload.settings, None)?;
-    let folder = PathBuf::from(&payload.folder);
+    let folder = absolute(&payload.folder, "folder")?;
     let label = "Listen to the difference".to_owned();
     let channels = compared(&a, &b, &payload.channels, payload.each);
     let job =
@@ -391,7 +405,7 @@ fn render_frozen(
     let renderer = task.renderer();
     let usual = Request::default();
     let tail = tail.unwrap_or(usual.tail);
-    let request = Request { depth: Depth::Float32, tail, ..usual };
+    let request = Request { depth: Depth::Float32, tail, quiet: NOTHING_LEFT, ..usual };
     let called = task.view.get::<Track>(track)?.map(|track| track.name).unwrap_or_default();
     let folder = folder.join(MEDIA_DIR);
     let path = folder.join(format!("Frozen/{}.new.wav", track.any()));

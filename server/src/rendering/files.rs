@@ -12,7 +12,7 @@ use pulse_engine::{
 };
 use pulse_schemas::graph::OutputKind;
 
-use super::{Rendered, RenderingError, SILENT};
+use super::{Rendered, RenderingError};
 
 /// A file on its way: gone, unless somebody keeps it.
 struct Partial(PathBuf);
@@ -39,6 +39,8 @@ pub struct Form {
     pub mono: bool,
     /// Linear.
     pub gain: f32,
+    /// The largest sample that is silence, where silence at the end is left out.
+    pub quiet: f32,
 }
 
 impl Form {
@@ -58,10 +60,17 @@ impl Form {
 }
 
 /// Silence at the end so far: passed on only when something follows.
-#[derive(Default)]
-pub struct Held([Vec<f32>; 2]);
+pub struct Held {
+    sound: [Vec<f32>; 2],
+    /// The largest sample that is silence.
+    quiet: f32,
+}
 
 impl Held {
+    pub fn new(quiet: f32) -> Held {
+        Held { sound: Default::default(), quiet }
+    }
+
     /// What is certain to be heard or followed by something.
     pub fn pass(
         &mut self,
@@ -70,18 +79,20 @@ impl Held {
         right: &[f32],
         trim_from: i64,
     ) -> Vec<[Vec<f32>; 2]> {
-        let loud = |sample: &f32| sample.abs() > SILENT;
+        let loud = |sample: &f32| sample.abs() > self.quiet;
         let last = left.iter().rposition(loud).max(right.iter().rposition(loud));
         let keep = last.map_or(0, |last| last + 1);
         let fixed = usize::try_from(trim_from - frame).unwrap_or(0).min(left.len());
         let keep = keep.max(fixed);
         let mut passed = Vec::new();
         if keep > 0 {
-            let Held(held) = std::mem::take(self);
-            passed = vec![held, [left[..keep].to_vec(), right[..keep].to_vec()]];
+            passed = vec![
+                std::mem::take(&mut self.sound),
+                [left[..keep].to_vec(), right[..keep].to_vec()],
+            ];
         }
-        self.0[0].extend_from_slice(&left[keep..]);
-        self.0[1].extend_from_slice(&right[keep..]);
+        self.sound[0].extend_from_slice(&left[keep..]);
+        self.sound[1].extend_from_slice(&right[keep..]);
         passed
     }
 }
@@ -124,7 +135,7 @@ impl FileWriter {
         let writer = create(sink, FileSpec { dither: form.dither, ..spec })
             .map_err(|error| RenderingError::Write { path: path.clone(), error })?;
         let meter = LoudnessMeter::new(rate, form.channels())?;
-        let (hasher, held) = (blake3::Hasher::new(), Default::default());
+        let (hasher, held) = (blake3::Hasher::new(), Held::new(form.quiet));
         Ok(FileWriter { path, partial, kind, form, writer, hasher, meter, held })
     }
 
@@ -147,11 +158,9 @@ impl FileWriter {
             return Ok(());
         }
         let planes = self.form.planes(left, right);
-        for frame in 0..left.len() {
-            for plane in &planes {
-                self.hasher.update(&plane[frame].to_le_bytes());
-            }
-        }
+        let frames = (0..left.len()).flat_map(|frame| planes.iter().map(move |plane| plane[frame]));
+        let bytes: Vec<u8> = frames.flat_map(f32::to_le_bytes).collect();
+        self.hasher.update(&bytes);
         let planes: Vec<&[f32]> = planes.iter().map(Vec::as_slice).collect();
         self.meter.push(&planes)?;
         self.writer
@@ -167,7 +176,7 @@ impl FileWriter {
     /// Writes of the silence at the end what others of the same render have there.
     pub fn extend_to(&mut self, frames: u64) -> Result<(), RenderingError> {
         let missing = usize::try_from(frames.saturating_sub(self.frames())).unwrap_or(usize::MAX);
-        let Held([left, right]) = std::mem::take(&mut self.held);
+        let [left, right] = std::mem::take(&mut self.held.sound);
         let count = missing.min(left.len());
         self.append(&left[..count], &right[..count])
     }
@@ -201,13 +210,18 @@ pub fn partial_of(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Bytes of a channel's name that go into the name of its file.
+const LONGEST_NAME: usize = 180;
+
 /// A file name for a channel that no other channel has taken.
 pub fn file_name(name: &str, extension: &str, taken: &mut BTreeSet<String>) -> String {
     let safe: String = name
         .chars()
         .map(|c| if c.is_alphanumeric() || " -_.".contains(c) { c } else { '_' })
         .collect();
-    let stem = match safe.trim_matches(['.', ' ']) {
+    // File systems take 255 bytes; a number and an ending come behind it.
+    let end = (0..=LONGEST_NAME.min(safe.len())).rev().find(|end| safe.is_char_boundary(*end));
+    let stem = match safe[..end.unwrap_or(0)].trim_matches(['.', ' ']) {
         "" => "channel",
         stem => stem,
     };
@@ -232,5 +246,7 @@ mod tests {
         assert_eq!(name("bass"), "bass 2.wav");
         assert_eq!(name("../etc/passwd"), "_etc_passwd.wav");
         assert_eq!(name("..."), "channel.wav");
+        let long = name(&"é".repeat(300));
+        assert_eq!(long, format!("{}.wav", "é".repeat(90)));
     }
 }

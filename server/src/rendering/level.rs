@@ -30,7 +30,9 @@ impl Renderer<'_> {
         for (kind, path) in paths {
             let measured = path.is_some() && (!mix || *kind == OutputKind::Master);
             meters.push(match measured {
-                true => Some((LoudnessMeter::new(song.rate(), form.channels())?, Held::default())),
+                true => {
+                    Some((LoudnessMeter::new(song.rate(), form.channels())?, Held::new(form.quiet)))
+                }
                 false => None,
             });
         }

@@ -44,7 +44,9 @@ use crate::{
     },
     places::Places,
     refusal::{Refusal, Reply},
-    rendering::{Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, partial_of},
+    rendering::{
+        NOTHING_LEFT, Outcome, RenderingError, Request, Span, TAIL_SECONDS, Watch, partial_of,
+    },
     renders::Finish,
     session::{Caller, Session},
 };
@@ -335,7 +337,7 @@ fn render_part(
         std::fs::create_dir_all(folder)
             .map_err(|error| RenderingError::File { path: folder.to_owned(), error })?;
     }
-    let request = Request { depth: Depth::Float32, ..Request::default() };
+    let request = Request { depth: Depth::Float32, quiet: NOTHING_LEFT, ..Request::default() };
     let span = Some(part.span.clone());
     let outcome = task.renderer().alone(&request, &bare, span, path, watch)?;
     complete(&outcome, path)?;

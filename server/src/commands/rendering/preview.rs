@@ -3,14 +3,12 @@
 //! Half the rate is half the work, and pieces of a second let a preview stop, or
 //! begin inside a song, without four seconds of work that nobody hears.
 
-use std::path::PathBuf;
-
 use pulse_engine::file::Depth;
 use pulse_query::graph::Scope;
 use pulse_schemas::{command::rendering::Preview, id::AnyId, time::Ticks};
 use serde_json::json;
 
-use super::{Task, report, source::Source};
+use super::{Task, absolute, report, source::Source};
 use crate::{
     commands::time::{end_of, tempo_map},
     refusal::{Refusal, Reply},
@@ -41,7 +39,7 @@ pub fn preview(session: &mut Session, caller: &Caller, payload: &Preview) -> Rep
     };
     // Who listens to something else has no use for what came before.
     session.cancel_jobs_of(COMMAND, &caller.instance_id);
-    let path = PathBuf::from(&payload.path);
+    let path = absolute(&payload.path, "path")?;
     let label = format!("Preview to {}", payload.path);
     let job = session.start_job(COMMAND, label, &caller.instance_id, move |watch| {
         let renderer = task.renderer();
