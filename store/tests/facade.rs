@@ -8,6 +8,7 @@ use common::{bus, by, gain, move_clip, options, project, set_gain, write_song};
 use pulse_schemas::{
     entity::{Channel, ChannelKind, Clip, HistoryContext, Note, Send, Track},
     id::{ActorId, AnyId, ChannelId, ClipId, EntityId, EntityKind, LaneId, NoteId, SendId},
+    record::EntityKey,
     time::{Moment, Ticks},
 };
 use pulse_store::{
@@ -109,6 +110,13 @@ fn a_large_transaction_ends_like_many_small_ones_and_tells_the_same_error() {
         tx.commit().unwrap();
     }
     assert_eq!(large.root(), small.root());
+    let view = large.view();
+    for prefix in (0..=255u8).map(|kind| vec![kind]).chain([vec![], vec![0xff; 3]]) {
+        let found = view.state().scan(&prefix).count() as u64;
+        assert_eq!(view.state().count(&prefix).unwrap(), found, "{prefix:?}");
+    }
+    let notes = EntityKey::owner_prefix(EntityKind::Note, song.clip.0);
+    assert_eq!(view.state().count(&notes).unwrap(), 6_004);
     let index = |project: &Project| project.view().index().unwrap().root();
     assert_eq!(index(&large), index(&small));
 

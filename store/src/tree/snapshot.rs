@@ -77,6 +77,30 @@ impl Snapshot {
         }
     }
 
+    /// How many keys start with `prefix`, at the cost of two paths: links say what is below them.
+    pub fn count(&self, prefix: &[u8]) -> Result<u64, TreeError> {
+        let end = match prefix_end(prefix) {
+            Some(end) => self.count_below(&end)?,
+            None => self.len(),
+        };
+        Ok(end.saturating_sub(self.count_below(prefix)?))
+    }
+
+    fn count_below(&self, key: &[u8]) -> Result<u64, TreeError> {
+        let (mut node, mut before) = (self.root.clone(), 0);
+        loop {
+            let slot = node.lower_bound(key);
+            if node.is_leaf() {
+                return Ok(before + slot as u64);
+            }
+            before += (0..slot).map(|slot| node.link(slot).entries).sum::<u64>();
+            if slot == node.len() {
+                return Ok(before);
+            }
+            node = self.store.child(&node, slot)?;
+        }
+    }
+
     /// The last entry whose key is below `key`.
     pub fn entry_before(&self, key: &[u8]) -> Result<Option<(Key, Value)>, TreeError> {
         let mut node = self.root.clone();

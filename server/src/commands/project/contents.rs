@@ -54,11 +54,7 @@ pub fn project_info(open: &Open) -> Result<ProjectInfo, Refusal> {
 fn count(view: &View) -> Result<BTreeMap<String, u64>, Refusal> {
     let mut counts = BTreeMap::new();
     for kind in EntityKind::ALL {
-        let mut count = 0;
-        for entry in view.state().scan(&EntityKey::kind_prefix(*kind)) {
-            entry?;
-            count += 1;
-        }
+        let count = view.state().count(&EntityKey::kind_prefix(*kind))?;
         if count > 0 {
             counts.insert(kind.name().to_owned(), count);
         }
