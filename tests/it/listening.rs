@@ -315,6 +315,17 @@ fn nothing_to_hear_is_no_empty_file() {
 }
 
 #[test]
+fn a_cache_that_cannot_be_opened_is_left_out() {
+    let dir = song();
+    let (_, before) = render(dir.path(), "before.wav", &["--no-cache"]);
+    let cache = dir.path().join("song/.pulse/cache");
+    fs::remove_dir_all(&cache).ok();
+    fs::write(&cache, "in the way").unwrap();
+    let (_, after) = render(dir.path(), "after.wav", &[]);
+    assert_eq!(apart(&before, &after), 0.0);
+}
+
+#[test]
 fn a_cache_that_lost_its_sound_is_said_to_have() {
     let dir = song();
     let (first, before) = render(dir.path(), "before.wav", &[]);

@@ -19,7 +19,7 @@ use pulse_schemas::{
     time::{Flicks, SignatureMap, Ticks},
 };
 use pulse_store::{
-    cache::{CacheError, CacheStore},
+    cache::CacheStore,
     project::{DraftPolicy, OpenOptions, Project},
     rev::Rev,
     view::View,
@@ -382,13 +382,12 @@ fn with_cache<R>(
     let worked = if keep {
         match open_cache(&reading.dir, bytes) {
             Ok(cache) => work(&cache),
-            // A server that has the project may have it, too.
-            Err(error @ CacheError::Index(_)) => {
+            // Somebody may have it, or it can't be written: what is known is left out.
+            Err(error) => {
                 tracing::warn!("{error}; rendering without what is known");
                 let cache = scratch_cache(bytes).map_err(RenderingError::from);
                 cache.and_then(|(cache, _folder)| work(&cache))
             }
-            Err(error) => Err(error.into()),
         }
     } else {
         let cache = scratch_cache(bytes).map_err(RenderingError::from);
