@@ -22,9 +22,6 @@
     reason = "a measuring program stops at the first error"
 )]
 
-#[path = "render/song.rs"]
-mod song;
-
 use std::{
     io::Read,
     path::{Path, PathBuf},
@@ -32,7 +29,7 @@ use std::{
     time::Duration,
 };
 
-use pulse_benches::{Folder, full, heading, number, promise, row, show, time};
+use pulse_benches::{Folder, full, heading, number, promise, row, show, song, time};
 use pulse_engine::{
     buffer::{AudioBuffer, AudioSource},
     material::MediaResolver,

@@ -5,6 +5,8 @@
 
 #![allow(clippy::print_stdout, reason = "a measuring program prints")]
 
+pub mod song;
+
 use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},

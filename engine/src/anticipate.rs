@@ -9,6 +9,7 @@
 //! of a plan which runs on the audio thread as a whole, bit for bit.
 
 pub mod ring;
+pub mod shelf;
 pub mod source;
 
 pub mod split;
@@ -67,6 +68,8 @@ pub struct AheadStats {
     /// Times that a unit went back to come by again.
     pub rewinds: u64,
     pub rendered_frames: u64,
+    /// Frames of units, of those, that were taken from what renders had made.
+    pub taken_frames: u64,
     pub workers: usize,
     /// Part of the time that the mean worker was busy since the last look.
     pub worker_load: f64,

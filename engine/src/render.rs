@@ -3,9 +3,11 @@
 
 pub mod feed;
 pub mod offline;
+pub mod points;
 pub mod segment;
 
 pub use offline::{OfflineRenderer, OutputBlock};
+pub use points::Points;
 pub(crate) use segment::Part;
 pub use segment::{SegmentPort, SegmentRunner, SegmentSound, sum_signals};
 

@@ -20,7 +20,7 @@ use crate::{
     param::{ParamDesc, Unit},
     plan::{Compiler, Plan},
     registry::Registry,
-    render::{OfflineRenderer, Profile, SegmentPort, SegmentRunner, sum_signals},
+    render::{OfflineRenderer, Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
     simd::{LANES, Lane, LaneIo, LaneNode, Lanes},
     transport::SteadyTempo,
 };
@@ -719,7 +719,7 @@ pub fn render(sketch: &Sketch, slices: &Slices, frames: usize, segment: usize, h
 }
 
 /// What each port has given so far, in the time of its unit.
-type Streams = BTreeMap<(u32, u16), [Vec<f32>; 2]>;
+pub type Streams = BTreeMap<(u32, u16), [Vec<f32>; 2]>;
 
 /// Samples and how many channels of them count.
 type Signal = ([Vec<f32>; 2], u8);
@@ -774,7 +774,7 @@ pub fn check_segments(sketch: &Sketch, slices: &Slices, frames: usize, segment: 
     for unit in 0..plan.units.len() {
         let mut runner =
             SegmentRunner::new(&mut compiler, &spec, &plan, unit, slices, &NoMedia).unwrap();
-        run_unit(&plan, unit, &mut runner, &mut streams, segment, span, how.rate);
+        run_unit(&plan, unit, &mut runner, &mut streams, segment, span, how.rate, |_, _| {});
     }
     for (index, output) in plan.outputs.iter().enumerate() {
         let unit = plan.units.iter().find(|unit| unit.nodes.contains(&output.node)).unwrap();
@@ -788,7 +788,10 @@ pub fn check_segments(sketch: &Sketch, slices: &Slices, frames: usize, segment: 
     }
 }
 
-fn run_unit(
+/// All segments of a unit whose sources have been run; `each` gets the state before
+/// a segment and what it made.
+#[allow(clippy::too_many_arguments)]
+pub fn run_unit(
     plan: &Plan,
     unit: usize,
     runner: &mut SegmentRunner,
@@ -796,6 +799,7 @@ fn run_unit(
     segment: usize,
     span: usize,
     rate: u32,
+    mut each: impl FnMut(Option<&[u8]>, &SegmentSound),
 ) {
     let profile = Profile::Render { segment_frames: segment as u32 };
     let timeline = SteadyTempo { tempo: 120.0, sample_rate: rate };
@@ -814,6 +818,7 @@ fn run_unit(
         let inputs: Vec<[&[f32]; 2]> = sums.iter().map(|[l, r]| [&l[..], &r[..]]).collect();
         let state_in = state.as_deref();
         let sound = runner.run(state_in, &inputs, start, segment, profile, &timeline).unwrap();
+        each(state_in, &sound);
         state = Some(sound.state);
         for (port, new) in runner.outputs().iter().zip(sound.outputs) {
             let node = plan.find(port.node).unwrap();

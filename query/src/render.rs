@@ -13,8 +13,10 @@
 
 mod derived;
 mod key;
+mod known;
 mod length;
 mod pcm;
+pub mod shelf;
 mod wiring;
 mod work;
 
@@ -49,7 +51,10 @@ pub use key::SILENCE;
 pub use work::Progress;
 
 /// Version of keys and of what is stored under them.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
+
+/// Seconds of a segment, where nobody says otherwise.
+pub const SEGMENT_SECONDS: u32 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
@@ -171,10 +176,10 @@ pub struct Options {
 }
 
 impl Options {
-    /// Segments of four seconds on one thread.
+    /// Segments of the usual length on one thread.
     pub fn new(rate: u32) -> Options {
         Options {
-            segment_frames: rate * 4,
+            segment_frames: rate * SEGMENT_SECONDS,
             threads: 1,
             verify: 0.0,
             cancel: Arc::new(AtomicBool::new(false)),

@@ -265,6 +265,8 @@ settings! {
     audio_lead_ms, "audio.lead_ms": u64 = 40, 5..=1_000;
     /// Threads that render ahead; one less than there are cores when 0.
     audio_workers, "audio.workers": u64 = 0, 0..=64;
+    /// Megabytes of rendered sound that playback holds ready from the render cache; 0 takes none.
+    audio_ready_mb, "audio.ready_mb": u64 = 256, 0..=65_536;
     /// Largest size of the render cache in bytes.
     render_cache_bytes, "render.cache_bytes": u64 = 10 * 1024 * 1024 * 1024, 1_048_576..=1_099_511_627_776;
     /// Loopback address of the metrics page; without it there is none.
@@ -459,6 +461,7 @@ mod tests {
         ("audio.inputs", "33", "takes 0 to 32"),
         ("audio.lead_ms", "4", "takes 5 to 1000"),
         ("audio.look_ahead_ms", "5001", "takes 0 to 5000"),
+        ("audio.ready_mb", "65537", "takes 0 to 65536"),
         ("audio.sample_rate", "7999", "takes 0, or 8000 to 384000"),
         ("audio.workers", "65", "takes 0 to 64"),
         ("debug.enabled", "maybe", "takes true or false"),

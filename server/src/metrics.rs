@@ -107,7 +107,7 @@ pub fn note_ahead(stats: Option<AheadStats>) {
 fn ahead(page: &mut String) {
     let stats = AHEAD.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Some(stats) = stats else { return };
-    let rows: [(&str, &str, &str, f64); 13] = [
+    let rows: [(&str, &str, &str, f64); 14] = [
         ("units", "Parts that are rendered ahead.", "gauge", stats.units as f64),
         ("nodes", "Nodes that are rendered ahead.", "gauge", stats.nodes as f64),
         ("live_nodes", "Nodes of the audio thread.", "gauge", stats.live_nodes as f64),
@@ -126,6 +126,12 @@ fn ahead(page: &mut String) {
         ("demotions_total", "Nodes that stopped being live.", "counter", stats.demotions as f64),
         ("rewinds_total", "Acts on what had been rendered.", "counter", stats.rewinds as f64),
         ("rendered_frames_total", "Frames rendered.", "counter", stats.rendered_frames as f64),
+        (
+            "taken_frames_total",
+            "Frames taken from what renders had made.",
+            "counter",
+            stats.taken_frames as f64,
+        ),
     ];
     for (name, help, kind, value) in rows {
         metric(page, &format!("pulse_ahead_{name}"), help, kind, &value.to_string());

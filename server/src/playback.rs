@@ -416,6 +416,8 @@ mod clips_tests;
 mod derivation_tests;
 #[cfg(test)]
 mod live_tests;
+#[cfg(test)]
+mod shelf_tests;
 
 #[cfg(test)]
 mod tests {

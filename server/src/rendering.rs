@@ -664,7 +664,11 @@ impl<'a> Renderer<'a> {
 
 /// The cache of a project, in its own folder.
 pub fn open_cache(project: &Path, bytes: u64) -> Result<DiskCache, CacheError> {
-    DiskCache::open(&project.join(pulse_store::project::STORE_DIR).join("cache"), bytes)
+    DiskCache::open(&cache_dir(project), bytes)
+}
+
+fn cache_dir(project: &Path) -> PathBuf {
+    project.join(pulse_store::project::STORE_DIR).join("cache")
 }
 
 /// A cache that is thrown away, for `--no-cache` and for projects without a

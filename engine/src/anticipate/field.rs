@@ -6,16 +6,20 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use pulse_schemas::graph::{GraphSpec, NodeKey};
 
 use super::{
     ring::Ring,
+    shelf::{News, Shelf},
     source::{Tap, Taps},
     split::Split,
-    unit::{Inlet, POINT, Run, Shape, Signal, Stamped, Unit, What, Wire},
+    unit::{Inlet, Notice, POINT, Run, Segments, Shape, Signal, Stamped, Unit, What, Wire},
 };
 use crate::{
     exec::{Executor, Fragment},
@@ -38,6 +42,7 @@ pub struct Field {
     pub units: Vec<Arc<Unit>>,
     rings: Rings,
     unit_of: BTreeMap<NodeKey, usize>,
+    segments: Vec<u64>,
 }
 
 /// Where an edit or an act takes hold.
@@ -46,6 +51,8 @@ pub struct Moment {
     /// The course there, before it.
     pub course: Course,
     pub song: Arc<Song>,
+    /// The number of the edit.
+    pub revision: u64,
 }
 
 /// The state of nodes that the audio thread ran, and what happened since.
@@ -79,12 +86,15 @@ pub struct Draft {
     plan: Arc<Plan>,
     material: Arc<Material>,
     units: Vec<(Shape, Fate)>,
+    /// By unit: frames of a segment; none where none are rounded.
+    segments: Vec<u64>,
 }
 
 /// Makes fields. Remembers what it learned about kinds.
 pub struct Maker {
     compiler: Compiler,
     ring_frames: usize,
+    shelf: Option<Arc<dyn Shelf>>,
 }
 
 impl Maker {
@@ -93,11 +103,12 @@ impl Maker {
         rate: u32,
         max_block: usize,
         look_ahead: u64,
+        shelf: Option<Arc<dyn Shelf>>,
     ) -> Result<Maker, CompileError> {
         let compiler = Compiler::new(registry, rate, max_block)?.lanes(false);
         // What lies behind is kept for whoever goes back to a point.
         let ring_frames = look_ahead as usize + 2 * POINT as usize + 2 * max_block;
-        Ok(Maker { compiler, ring_frames })
+        Ok(Maker { compiler, ring_frames, shelf })
     }
 
     /// All that takes long: compiling, opening media, making nodes. What `before`
@@ -119,7 +130,10 @@ impl Maker {
         for unit in 0..plan.units.len() {
             units.push(self.draft_unit(spec, &plan, &material, unit, field)?);
         }
-        Ok(Draft { whole, plan, material, units })
+        let segment =
+            |unit| self.shelf.as_ref().map_or(0, |shelf| shelf.frames(&plan, unit, slices));
+        let segments = (0..units.len()).map(segment).collect();
+        Ok(Draft { whole, plan, material, units, segments })
     }
 
     fn draft_unit(
@@ -277,9 +291,11 @@ impl Maker {
             units: Vec::with_capacity(draft.units.len()),
             rings: Rings::new(),
             unit_of: BTreeMap::new(),
+            segments: draft.segments,
         };
         let mut dirty = Vec::new();
         for (shape, fate) in draft.units {
+            let segment = field.segments[field.units.len()];
             let unit = match fate {
                 Fate::Stay(known) => old_units[known].clone(),
                 Fate::Change(known, material) => {
@@ -307,7 +323,8 @@ impl Maker {
                     let inlets = field.inlets(&shape);
                     dirty.push((field.units.len(), None));
                     let song = moment.song.clone();
-                    let mut run = Run::new(*executor, course, song, inlets, rings);
+                    let segments = self.segments(&shape, segment, moment.revision);
+                    let mut run = Run::new(*executor, course, song, inlets, rings, segments);
                     if let (Some(captured), true) = (captured, start.is_some()) {
                         run.know(&captured.since);
                     }
@@ -317,8 +334,36 @@ impl Maker {
             field.add(unit);
         }
         let dirty: BTreeMap<usize, Option<Stamped>> = dirty.into_iter().collect();
-        field.spread(from, |unit| dirty.get(&unit).cloned());
+        field.edit(from, at, moment.revision, |unit| dirty.get(&unit).cloned());
         field
+    }
+
+    fn segments(&self, shape: &Shape, frames: u64, revision: u64) -> Option<Segments> {
+        let (shelf, &unit) = (self.shelf.clone()?, shape.nodes.first()?);
+        let notice = Arc::new(Notice::default());
+        Some(Segments::new(shelf, unit, notice, frames, revision))
+    }
+
+    /// Tells the shelf that the song has another time.
+    pub fn tell_shelf_of_time(&self, revision: u64) {
+        if let Some(shelf) = &self.shelf {
+            shelf.follow(revision, None);
+        }
+    }
+
+    /// Tells the shelf of a field that has been put up.
+    pub fn tell_shelf(
+        &self,
+        revision: u64,
+        field: &Field,
+        spec: &Arc<GraphSpec>,
+        slices: &Slices,
+        changed: Option<&BTreeSet<NodeKey>>,
+    ) {
+        let (plan, material) = (&field.plan, &field.material);
+        if let Some(shelf) = &self.shelf {
+            shelf.follow(revision, Some(News { plan, spec, material, slices, changed }));
+        }
     }
 }
 
@@ -341,15 +386,19 @@ fn change(draft: Draft, before: &Field, moment: &Moment) -> Field {
     }
     let (plan, material) = (draft.plan, draft.material);
     let (rings, unit_of) = Default::default();
-    let mut field = Field { plan, material, units: Vec::new(), rings, unit_of };
+    let segments = draft.segments;
+    let mut field = Field { plan, material, units: Vec::new(), rings, unit_of, segments };
     units.into_iter().for_each(|unit| field.add(unit));
-    field.spread(moment.course.ran(), |unit| changes.get(&unit).cloned().map(Some));
+    let changed = |unit: usize| changes.get(&unit).cloned().map(Some);
+    field.edit(moment.course.ran(), at, moment.revision, changed);
     field
 }
 
 impl Field {
     fn add(&mut self, unit: Arc<Unit>) {
         let index = self.units.len();
+        let margin = self.plan.units.get(index).map_or(0, |planned| u64::from(planned.arrival));
+        unit.notice.margin.store(margin, Ordering::Release);
         unit.shape.nodes.iter().for_each(|&node| _ = self.unit_of.insert(node, index));
         for (key, ring) in unit.shape.outlets.iter().zip(&unit.rings) {
             self.rings.insert(*key, ring.clone());
@@ -381,6 +430,31 @@ impl Field {
     /// there. They go back to it, and so do those that hear them, by as much more
     /// as they hear ahead. All others are left alone.
     pub fn spread(&self, from: u64, what: impl Fn(usize) -> Option<Option<Stamped>>) {
+        self.spread_each(from, what, |_, _| {});
+    }
+
+    /// The same of an edit, which happens at `at` on the clock: all whom it concerns
+    /// live by its revision from there on.
+    pub fn edit(
+        &self,
+        from: u64,
+        at: u64,
+        revision: u64,
+        what: impl Fn(usize) -> Option<Option<Stamped>>,
+    ) {
+        self.spread_each(from, what, |index, unit| {
+            let frames = self.segments.get(index).copied().unwrap_or(0);
+            unit.notice.changed.store(revision, Ordering::Release);
+            unit.tell(Stamped { at, what: What::Revision(revision, frames) });
+        });
+    }
+
+    fn spread_each(
+        &self,
+        from: u64,
+        what: impl Fn(usize) -> Option<Option<Stamped>>,
+        then: impl Fn(usize, &Unit),
+    ) {
         let mut dirty: Vec<Option<u64>> = vec![None; self.units.len()];
         for (index, unit) in self.units.iter().enumerate() {
             let told = what(index);
@@ -394,6 +468,7 @@ impl Field {
             }
             if let Some(since) = since {
                 unit.order(since, told.flatten());
+                then(index, unit);
             }
             dirty[index] = since;
         }

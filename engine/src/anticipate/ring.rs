@@ -6,7 +6,7 @@
 //! atomics: a reader that comes too late or too early hears the wrong sound and
 //! can tell, and nothing worse happens.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 pub struct Ring {
     samples: [Box<[AtomicU32]>; 2],
@@ -19,6 +19,10 @@ pub struct Ring {
     origin: AtomicU64,
     /// Frames that the audio thread asked for in vain.
     missed: AtomicU64,
+    /// Its writer stands still and knows of nothing that would end that.
+    rests: AtomicBool,
+    /// From here on it is what a render would give, until something happens.
+    as_rendered: AtomicU64,
 }
 
 /// What a reader found.
@@ -43,6 +47,8 @@ impl Ring {
             high: AtomicU64::new(origin),
             origin: AtomicU64::new(origin),
             missed: AtomicU64::new(0),
+            rests: AtomicBool::new(false),
+            as_rendered: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -62,6 +68,26 @@ impl Ring {
         self.missed.fetch_add(frames as u64, Ordering::Relaxed);
     }
 
+    /// Whether it is useless to wait for what lies behind the end.
+    pub fn rests(&self) -> bool {
+        self.rests.load(Ordering::Acquire)
+    }
+
+    pub fn set_rest(&self, rests: bool) {
+        self.rests.store(rests, Ordering::Release);
+    }
+
+    /// Whether the sound at and behind a position is what a render gives. To be asked
+    /// once it is there.
+    pub fn is_as_rendered(&self, at: i64) -> bool {
+        let since = self.as_rendered.load(Ordering::Acquire);
+        since != u64::MAX && at >= since as i64
+    }
+
+    pub fn mark_as_rendered(&self, since: Option<u64>) {
+        self.as_rendered.store(since.unwrap_or(u64::MAX), Ordering::Release);
+    }
+
     /// Writes one channel; [`Ring::publish`] makes it heard. One writer at a time.
     pub fn write(&self, at: u64, channel: usize, samples: &[f32]) {
         let ring = &self.samples[channel];
@@ -70,6 +96,15 @@ impl Ring {
             ring[place].store(sample.to_bits(), Ordering::Relaxed);
         }
         self.high.fetch_max(at + samples.len() as u64, Ordering::Release);
+    }
+
+    /// The same of silence.
+    pub fn silence(&self, at: u64, channel: usize, frames: usize) {
+        let ring = &self.samples[channel];
+        for i in 0..frames as u64 {
+            ring[((at + i) & self.mask) as usize].store(0, Ordering::Relaxed);
+        }
+        self.high.fetch_max(at + frames as u64, Ordering::Release);
     }
 
     /// Sound is there up to `end`.

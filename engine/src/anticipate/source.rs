@@ -111,7 +111,8 @@ impl Node for Source {
                 (Found::Part(part), _) | (_, Found::Part(part)) => part,
                 _ => 0,
             };
-            if found < frames {
+            // What is paused has been heard to its end.
+            if found < frames && !tap.ring.rests() {
                 tap.ring.miss(frames - found);
             }
             self.mend(port, found, [left, right]);

@@ -5,7 +5,10 @@
 //! or feedback, which no ring carries. Hearing what is rendered ahead makes nothing
 //! live and being heard by something live doesn't, either.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use pulse_schemas::graph::{Cohort, GraphSpec, NodeKey, NodeSpec, OutputKind, OutputSpec};
 
@@ -16,7 +19,7 @@ use crate::plan::units::binds;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Split {
     /// All that is rendered ahead; its outputs are the ports that somebody hears.
-    pub ahead: GraphSpec,
+    pub ahead: Arc<GraphSpec>,
     /// What the audio thread runs, with a source for each node that it hears.
     pub live: GraphSpec,
     /// The ports of each such node.
@@ -34,32 +37,33 @@ pub fn split(spec: &GraphSpec, held: &BTreeSet<NodeKey>) -> Split {
     for output in spec.outputs.iter().filter(|output| !is_live(&output.node)) {
         heard.entry(output.node).or_default().insert(output.port);
     }
-    let mut split = Split::default();
+    let (mut split, mut rest) = (Split::default(), GraphSpec::default());
     for node in &spec.nodes {
         if is_live(&node.key) {
             split.live.nodes.push(node.clone());
             continue;
         }
-        split.ahead.nodes.push(node.clone());
+        rest.nodes.push(node.clone());
         if heard.contains_key(&node.key) {
             split.live.nodes.push(stand_in(node));
         }
     }
     for edge in &spec.edges {
         match (is_live(&edge.from), is_live(&edge.to)) {
-            (false, false) => split.ahead.edges.push(edge.clone()),
+            (false, false) => rest.edges.push(edge.clone()),
             (_, true) => split.live.edges.push(edge.clone()),
             (true, false) => {}
         }
     }
     split.live.outputs = spec.outputs.clone();
     let tap = |node: NodeKey, port| OutputSpec { kind: OutputKind::Tap(node.entity), node, port };
-    split.ahead.outputs = heard
+    rest.outputs = heard
         .iter()
         .flat_map(|(&node, ports)| ports.iter().map(move |&port| tap(node, port)))
         .collect();
     split.heard = heard;
-    split.ahead.canonicalise();
+    rest.canonicalise();
+    split.ahead = Arc::new(rest);
     split.live.canonicalise();
     split
 }

@@ -4,12 +4,16 @@
 #![allow(clippy::disallowed_methods, reason = "patience is time; it never reaches audio")]
 
 mod random;
+mod shelves;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use pulse_schemas::graph::Cohort;
 
-use super::Anticipation;
+use super::{Anticipation, shelf::Shelf};
 use crate::{
     device::DeviceConfig,
     material::{NoMedia, Slices},
@@ -28,9 +32,18 @@ const LATE: usize = 333;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn engine(workers: Option<usize>, threads: usize) -> (Engine, ManualClock) {
+    engine_with(workers, threads, None)
+}
+
+fn engine_with(
+    workers: Option<usize>,
+    threads: usize,
+    shelf: Option<Arc<dyn Shelf>>,
+) -> (Engine, ManualClock) {
     let mut config = Config::new(DeviceConfig::null(RATE));
     config.registry = registry();
     config.threads = threads;
+    config.shelf = shelf;
     config.anticipation = workers.map(|workers| Anticipation { workers, ..Default::default() });
     Engine::manual(config).unwrap()
 }
@@ -92,7 +105,18 @@ fn tell_ahead(
     cuts: &[usize],
     workers: usize,
 ) -> (Vec<f32>, Vec<u64>, super::AheadStats, Vec<Fault>) {
-    let (engine, mut clock) = engine(Some(workers), 1);
+    tell_with(story, frames, cuts, workers, None)
+}
+
+/// The same with what renders have made.
+fn tell_with(
+    story: &Story,
+    frames: usize,
+    cuts: &[usize],
+    workers: usize,
+    shelf: Option<Arc<dyn Shelf>>,
+) -> (Vec<f32>, Vec<u64>, super::AheadStats, Vec<Fault>) {
+    let (engine, mut clock) = engine_with(Some(workers), 1, shelf);
     let (mut heard, mut stamps) = (vec![], vec![]);
     for (pass, deed) in story {
         run(&mut clock, *pass, cuts, &engine, &mut heard);
@@ -397,6 +421,27 @@ fn seeks_and_loops_of_late_nodes_are_heard_as_on_the_audio_thread_and_earlier() 
     for at in stamps[1] as usize..heard.len() / 2 - LATE {
         let (found, expect) = (heard[at * 2].to_bits(), plain[(at + LATE) * 2].to_bits());
         assert_eq!(found, expect, "frame {at}: {stamps:?}");
+    }
+}
+
+#[test]
+fn who_hears_what_is_late_comes_to_a_pause_as_others_do() {
+    let (sketch, slices) = everything();
+    let story = vec![
+        (0, Deed::Load(sketch, slices)),
+        (0, play(0)),
+        (6_000, Deed::Act(Act::Pause)),
+        (4_000, Deed::Act(Act::Play(Start::default()))),
+    ];
+    let (heard, stamps, stats, _) = tell_ahead(&story, 9_000, &[256, 31], 2);
+    assert_eq!((stats.fallen_behind, stats.promotions), (0, 0), "{stats:?}");
+    // What plays on is what would have been there without the pause.
+    let straight = tell_plain(&story[..2].to_vec(), &stamps[..2], heard.len() / 2);
+    let fade = RATE as usize / 200;
+    let paused = (stamps[3] - stamps[2]) as usize - fade;
+    for at in stamps[3] as usize + fade..heard.len() / 2 {
+        let expect = straight[(at - paused + LATE) * 2];
+        assert_eq!(heard[at * 2].to_bits(), expect.to_bits(), "frame {at}: {stamps:?}");
     }
 }
 

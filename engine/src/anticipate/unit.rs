@@ -6,9 +6,12 @@
 //! as before, everything after as if the act had always been known. So what is
 //! heard never depends on how far ahead anybody was.
 
+mod segments;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
+    time::Instant,
 };
 
 use pulse_schemas::{graph::NodeKey, hash::Hash};
@@ -27,13 +30,16 @@ use crate::{
         song::Song,
     },
 };
+use segments::ShelvedState;
+pub use segments::{Notice, Segments};
 
 /// Frames that a worker renders before it looks at another unit.
 const CHUNK: u64 = 1_024;
 /// Turns of a quarter of a millisecond that a unit gets to come to its end.
 const PATIENCE: u32 = 4_000;
-/// Frames between two points that a unit can go back to.
-pub const POINT: u64 = 2_048;
+/// Frames between two points that a unit can go back to; as far apart as those within
+/// segments that were rendered.
+pub const POINT: u64 = crate::render::points::EVERY;
 
 /// What happens to a unit at a frame.
 #[derive(Clone)]
@@ -41,6 +47,9 @@ pub enum What {
     Act(Act),
     Material(Arc<Material>),
     Song(Arc<Song>),
+    /// What it plays or hears is that of another revision, with segments of so many
+    /// frames.
+    Revision(u64, u64),
 }
 
 /// Something that happens at a frame of the clock.
@@ -68,7 +77,16 @@ struct Point {
     course: Course,
     song: Arc<Song>,
     next: usize,
-    state: Checkpoint,
+    state: State,
+    since: Option<u64>,
+    revision: u64,
+    frames: u64,
+}
+
+/// What there is to go on from.
+enum State {
+    Whole(Checkpoint),
+    Shelved(ShelvedState),
 }
 
 /// An executor on its way through the course.
@@ -89,6 +107,8 @@ pub struct Run {
     scratch: [[Vec<f32>; MAX_CHANNELS]; 2],
     /// Frames of input that had been overwritten.
     pub lost: u64,
+    /// Where segments may be taken from a shelf.
+    segments: Option<Segments>,
 }
 
 impl Run {
@@ -98,6 +118,7 @@ impl Run {
         song: Arc<Song>,
         inlets: Vec<Inlet>,
         outlets: Vec<Arc<Ring>>,
+        segments: Option<Segments>,
     ) -> Run {
         let frames = executor.plan().max_block;
         let pair = || [vec![0.0; frames], vec![0.0; frames]];
@@ -116,7 +137,9 @@ impl Run {
             feeds,
             scratch: [pair(), pair()],
             lost: 0,
+            segments,
         };
+        run.outlets.iter().for_each(|ring| ring.mark_as_rendered(None));
         run.mark();
         run
     }
@@ -130,20 +153,38 @@ impl Run {
         self.course.ran()
     }
 
-    /// How far the inputs reach.
+    /// Paused, and nothing is known that ends it.
+    fn rests(&self) -> bool {
+        self.next - self.dropped == self.acts.len() && !self.course.runs()
+    }
+
+    /// How far the inputs reach. Who hears ahead may come before the end of what is
+    /// paused and go on in silence: what would have come there is not known, and when
+    /// it is, all of this is run again.
     fn reach(&self) -> u64 {
         let signals = self.inlets.iter().flat_map(|inlet| inlet.groups.iter().flatten());
+        let signals = signals.filter(|signal| !signal.ring.rests());
         let ends = signals.map(|signal| (signal.ring.end() as i64 - signal.shift).max(0) as u64);
         ends.min().unwrap_or(u64::MAX)
     }
 
     fn mark(&mut self) {
-        self.points.push_back(Point {
+        let state = State::Whole(self.executor.checkpoint());
+        let point = self.point(state);
+        self.points.push_back(point);
+    }
+
+    fn point(&self, state: State) -> Point {
+        let own = self.segments.as_ref();
+        Point {
             course: self.course.clone(),
             song: self.song.clone(),
             next: self.next,
-            state: self.executor.checkpoint(),
-        });
+            state,
+            since: own.and_then(|own| own.since),
+            revision: own.map_or(0, |own| own.revision),
+            frames: own.map_or(0, |own| own.frames),
+        }
     }
 
     /// Forgets what lies so far back that nobody returns there.
@@ -155,6 +196,8 @@ impl Run {
         while self.dropped < needed && self.acts.pop_front().is_some() {
             self.dropped += 1;
         }
+        let first = self.points.front().map_or(0, |point| point.course.ran());
+        self.forget_disturbances(first);
     }
 
     /// Goes back, if it has come further.
@@ -162,17 +205,7 @@ impl Run {
         if self.course.ran() <= to {
             return;
         }
-        while self.points.len() > 1 && self.points.back().is_some_and(|p| p.course.ran() > to) {
-            self.points.pop_back();
-        }
-        if let Some(point) = self.points.back()
-            && self.executor.roll_back(&point.state)
-        {
-            self.course = point.course.clone();
-            self.song = point.song.clone();
-            self.next = point.next;
-            self.waiting.clear();
-        }
+        self.return_to(to);
     }
 
     /// Renders up to `limit` frames; returns how many. None come while the course
@@ -182,8 +215,13 @@ impl Run {
         if !self.course.runs() {
             return 0;
         }
+        self.pass_disturbances();
+        if self.is_taking() {
+            return self.take(limit);
+        }
         let plan = self.executor.plan().clone();
         let mut frames = limit.min(plan.max_block as u64).min(self.course.span());
+        frames = frames.min(self.to_edge());
         frames = frames.min(POINT - self.course.ran() % POINT);
         if let Some(act) = self.acts.get(self.next - self.dropped) {
             frames = frames.min(act.at - self.course.clock());
@@ -191,9 +229,25 @@ impl Run {
         if !self.hear(frames as usize) {
             return 0;
         }
+        // From here on some frames are run: what comes to be known of this very place
+        // later finds it as it was before the edge.
+        let took = self.takes();
+        self.edge();
+        if self.takes() {
+            return self.take(limit);
+        }
+        if took {
+            // It has gone back, perhaps to an edge.
+            return 0;
+        }
         self.render(frames as usize);
+        let turns = frames == self.course.span();
         let effect = self.course.advance(frames);
         self.follow(effect);
+        if turns {
+            self.break_off();
+        }
+        self.pass_disturbances();
         if self.course.ran().is_multiple_of(POINT) {
             self.mark();
         }
@@ -209,6 +263,10 @@ impl Run {
                 if self.course.run_to(act.at) {
                     self.executor.reset();
                 }
+            }
+            if self.takes() {
+                self.compute_again();
+                continue;
             }
             let what = act.what.clone();
             self.next += 1;
@@ -235,6 +293,7 @@ impl Run {
             What::Act(act) => _ = tell(&mut self.executor, act, self.course.transport().frame()),
             What::Material(mut material) => self.executor.swap_material(&mut material),
             What::Song(song) => self.song = song,
+            What::Revision(revision, frames) => self.follow_revision(revision, frames),
         }
     }
 
@@ -264,7 +323,7 @@ impl Run {
                     for (channel, side) in heard.iter_mut().enumerate() {
                         let found =
                             signal.ring.read(at + signal.shift, channel, &mut side[..frames]);
-                        if let Found::Part(_) = found {
+                        if matches!(found, Found::Part(_)) && !signal.ring.rests() {
                             return false;
                         }
                         self.lost += u64::from(found == Found::Gone);
@@ -326,6 +385,7 @@ fn add(
 struct Orders {
     acts: Vec<Stamped>,
     rewind: Option<u64>,
+    disturbances: Vec<u64>,
 }
 
 /// Where a signal of a unit comes from.
@@ -357,6 +417,7 @@ pub struct Shape {
 pub struct Unit {
     pub shape: Shape,
     pub rings: Vec<Arc<Ring>>,
+    pub notice: Arc<Notice>,
     orders: Mutex<Orders>,
     run: Mutex<Option<Run>>,
 }
@@ -368,7 +429,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Unit {
     pub fn new(shape: Shape, run: Run) -> Unit {
         let rings = run.outlets.clone();
-        Unit { shape, rings, orders: Mutex::default(), run: Mutex::new(Some(run)) }
+        let notice = run.segments.as_ref().map(|own| own.notice.clone()).unwrap_or_default();
+        Unit { shape, rings, notice, orders: Mutex::default(), run: Mutex::new(Some(run)) }
     }
 
     /// Frames up to which every output is there.
@@ -383,19 +445,24 @@ impl Unit {
     /// From now on nothing at or after `from` counts.
     pub fn order(&self, from: u64, act: Option<Stamped>) {
         let mut orders = lock(&self.orders);
+        self.rings.iter().for_each(|ring| ring.set_rest(false));
         orders.acts.extend(act);
+        orders.disturbances.push(from);
         orders.rewind = Some(orders.rewind.map_or(from, |before| before.min(from)));
         self.rings.iter().for_each(|ring| ring.truncate(from));
     }
 
     /// Something that changes nothing that has been rendered, so far as is known.
     pub fn tell(&self, act: Stamped) {
-        lock(&self.orders).acts.push(act);
+        let mut orders = lock(&self.orders);
+        self.rings.iter().for_each(|ring| ring.set_rest(false));
+        orders.acts.push(act);
     }
 
     fn take_orders(&self, run: &mut Run) {
         let mut orders = lock(&self.orders);
         run.acts.extend(orders.acts.drain(..));
+        orders.disturbances.drain(..).for_each(|at| run.disturb(at));
         if let Some(to) = orders.rewind.take() {
             drop(orders);
             run.rewind(to);
@@ -406,9 +473,12 @@ impl Unit {
         let orders = lock(&self.orders);
         let end = orders.rewind.map_or(run.ran(), |limit| limit.min(run.ran()));
         self.rings.iter().for_each(|ring| ring.publish(end));
+        let rests = orders.acts.is_empty() && orders.rewind.is_none() && run.rests();
+        self.rings.iter().for_each(|ring| ring.set_rest(rests));
     }
 
     /// Renders some frames towards `target`; returns how many.
+    #[allow(clippy::disallowed_methods, reason = "what work costs is time; none reaches audio")]
     pub fn work(&self, now: u64, target: u64) -> u64 {
         let mut guard = match self.run.try_lock() {
             Ok(guard) => guard,
@@ -422,7 +492,12 @@ impl Unit {
         run.acts_due();
         let before = run.ran();
         let until = target.min(run.reach()).min(before + CHUNK);
+        let began = Instant::now();
+        let computes = !run.takes();
         while run.ran() < until && run.step(until - run.ran()) > 0 {}
+        if computes && let Some(own) = run.segments.as_mut().filter(|_| run.course.ran() > before) {
+            own.measure(run.course.ran() - before, began.elapsed().as_nanos() as u64);
+        }
         self.publish(run);
         run.ran().saturating_sub(before)
     }
@@ -440,9 +515,7 @@ impl Unit {
             return false;
         }
         drop(orders);
-        let run = lock(&self.run);
-        run.as_ref()
-            .is_none_or(|run| run.next - run.dropped == run.acts.len() && !run.course.runs())
+        lock(&self.run).as_ref().is_none_or(Run::rests)
     }
 
     /// Takes the run out, standing at `at`; the unit is over. Where it can't get
@@ -451,6 +524,7 @@ impl Unit {
         let mut run = lock(&self.run).take()?;
         self.take_orders(&mut run);
         run.rewind(at);
+        run.compute_only();
         let mut patience = PATIENCE;
         while run.ran() < at && patience > 0 {
             let left = at.min(run.reach()).saturating_sub(run.ran());

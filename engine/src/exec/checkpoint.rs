@@ -8,7 +8,7 @@ use pulse_schemas::graph::{EdgeSpec, NodeKey};
 
 use super::{
     Executor,
-    delay::LinePoint,
+    delay::{Line, LinePoint},
     unit::{Joining, ParamEvent, Seam},
 };
 use crate::{
@@ -86,6 +86,24 @@ impl Executor {
             line.load(kept);
         }
         whole
+    }
+
+    /// Goes to a state of this very plan that somebody saved, with content of then;
+    /// false, and as if nothing had been heard, where it does not fit.
+    pub(crate) fn go_to(&mut self, state: &[u8], material: &Arc<Material>) -> bool {
+        self.core.material = material.clone();
+        self.core.lines.all().for_each(Line::settle);
+        self.restore_bytes(state).is_ok()
+    }
+
+    /// Whether saved state says everything about what comes: no edit is fading, no
+    /// knob is on its way, nothing has failed.
+    pub(crate) fn is_settled(&mut self) -> bool {
+        let units = self.core.units.all().all(|unit| {
+            let fades = unit.seam.left > 0 || !unit.joining.blend.is_over();
+            !fades && unit.pending_params.is_empty() && unit.fault.is_none() && !unit.held
+        });
+        units && self.core.lines.all().all(|line| line.is_settled())
     }
 
     /// Allocates nothing where the point has room.

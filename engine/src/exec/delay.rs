@@ -170,6 +170,15 @@ impl Line {
         Line { ring, before: Before::Nothing, blend: Blend::default() }
     }
 
+    /// Whether it fades from nothing that was heard before an edit.
+    pub fn is_settled(&self) -> bool {
+        self.blend.is_over()
+    }
+
+    pub fn settle(&mut self) {
+        (self.before, self.blend) = (Before::Nothing, Blend::default());
+    }
+
     /// What the line gives begins with a fade, because it heard nothing before.
     pub fn enter(&mut self, fade: u32) {
         self.before = Before::Nothing;

@@ -29,6 +29,9 @@ use crate::{
     registry::Registry,
 };
 
+/// The longest block that renders and devices usually have.
+const USUAL_BLOCK: usize = 1_024;
+
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CompileError {
     #[error("node {node} is in the graph twice; a key names one node")]
@@ -670,7 +673,9 @@ fn plan_node(
         .filter(|edge| edge.kind == EdgeKind::Control)
         .map(|edge| arrivals[edge.to as usize].saturating_sub(arrival) as usize)
         .max();
-    let control_ring = latest.map_or(0, |wait| ((wait + max_block) / GRID as usize + 4) as u32);
+    // Of one length whatever the block is: rings are part of states, which are compared.
+    let block = max_block.max(USUAL_BLOCK);
+    let control_ring = latest.map_or(0, |wait| ((wait + block) / GRID as usize + 4) as u32);
     PlanNode {
         key: node.spec.key,
         class: node.class,

@@ -15,13 +15,17 @@ use pulse_schemas::graph::{
     Depth, EdgeKind, EdgeSpec, GraphSpec, Inlet, NodeKey, NodeSpec, OutputKind, OutputSpec, Role,
 };
 
-use super::{Profile, feed};
+use super::{Points, Profile, feed, points::EVERY};
 use crate::{
     exec::{Block, Executor, RestoreError},
     material::{Material, MediaResolver, Slices},
     plan::{CompileError, Compiler, Plan},
     transport::Timeline,
 };
+
+/// Bytes of a state from which on it is not kept within segments: lines of echoes
+/// and rooms, which cost more to keep than to compute.
+const LARGE: usize = 64 * 1_024;
 
 /// A place where sound enters or leaves a unit.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,6 +42,8 @@ pub struct SegmentSound {
     pub outputs: Vec<[Vec<f32>; 2]>,
     /// State for the next segment, rounded under the render profile.
     pub state: Vec<u8>,
+    /// States on the way there; none where they are large.
+    pub points: Points,
 }
 
 /// Runs segments of one unit, one after the other or in any order.
@@ -94,11 +100,18 @@ impl SegmentRunner {
         let mut sound = SegmentSound {
             outputs: self.outputs.iter().map(|_| Default::default()).collect(),
             state: vec![],
+            points: Points::default(),
         };
         let max_block = self.executor.plan().max_block;
-        let mut at = 0;
+        let every = EVERY as usize;
+        let mut states = Vec::with_capacity(frames / every);
+        let (mut at, mut large) = (0, false);
         while at < frames {
-            let length = max_block.min(frames - at);
+            if at > 0 && at.is_multiple_of(every) && !large {
+                states.push(self.executor.save_state().to_bytes());
+                large = states[0].len() > LARGE;
+            }
+            let length = max_block.min(frames - at).min(every - at % every);
             let cut = |channel: &[f32]| at.min(channel.len())..(at + length).min(channel.len());
             let feeds: Vec<&[f32]> =
                 (inputs.iter().flatten()).map(|channel| &channel[cut(channel)]).collect();
@@ -117,6 +130,9 @@ impl SegmentRunner {
             self.executor.round_all();
         }
         sound.state = self.executor.save_state().to_bytes();
+        if !large {
+            sound.points = Points::of(&states);
+        }
         Ok(sound)
     }
 

@@ -35,7 +35,7 @@ use super::{
     transport::{Mode, Range, Start},
 };
 use crate::{
-    anticipate::{Anticipation, field::Field, source},
+    anticipate::{Anticipation, field::Field, shelf::Shelf, source},
     device::{self, DeviceConfig, DeviceError, DeviceState, keeper::Keeper},
     event::{Event, EventBody},
     exec::{
@@ -68,6 +68,8 @@ pub struct Config {
     /// Whether and how what is not live is rendered ahead; None computes all of it
     /// when the device asks.
     pub anticipation: Option<Anticipation>,
+    /// Where what is rendered ahead may find what renders have made already.
+    pub shelf: Option<Arc<dyn Shelf>>,
     /// Called on the audio thread as each of its turns begins (true) and ends (false), so that a
     /// test can watch what happens between. Has to be real-time safe itself.
     pub tripwire: Option<fn(bool)>,
@@ -76,7 +78,15 @@ pub struct Config {
 impl Config {
     pub fn new(device: DeviceConfig) -> Config {
         let registry = Registry::standard();
-        Config { device, registry, max_block: 512, threads: 1, anticipation: None, tripwire: None }
+        Config {
+            device,
+            registry,
+            max_block: 512,
+            threads: 1,
+            anticipation: None,
+            shelf: None,
+            tripwire: None,
+        }
     }
 }
 
@@ -396,8 +406,12 @@ impl Engine {
         let song = Arc::new(song);
         let mut loader = self.loader();
         let clock = self.place.clock.load(Ordering::Acquire);
-        if let Some(ahead) = &mut self.control().ahead {
-            ahead.set_song(clock, &song);
+        if let Some(own) = &mut loader.ahead {
+            let revision = own.next_revision();
+            if let Some(ahead) = &mut self.control().ahead {
+                ahead.set_song(clock, &song, revision);
+            }
+            own.tell_time(revision);
         }
         loader.send(Parcel::Song(song))
     }

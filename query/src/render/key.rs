@@ -12,6 +12,7 @@ use pulse_engine::{
     node::{Descriptor, Determinism, FollowsTempo},
     param::GRID,
     plan::{Plan, PlanUnit},
+    render::SegmentPort,
     transport::Timeline as _,
 };
 use pulse_schemas::{
@@ -82,11 +83,12 @@ impl Hasher {
 }
 
 /// What of a unit's key does not change from segment to segment; `edges` are those
-/// within it, in the order of the graph.
+/// within it, in the order of the graph, `kept` the ports whose sound is.
 pub fn unit_hash(
     edges: &[&EdgeSpec],
     plan: &Plan,
     unit: &PlanUnit,
+    kept: &[SegmentPort],
     slices: &Slices,
     segment_frames: i64,
 ) -> Hash {
@@ -107,6 +109,26 @@ pub fn unit_hash(
         let channels = outputs.get(usize::from(input.port)).map_or(0, |port| port.channels);
         hasher.number(u64::from(channels));
     }
+    // What is noted under the key is of these.
+    hasher.number(kept.len() as u64);
+    for port in kept {
+        hasher.bytes(&port.node.to_bytes());
+        hasher.number(u64::from(port.port));
+    }
+    hasher.finish()
+}
+
+/// The key of a segment: of its unit, of its place in the song, of the state before
+/// it and of all that it hears.
+pub fn segment_key(
+    unit: &Hash,
+    slice: &Hash,
+    state: &Hash,
+    heard: impl IntoIterator<Item = Hash>,
+) -> Hash {
+    let mut hasher = Hasher::new();
+    [unit, slice, state].into_iter().for_each(|hash| hasher.hash(hash));
+    heard.into_iter().for_each(|hash| hasher.hash(&hash));
     hasher.finish()
 }
 

@@ -2,6 +2,7 @@ mod equality;
 mod kept;
 mod long;
 mod perturbation;
+mod shelf;
 mod tempo;
 
 use std::{collections::BTreeMap, sync::Arc};

@@ -18,7 +18,7 @@ use pulse_engine::{
     material::MediaResolver,
     node::Made,
     plan::{Plan, PlanUnit, UnitInput},
-    render::{Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
+    render::{Points, Profile, SegmentPort, SegmentRunner, SegmentSound, sum_signals},
 };
 use pulse_schemas::{graph::EdgeSpec, hash::Hash};
 use pulse_store::cache::CacheStore;
@@ -26,7 +26,8 @@ use pulse_store::cache::CacheStore;
 use super::{
     Options, Piece, RenderError, Report, Song, UnitReport, compiler,
     derived::{Counts, Material},
-    key::{Found, Hasher, INITIAL, SILENCE, found, slice_hash, unit_hash},
+    key::{Found, Hasher, INITIAL, SILENCE, found, segment_key, slice_hash, unit_hash},
+    known::Known,
     pcm::{Recent, Sound, decode, encode, is_silent},
     wiring::{Outlet, Wiring},
 };
@@ -41,20 +42,14 @@ const AHEAD: i64 = 6;
 /// rows of it cheaper still.
 const AHEAD_OF_KNOWN: i64 = 96;
 
+/// Bytes of a frame of sound.
+const SAMPLES: usize = 8;
+
 /// How far a render is: segments done of segments needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     pub done: u64,
     pub total: u64,
-}
-
-/// What is known of one segment of one unit.
-#[derive(Clone, PartialEq, Debug)]
-struct Known {
-    key: Hash,
-    /// Hash of the sound of each port, in the runner's order.
-    ports: Vec<Hash>,
-    state: Hash,
 }
 
 /// One unit on its way through the song.
@@ -588,25 +583,21 @@ impl<'a> Render<'a> {
             self.length(unit),
         );
         let base = self.base(unit);
-        let mut hasher = Hasher::new();
-        hasher.hash(&base);
-        hasher.hash(&slice);
         let table = lock(&self.table);
         let before = segment.checked_sub(1).and_then(|at| table.units[unit].done.get(at));
-        hasher.hash(&before.map_or(INITIAL, |known| known.state));
-        for input in &plan.units[unit].inputs {
-            for at in self.heard(unit, input, start) {
-                hasher.hash(&self.sound_hash(&table, input, at));
-            }
-        }
-        hasher.finish()
+        let state = before.map_or(INITIAL, |known| known.state);
+        let heard = plan.units[unit].inputs.iter().flat_map(|input| {
+            let segments = self.heard(unit, input, start);
+            segments.map(|at| self.sound_hash(&table, input, at))
+        });
+        segment_key(&base, &slice, &state, heard)
     }
 
     fn base(&self, unit: usize) -> Hash {
         let Song { plan, slices, .. } = self.song;
         let Fixed { base, edges, .. } = &self.fixed[unit];
-        let frames = self.length(unit);
-        *base.get_or_init(|| unit_hash(edges, plan, &plan.units[unit], slices, frames))
+        let (frames, kept) = (self.length(unit), self.wiring.kept(unit));
+        *base.get_or_init(|| unit_hash(edges, plan, &plan.units[unit], kept, slices, frames))
     }
 
     /// Hash of what an input hears in a segment; before the start there is silence.
@@ -629,23 +620,15 @@ impl<'a> Render<'a> {
 
     fn look_up(&self, key: &Hash, ports: usize) -> Result<Option<Known>, RenderError> {
         let Some(value) = self.cache.get_action(key)? else { return Ok(None) };
-        let hashes: Vec<Hash> =
-            value.chunks_exact(32).filter_map(|bytes| bytes.try_into().ok().map(Hash)).collect();
-        if value.len() != (ports + 1) * 32 {
+        let known = Known::from_bytes(*key, &value, ports);
+        if known.is_none() {
             self.cache.forget_action(key)?;
-            return Ok(None);
         }
-        let (state, sounds) = match hashes.split_last() {
-            Some((state, sounds)) => (*state, sounds.to_vec()),
-            None => return Ok(None),
-        };
-        Ok(Some(Known { key: *key, ports: sounds, state }))
+        Ok(known)
     }
 
     fn note(&self, known: &Known, cost: u64) -> Result<(), RenderError> {
-        let value: Vec<u8> =
-            known.ports.iter().chain([&known.state]).flat_map(|hash| hash.0).collect();
-        Ok(self.cache.put_action(&known.key, &value, cost)?)
+        Ok(self.cache.put_action(&known.key, &known.to_bytes(), cost)?)
     }
 
     /// Runs one segment and keeps what it made.
@@ -669,7 +652,8 @@ impl<'a> Render<'a> {
             ports.push(self.keep(unit, sound, cost)?);
         }
         let state = self.cache.put_content(&made.state, cost)?;
-        let known = Known { key, ports, state };
+        let points = self.keep_points(unit, &ports, &made.points)?;
+        let known = Known { key, ports, state, points };
         let kept = self.fixed[unit].found != Found::Never;
         if kept && !self.has_failed(unit) {
             self.note(&known, cost)?;
@@ -686,6 +670,23 @@ impl<'a> Render<'a> {
         let hash = if light { Hash::of(&form) } else { self.cache.put_content(&form, cost)? };
         lock(&self.recent).put(hash, Arc::new(sound));
         Ok(hash)
+    }
+
+    /// States on the way are worth little beside the sound, which they are for: they
+    /// are dropped first, and kept only where they are small.
+    fn keep_points(
+        &self,
+        unit: usize,
+        ports: &[Hash],
+        points: &Points,
+    ) -> Result<Hash, RenderError> {
+        let heard = ports.iter().filter(|hash| **hash != SILENCE).count();
+        let sound = heard * self.length(unit) as usize * SAMPLES;
+        let small = points.as_bytes().len() * 2 <= sound;
+        if self.fixed[unit].light || points.is_empty() || !small {
+            return Ok(SILENCE);
+        }
+        Ok(self.cache.put_content(points.as_bytes(), 1)?)
     }
 
     fn run_segment(

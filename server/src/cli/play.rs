@@ -167,6 +167,8 @@ impl Heard {
                 "units": ahead.units,
                 "missing_frames": ahead.underrun_frames,
                 "fallen_behind": ahead.fallen_behind,
+                "rendered_frames": ahead.rendered_frames,
+                "taken_frames": ahead.taken_frames,
             })),
             "host": device.as_ref().map(|device| device.playing.name()),
             "device": device.as_ref().map(|device| device.name.clone()),

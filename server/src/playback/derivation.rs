@@ -20,6 +20,7 @@ use pulse_engine::{
 use pulse_query::{
     ambient::Ambient,
     host::{Host, PlayError, Step},
+    render::shelf::{CacheShelf, Open},
     source::SourceExt,
     stored::Stored,
     timeline::SongTime,
@@ -28,6 +29,8 @@ use pulse_schemas::{
     graph::{GraphSpec, NodeKey},
     id::{ChannelId, TrackId},
 };
+
+use pulse_store::cache::CacheStore;
 
 use super::{
     clips::KeptClips,
@@ -86,11 +89,16 @@ pub struct Derivation {
     baked: BTreeSet<NodeKey>,
     /// The song that the engine has.
     time: Option<SongTime>,
+    /// Where playback finds what renders have made, and the cache that it looks in.
+    shelf: Option<Arc<CacheShelf>>,
+    looks_in: Option<Arc<CacheSlot>>,
 }
 
 impl Derivation {
-    pub fn new(registry: Arc<Registry>, rate: u32) -> Derivation {
+    pub fn new(registry: Arc<Registry>, rate: u32, shelf: Option<Arc<CacheShelf>>) -> Derivation {
         Derivation {
+            shelf,
+            looks_in: None,
             registry,
             rate,
             host: None,
@@ -109,6 +117,7 @@ impl Derivation {
         revision: &Revision,
         held: &Held,
     ) -> Result<Loaded, DeriveError> {
+        self.look_in(revision.cache.as_ref());
         let loaded = self.next(revision, held).and_then(|next| {
             let cache = revision.cache.as_deref();
             self.give(engine, next, cache)
@@ -143,6 +152,9 @@ impl Derivation {
         };
         if !self.time.as_ref().is_some_and(same) {
             let (tempo, signatures) = ((*time.tempo).clone(), (*time.signatures).clone());
+            if let Some(shelf) = &self.shelf {
+                shelf.set_time(time.clone());
+            }
             engine.set_song(Song::new(tempo, signatures, self.rate))?;
             self.time = Some(time);
         }
@@ -152,6 +164,20 @@ impl Derivation {
     /// Nothing is open: whoever opens the files next must not find them in use.
     pub fn forget(&mut self) {
         (self.host, self.time) = (None, None);
+        self.look_in(None);
+    }
+
+    /// Playback looks for renders in this cache, once there is one.
+    fn look_in(&mut self, slot: Option<&Arc<CacheSlot>>) {
+        let Some(shelf) = &self.shelf else { return };
+        let same = match (&self.looks_in, slot) {
+            (Some(known), Some(slot)) => Arc::ptr_eq(known, slot),
+            (known, slot) => known.is_none() && slot.is_none(),
+        };
+        if !same {
+            self.looks_in = slot.cloned();
+            shelf.look_in(slot.cloned().map(opener));
+        }
     }
 
     /// The next step is whole.
@@ -242,4 +268,12 @@ impl Derivation {
             Host::new(revision.view.clone(), Arc::clone(&self.registry)).at_rate(self.rate)
         })
     }
+}
+
+/// A project that was never rendered gets no cache because it is played.
+fn opener(slot: Arc<CacheSlot>) -> Open {
+    Arc::new(move || {
+        let cache = slot.open_existing()?;
+        Some(cache as Arc<dyn CacheStore>)
+    })
 }

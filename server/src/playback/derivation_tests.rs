@@ -202,7 +202,7 @@ fn from_scratch(edited: &Edited) -> Option<Scratch> {
 /// How often a track listened to the device.
 fn check(seed: u64, rounds: u64) -> usize {
     let mut edited = Edited::new(seed);
-    let mut derivation = Derivation::new(Arc::new(Registry::standard()), RATE);
+    let mut derivation = Derivation::new(Arc::new(Registry::standard()), RATE, None);
     let (mut played, mut steps, mut inputs) = (Slices::default(), 0, 0);
     for round in 0..rounds {
         edited.edit();

@@ -20,7 +20,7 @@ use pulse_engine::{
     registry::Registry,
     rt::Engine,
 };
-use pulse_query::cohort::Seeds;
+use pulse_query::{cohort::Seeds, render::shelf::CacheShelf};
 use pulse_schemas::{
     graph::{NodeKey, OutputKind},
     id::ChannelId,
@@ -103,12 +103,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Deriver {
-    pub fn start(engine: Arc<Engine>, registry: Registry) -> std::io::Result<Deriver> {
+    pub fn start(
+        engine: Arc<Engine>,
+        registry: Registry,
+        shelf: Option<Arc<CacheShelf>>,
+    ) -> std::io::Result<Deriver> {
         let sender = engine.outlet().map(MidiSender::start).transpose()?;
         let shared = Arc::new(Shared { sender, ..Shared::default() });
         let own = shared.clone();
         let named = std::thread::Builder::new().name("pulse-derive".into());
-        let thread = named.spawn(move || run(&own, &engine, registry))?;
+        let thread = named.spawn(move || run(&own, &engine, registry, shelf))?;
         Ok(Deriver { shared, thread: Some(thread) })
     }
 
@@ -178,8 +182,8 @@ impl Drop for Deriver {
     }
 }
 
-fn run(shared: &Shared, engine: &Engine, registry: Registry) {
-    let mut derivation = Derivation::new(Arc::new(registry), engine.sample_rate());
+fn run(shared: &Shared, engine: &Engine, registry: Registry, shelf: Option<Arc<CacheShelf>>) {
+    let mut derivation = Derivation::new(Arc::new(registry), engine.sample_rate(), shelf);
     while let Some(job) = next(shared, engine) {
         let Job::Play(revision) = job else {
             derivation.forget();

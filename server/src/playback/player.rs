@@ -17,7 +17,11 @@ use pulse_engine::{
         transport::{Range, Start},
     },
 };
-use pulse_query::{cohort::Seeds, content::EngineParam};
+use pulse_query::{
+    cohort::Seeds,
+    content::EngineParam,
+    render::shelf::{CacheShelf, How},
+};
 use pulse_schemas::{
     command::{
         diagnostics::{NodeFault, NodeLoad},
@@ -68,7 +72,7 @@ pub struct Player {
     revision: Option<Revision>,
     cache: Option<Arc<CacheSlot>>,
     seeds: Arc<Seeds>,
-    anticipation: Option<Anticipation>,
+    ahead: Option<Ahead>,
     playing: bool,
     /// Where the song was last sent to.
     landed: Flicks,
@@ -112,15 +116,26 @@ pub fn device_of(wanted: &Wanted, before: &DeviceConfig) -> Result<DeviceConfig,
     })
 }
 
+/// How what nobody plays by hand is rendered ahead.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Ahead {
+    pub how: Anticipation,
+    /// How much of what renders made lies ready; none for nothing.
+    pub ready: Option<How>,
+}
+
 /// How far ahead settings want sound to be rendered; none for not at all.
-pub fn ahead_of(config: &Settings) -> Option<Anticipation> {
+pub fn ahead_of(config: &Settings) -> Option<Ahead> {
     let defaults = Anticipation::default();
     let workers = usize::try_from(config.audio_workers).ok().filter(|workers| *workers > 0);
-    (config.audio_look_ahead_ms > 0).then(|| Anticipation {
+    let megabytes = usize::try_from(config.audio_ready_mb).ok().filter(|megabytes| *megabytes > 0);
+    let how = Anticipation {
         look_ahead_ms: config.audio_look_ahead_ms as f64,
         lead_ms: config.audio_lead_ms as f64,
         workers: workers.unwrap_or(defaults.workers),
-    })
+    };
+    let ready = megabytes.map(|megabytes| How { limit: megabytes << 20, ..How::default() });
+    (config.audio_look_ahead_ms > 0).then_some(Ahead { how, ready })
 }
 
 /// The device at a rate that it has. Where that can't be told, opening it says why.
@@ -144,13 +159,19 @@ impl Player {
     pub fn start_ahead(
         device: DeviceConfig,
         registry: Registry,
-        anticipation: Option<Anticipation>,
+        ahead: Option<Ahead>,
     ) -> Result<Player, PlayerError> {
         let device = fitting(&device);
-        let config = Config::new(device.clone());
-        let config = Config { registry: registry.clone(), anticipation, ..config };
-        let player = Player::over(Engine::start(config)?, device, registry)?;
-        Ok(Player { anticipation, ..player })
+        let shelf = ahead.and_then(|ahead| ahead.ready).map(CacheShelf::start).transpose()?;
+        let shelf = shelf.map(Arc::new);
+        let config = Config {
+            registry: registry.clone(),
+            anticipation: ahead.map(|ahead| ahead.how),
+            shelf: shelf.clone().map(|shelf| shelf as _),
+            ..Config::new(device.clone())
+        };
+        let player = Player::over_with(Engine::start(config)?, device, registry, shelf)?;
+        Ok(Player { ahead, ..player })
     }
 
     /// A port that the program plays itself, heard like any other.
@@ -208,8 +229,18 @@ impl Player {
         device: DeviceConfig,
         registry: Registry,
     ) -> Result<Player, PlayerError> {
+        Player::over_with(engine, device, registry, None)
+    }
+
+    /// The same through one that takes from this shelf.
+    pub fn over_with(
+        engine: Engine,
+        device: DeviceConfig,
+        registry: Registry,
+        shelf: Option<Arc<CacheShelf>>,
+    ) -> Result<Player, PlayerError> {
         let engine = Arc::new(engine);
-        let deriver = Deriver::start(engine.clone(), registry.clone())?;
+        let deriver = Deriver::start(engine.clone(), registry.clone(), shelf)?;
         Ok(Player {
             deriver,
             engine,
@@ -218,7 +249,7 @@ impl Player {
             revision: None,
             cache: None,
             seeds: Arc::default(),
-            anticipation: None,
+            ahead: None,
             playing: false,
             landed: Flicks(0),
             released: Vec::new(),
@@ -293,7 +324,7 @@ impl Player {
         let names: Vec<String> = self.ports.keys().cloned().collect();
         // Some drivers let nobody open a port twice.
         names.iter().for_each(|name| self.close_port(name));
-        let mut next = Player::start_ahead(device, self.registry.clone(), self.anticipation)?;
+        let mut next = Player::start_ahead(device, self.registry.clone(), self.ahead)?;
         next.seeds = self.seeds.clone();
         next.roles = self.roles.clone();
         next.cache = self.cache.clone();

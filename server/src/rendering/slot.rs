@@ -9,7 +9,7 @@ use std::{
 
 use pulse_store::cache::{CacheError, CacheStats, CacheStore, DiskCache};
 
-use super::open_cache;
+use super::{cache_dir, open_cache};
 
 /// How long whoever played the project before it was closed may take to let go.
 const LETTING_GO: Duration = Duration::from_secs(2);
@@ -33,6 +33,15 @@ impl CacheSlot {
         let cache = Arc::new(open_cache(&self.project, self.bytes)?);
         *open = Some(Arc::clone(&cache));
         Ok(cache)
+    }
+
+    /// None where nothing has been rendered, or somebody else has the cache.
+    pub fn open_existing(&self) -> Option<Arc<DiskCache>> {
+        if !cache_dir(&self.project).exists() {
+            return None;
+        }
+        let opened = self.try_open();
+        opened.inspect_err(|error| tracing::debug!(%error, "playback has no cache")).ok()
     }
 
     /// For those who can't do without.

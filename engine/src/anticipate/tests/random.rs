@@ -16,7 +16,7 @@ use crate::{
 
 /// What somebody will do, with numbers to choose by.
 #[derive(Clone, Debug)]
-enum Wish {
+pub enum Wish {
     Play(i64),
     Stop,
     Pause,
@@ -36,7 +36,7 @@ enum Wish {
     Tend,
 }
 
-fn wish() -> impl Strategy<Value = Wish> {
+pub fn wish() -> impl Strategy<Value = Wish> {
     let place = 0i64..7_000;
     let edit = (1usize..12, 0u32..4, prop::collection::vec(0usize..12, 0..3));
     prop_oneof![
@@ -70,7 +70,7 @@ fn prompt(seedlings: &[Seedling], nodes: usize, louder: u32) -> (Sketch, Slices)
 }
 
 /// The deeds that come of wishes, in graphs that give finite sound.
-fn story(seedlings: &[Seedling], wishes: &[(usize, Wish)]) -> Option<Story> {
+pub fn story_of(seedlings: &[Seedling], wishes: &[(usize, Wish)]) -> Option<Story> {
     let load = |nodes: usize, louder: u32, live: &[usize]| {
         let (sketch, slices) = prompt(seedlings, nodes, louder);
         let live: Vec<u32> = live.iter().map(|at| number(at % seedlings.len())).collect();
@@ -127,7 +127,7 @@ proptest! {
         cuts in prop_oneof![Just(vec![256]), prop::collection::vec(16usize..900, 1..5)],
         workers in 1usize..4,
     ) {
-        let story = story(&seedlings, &wishes);
+        let story = story_of(&seedlings, &wishes);
         prop_assume!(story.is_some());
         let story = story.unwrap_or_default();
         let (_, faults) = check_quiet(&story, 2_500, &cuts, workers, "a random story");

@@ -68,6 +68,8 @@ pub(super) struct AheadLoader {
     split: Split,
     /// Nodes that are live whatever they are.
     held: BTreeMap<NodeKey, u64>,
+    /// The number of the last change of what plays.
+    revision: u64,
     /// The last capture that was asked for, and what came of it.
     captures: u64,
     captured: Option<Captured>,
@@ -85,7 +87,8 @@ pub(super) fn assemble(
     let frames = |ms: f64| libm::rint(ms.max(0.0) * 0.001 * f64::from(rate)) as u64;
     let lead = frames(anticipation.lead_ms).max(1);
     let look_ahead = frames(anticipation.look_ahead_ms).max(lead + 2 * config.max_block as u64);
-    let maker = Maker::new(config.registry.clone(), rate, config.max_block, look_ahead)
+    let shelf = config.shelf.clone();
+    let maker = Maker::new(config.registry.clone(), rate, config.max_block, look_ahead, shelf)
         .map_err(Box::new)?;
     let yard = Yard::start(now.clone(), look_ahead, anticipation.workers)
         .map_err(|error| EngineError::Thread { reason: error.to_string() })?;
@@ -111,6 +114,7 @@ pub(super) fn assemble(
         whole: None,
         split: Split::default(),
         held: BTreeMap::new(),
+        revision: 0,
         captures: 0,
         captured: None,
         missed: BTreeMap::new(),
@@ -240,7 +244,7 @@ impl Ahead {
     }
 
     /// Another song for whatever reads the transport.
-    pub fn set_song(&mut self, clock: u64, song: &Arc<Song>) {
+    pub fn set_song(&mut self, clock: u64, song: &Arc<Song>, revision: u64) {
         if **song == *self.song {
             return;
         }
@@ -259,7 +263,8 @@ impl Ahead {
                 unit.tell(stamped.clone());
             }
         }
-        field.spread(self.pilot.ran(), |unit| reads(unit).then(|| Some(stamped.clone())));
+        let told = |unit| reads(unit).then(|| Some(stamped.clone()));
+        field.edit(self.pilot.ran(), at, revision, told);
         self.rewinds += 1;
         self.yard.call();
     }
@@ -284,6 +289,7 @@ impl Loader {
     ) -> Result<(), EngineError> {
         let Some(mut own) = self.ahead.take() else { return Err(EngineError::NothingLoaded) };
         let mut running = self.loaded.take();
+        let known = running.is_some();
         let new = New { spec, slices, changed, media };
         let (result, loaded) = self.load_parts(&mut own, engine, &new, running.as_ref());
         // The caller puts the new slices in where nothing failed.
@@ -297,8 +303,12 @@ impl Loader {
         }
         let mut control = engine.control();
         let field = control.ahead.as_ref().and_then(|ahead| ahead.field.clone());
-        control.current = self.loaded.as_ref().map(|loaded| loaded.current(field));
+        control.current = self.loaded.as_ref().map(|loaded| loaded.current(field.clone()));
         drop(control);
+        if let Some(field) = field.filter(|_| result.is_ok()) {
+            let (changed, spec) = (known.then_some(changed), &own.split.ahead);
+            own.maker.tell_shelf(own.revision, &field, spec, slices, changed);
+        }
         self.ahead = Some(own);
         result
     }
@@ -384,7 +394,9 @@ impl Loader {
         let latency = ahead.latency().max(draft.latency());
         ahead.last += 1;
         let at = ahead.stamp(clock, 0, latency);
-        let moment = Moment { course: ahead.pilot.clone(), song: ahead.song.clone() };
+        let revision = own.next_revision();
+        let (course, song) = (ahead.pilot.clone(), ahead.song.clone());
+        let moment = Moment { course, song, revision };
         let captured = captured.map(|captured| {
             let since = ahead.log.iter().filter(|act| act.at >= captured.course.clock());
             Captured { since: since.cloned().collect(), ..captured }
@@ -396,7 +408,10 @@ impl Loader {
         let retapped = tap(&mut material, &plan, running, next.sources(&parts, &own.now));
         let gone = |unit: &&Arc<Unit>| !next.units.iter().any(|other| Arc::ptr_eq(unit, other));
         let retired = field.iter().flat_map(|field| &field.units).filter(gone);
-        own.stats.underrun_frames += retired.map(|unit| unit.missed()).sum::<u64>();
+        for unit in retired {
+            own.stats.underrun_frames += unit.missed();
+            own.stats.taken_frames += unit.notice.taken.load(Ordering::Relaxed);
+        }
         ahead.yard.set(next.units.clone(), u64::from(next.plan.latency()));
         ahead.field = Some(Arc::new(next));
         ahead.arrive(clock, at, &plan, running.map(|running| &*running.plan));
@@ -479,6 +494,15 @@ fn tap(
 type Prepared = (Option<Parcel>, Loaded, BTreeSet<NodeKey>);
 
 impl AheadLoader {
+    pub fn next_revision(&mut self) -> u64 {
+        self.revision += 1;
+        self.revision
+    }
+
+    pub fn tell_time(&self, revision: u64) {
+        self.maker.tell_shelf_of_time(revision);
+    }
+
     /// Nodes that the audio thread runs and that are to be rendered ahead, but
     /// whose state nobody knows yet.
     fn lingering(
@@ -647,6 +671,8 @@ impl Engine {
         stats.worker_load = ahead.yard.load();
         stats.rendered_frames = ahead.yard.frames();
         let Some(field) = &ahead.field else { return Some(stats) };
+        let taken = field.units.iter().map(|unit| unit.notice.taken.load(Ordering::Relaxed));
+        stats.taken_frames += taken.sum::<u64>();
         stats.units = field.units.len();
         let heard = field.units.iter().filter(|unit| !unit.rings.is_empty());
         let far: Vec<u64> = heard.map(|unit| unit.end().saturating_sub(ran)).collect();

@@ -28,9 +28,11 @@ fn keys(song: &Song) -> Keys {
 
 fn keys_with(song: &Song, segment: u32, present: &dyn Fn(&Hash) -> bool) -> Keys {
     let mut keys = Keys::new();
-    let edges = Wiring::of(&song.plan).edges_within(&song.spec, &song.plan);
-    for (unit, edges) in song.plan.units.iter().zip(&edges) {
-        let mut parts = vec![unit_hash(edges, &song.plan, unit, &song.slices, segment.into())];
+    let wiring = Wiring::of(&song.plan);
+    let edges = wiring.edges_within(&song.spec, &song.plan);
+    for (at, (unit, edges)) in song.plan.units.iter().zip(&edges).enumerate() {
+        let (kept, slices) = (wiring.kept(at), &song.slices);
+        let mut parts = vec![unit_hash(edges, &song.plan, unit, kept, slices, segment.into())];
         let length = i64::from(segment);
         parts.extend((0..6).map(|at| {
             let start = at * length;
@@ -246,7 +248,7 @@ fn the_rate_the_segment_and_what_enters_are_in_the_key() {
             unit.nodes.iter().map(|node| plan.nodes[*node as usize].key).collect();
         let within = |edge: &&EdgeSpec| keys.contains(&edge.from) && keys.contains(&edge.to);
         let edges: Vec<&EdgeSpec> = before.spec.edges.iter().filter(within).collect();
-        unit_hash(&edges, plan, unit, &before.slices, SEGMENT.into())
+        unit_hash(&edges, plan, unit, &[], &before.slices, SEGMENT.into())
     };
     for unit in plan.units.iter().filter(|unit| !unit.inputs.is_empty()) {
         let changes: [fn(&mut pulse_engine::plan::UnitInput); 3] =

@@ -1,5 +1,7 @@
 //! A song of any size, the same for the same size.
 
+#![allow(clippy::unwrap_used, reason = "a measuring program stops at the first error")]
+
 use pulse_schemas::{
     entity::{
         Arrangement, AudioFormat, AudioRegion, Channel, ChannelKind, Clip, ClipContent, DspNode,
