@@ -4,7 +4,7 @@
 //! wires and hands are filtered noise. A hit's tuning, decay and level are taken
 //! from the parameters when it starts and stay with it, as on the machines of 1980;
 //! so a voice is its recipe and its age, and nothing has to be smoothed. Keys follow
-//! General MIDI. Noise is seeded by the count of hits: no two are the same, every
+//! General MIDI. Noise is seeded by the frame of a hit: no two are the same, every
 //! render is.
 
 use crate::{
@@ -82,8 +82,9 @@ parameters!(PARAMS, P {
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.drums", "Drum machine", PARAMS);
     // 2: all sound off fades in 12 ms. 3: a stolen hit fades out in a place of its own; hits are summed
-    // in the order in which they began.
-    descriptor.dsp_version = 3;
+    // in the order in which they began. 4: noise goes by the frame of a hit and not by the count of
+    // those before it.
+    descriptor.dsp_version = 4;
     descriptor.uses_random = true;
     descriptor
 };
@@ -95,7 +96,6 @@ struct Drums {
     rate: f64,
     seed: u64,
     voices: Vec<Voice>,
-    hits: u64,
 }
 
 impl Node for Drums {
@@ -110,19 +110,17 @@ impl Node for Drums {
     fn process(&mut self, io: &mut Io<'_>) {
         walk(io.frame(), io.frames(), io.events(), |step| match step {
             Step::GridPoint(_) => self.voices.iter_mut().for_each(Voice::settle),
-            Step::Event(event, _) => self.handle(event, io),
+            Step::Event(event, now) => self.handle(event, now, io),
             Step::Render { at, length } => self.render(io, at, length),
         });
     }
 
     fn visit_state(&mut self, visitor: &mut dyn StateVisitor) {
         self.voices.iter_mut().for_each(|voice| voice.visit(visitor));
-        visitor.u64(&mut self.hits);
     }
 
     fn reset(&mut self) {
         self.voices.fill(Voice::default());
-        self.hits = 0;
     }
 
     fn tail(&self) -> Tail {
@@ -131,11 +129,11 @@ impl Node for Drums {
 }
 
 impl Drums {
-    fn handle(&mut self, event: &Event, io: &Io<'_>) {
+    fn handle(&mut self, event: &Event, now: i64, io: &Io<'_>) {
         match event.body {
             EventBody::NoteOn { key, velocity, .. } => {
                 if let Some(piece) = Piece::of_key(key) {
-                    self.hit(piece, f64::from(velocity), io);
+                    self.hit(piece, f64::from(velocity), now, io);
                 }
             }
             EventBody::AllSoundOff | EventBody::Controller { controller: 120, .. } => {
@@ -146,22 +144,23 @@ impl Drums {
         }
     }
 
-    fn hit(&mut self, piece: Piece, velocity: f64, io: &Io<'_>) {
+    fn hit(&mut self, piece: Piece, velocity: f64, now: i64, io: &Io<'_>) {
         let knobs = Knobs::of(piece, io);
         let choke = 1.0 / (CHOKE_SECONDS * self.rate);
         if piece.is_hat() {
             self.voices.iter_mut().filter(|v| v.piece.is_hat()).for_each(|v| v.choke(choke));
         }
         while self.playing().count() >= POLYPHONY {
-            if let Some(oldest) = self.playing().min_by_key(|voice| voice.order) {
+            // The first is the oldest.
+            if let Some(oldest) = self.playing().next() {
                 oldest.choke(choke);
             }
         }
         let slot = self.slot();
-        let seed = crate::math::random_u64(self.seed, self.hits);
+        let twins = self.voices[..slot].iter().filter(|voice| voice.born == now).count() as u64;
+        let seed = crate::math::random_u64(self.seed ^ twins, now as u64);
         let recipe = recipe(piece, &knobs, velocity, self.rate);
-        self.voices[slot] = Voice::start(piece, recipe, seed, self.hits);
-        self.hits += 1;
+        self.voices[slot] = Voice::start(piece, recipe, seed, now);
     }
 
     /// Hits that are not fading out.

@@ -132,8 +132,9 @@ parameters!(PARAMS, P {
 static DESCRIPTOR: Descriptor = {
     let mut descriptor = Descriptor::instrument("pulse.synth", "Synthesiser", PARAMS);
     // 2: volume, expression, panorama and brightness are obeyed; a voice fades out in a place of its
-    // own however many are stolen at once. 3: the drive is oversampled.
-    descriptor.dsp_version = 3;
+    // own however many are stolen at once. 3: the drive is oversampled. 4: random numbers go by the frame
+    // and key of a note and not by the count of those before it; voices are summed in their order.
+    descriptor.dsp_version = 4;
     descriptor.uses_random = true;
     descriptor.reads_transport = true;
     descriptor.follows_tempo = crate::node::FollowsTempo::While("lfoSync");
@@ -154,7 +155,6 @@ struct Synth {
     last_pitch: f64,
     /// Whether any note came before: the first one has nothing to glide from.
     played: bool,
-    notes: u64,
     lfo: LfoPhase,
 }
 
@@ -191,7 +191,6 @@ impl Node for Synth {
         self.held_count = self.held_count.min(HELD);
         visitor.f64(&mut self.last_pitch);
         visitor.bool(&mut self.played);
-        visitor.u64(&mut self.notes);
         self.lfo.visit(visitor);
     }
 
@@ -202,7 +201,6 @@ impl Node for Synth {
         self.held_count = 0;
         self.last_pitch = 0.0;
         self.played = false;
-        self.notes = 0;
         self.lfo = LfoPhase::default();
     }
 
@@ -377,32 +375,41 @@ impl Synth {
             self.steal();
         }
         let common = self.common(note.channel, frame, patch);
-        let mut voice = Voice::start(note, frame, self.notes, patch, &common);
+        let slot = self.slot();
+        let born = |voice: &&Voice| voice.born == frame;
+        let twin = self.voices[..slot].iter().filter(born).count() as u64;
+        let mut voice = Voice::start(note, frame, twin, patch, &common);
         if patch.glide_frames > 0.0 && self.played {
             voice.glide_from(self.last_pitch, frame, patch.glide_frames, patch, &common);
         }
-        let slot = self.free_slot();
         self.voices[slot] = voice;
-        self.notes += 1;
         self.last_pitch = note.pitch;
         self.played = true;
     }
 
-    /// An idle voice, else, of those that were stolen, the one that has faded most.
-    fn free_slot(&self) -> usize {
-        let rank = |slot: &usize| {
-            let voice = &self.voices[*slot];
-            let left = 1 + (voice.fade.max(0.0) * 1e9) as u64;
-            (voice.active && !voice.stolen, if voice.active { left } else { 0 })
-        };
-        (0..VOICES).min_by_key(rank).unwrap_or(0)
+    /// A place for a new voice behind all others. Those that sound close ranks in the
+    /// order in which they began, so that equal sound is equal state. Where all sound,
+    /// the one that has faded most ends at once.
+    fn slot(&mut self) -> usize {
+        if self.voices.iter().all(|voice| voice.active) {
+            let left = |voice: &&mut Voice| (!voice.stolen, (voice.fade.max(0.0) * 1e9) as u64);
+            let softest = self.voices.iter_mut().min_by_key(left);
+            softest.into_iter().for_each(|voice| *voice = Voice::default());
+        }
+        let mut count = 0;
+        for at in 0..VOICES {
+            if self.voices[at].active {
+                self.voices.swap(count, at);
+                count += 1;
+            }
+        }
+        count
     }
 
-    /// Fades out the oldest voice under release, else the oldest.
+    /// Fades out the oldest voice under release, else the oldest, which is the first.
     fn steal(&mut self) {
-        let rank = |voice: &&mut Voice| (voice.is_held(), voice.order);
         let playing = self.voices.iter_mut().filter(|v| v.active && !v.stolen);
-        if let Some(voice) = playing.min_by_key(rank) {
+        if let Some(voice) = playing.min_by_key(|voice| voice.is_held()) {
             voice.stolen = true;
         }
     }

@@ -114,3 +114,17 @@ fn pieces_survive_their_numbers() {
         assert_eq!(piece.map(|piece| Piece::from_number(piece.to_number())), piece);
     }
 }
+
+#[test]
+fn a_hit_that_came_and_went_leaves_no_trace() {
+    let heard = |early: bool| {
+        let mut rig = Rig::new(&KIND, 48_000);
+        let later = (0..200).map(|at| hit(2_000 + 1_500 * at, KEYS[at as usize % 5], 0.8));
+        rig.events = early.then(|| hit(100, 37, 1.0)).into_iter().chain(later).collect();
+        let sound = rig.run(&[], 300_000, &[512]).remove(0).remove(0);
+        (sound[200_000..].to_vec(), rig.state())
+    };
+    let (with, without) = (heard(true), heard(false));
+    assert!(without.0.iter().any(|&x| x != 0.0));
+    assert!(with == without, "what follows a hit goes by how many came before it");
+}

@@ -16,7 +16,8 @@ const OVER: f64 = 1e-5;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Voice {
     pub piece: Piece,
-    pub order: u64,
+    /// The frame at which it was hit.
+    pub born: i64,
     recipe: Recipe,
     seed: u64,
     age: u64,
@@ -33,10 +34,10 @@ pub struct Voice {
 }
 
 impl Voice {
-    pub fn start(piece: Piece, recipe: Recipe, seed: u64, order: u64) -> Voice {
+    pub fn start(piece: Piece, recipe: Recipe, seed: u64, born: i64) -> Voice {
         Voice {
             piece,
-            order,
+            born,
             recipe,
             seed,
             sweep: recipe.sweep,
@@ -172,7 +173,7 @@ impl Voice {
         let mut piece = self.piece.to_number();
         visitor.u64(&mut piece);
         self.piece = Piece::from_number(piece);
-        visitor.u64(&mut self.order);
+        visitor.i64(&mut self.born);
         visit_recipe(&mut self.recipe, visitor);
         visitor.u64(&mut self.seed);
         visitor.u64(&mut self.age);

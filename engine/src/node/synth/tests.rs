@@ -446,3 +446,24 @@ fn what_is_said_of_a_note_as_it_begins_is_how_it_begins() {
     let [half, _] = sides(EventBody::NoteGain { value: 0.5 });
     assert!((half / full - 0.5).abs() < 1e-6);
 }
+
+#[test]
+fn a_note_that_came_and_went_leaves_no_trace() {
+    let heard = |early: bool| {
+        // Notes overlap, so that never all voices are free.
+        let later = (0..200u32).flat_map(|at| {
+            let (from, id) = (2_000 + 1_500 * i64::from(at), u128::from(at) + 10);
+            [on(from, id, 40.0 + f64::from(at % 7)), off(from + 4_000, id)]
+        });
+        let first = [on(100, 1, 72.0), off(3_000, 1)];
+        let mut events: Vec<_> = first.into_iter().filter(|_| early).chain(later).collect();
+        events.sort_by_key(|(frame, _)| *frame);
+        let mut rig = rig(RATE, events);
+        rig.set("phase", 1.0).set("noise", 0.3).set("spread", 0.5).set("ampRelease", 40.0);
+        let sound = left(&mut rig, 300_000);
+        (sound[200_000..].to_vec(), rig.state())
+    };
+    let (with, without) = (heard(true), heard(false));
+    assert!(without.0.iter().any(|&x| x != 0.0));
+    assert!(with == without, "what follows a note goes by how many came before it");
+}

@@ -61,9 +61,10 @@ pub struct Mix {
 pub struct Voice {
     pub note: Note,
     pub active: bool,
-    /// When the note began: orders voices and seeds their noise.
+    /// When the note began.
     pub born: i64,
-    pub order: u64,
+    /// Of its random numbers.
+    seed: u64,
     /// Released by its key, held by the pedal.
     pub on_pedal: bool,
     /// 1 while playing, falling to 0 once stolen.
@@ -90,10 +91,11 @@ pub struct Voice {
 }
 
 impl Voice {
-    /// Begins a note at an absolute frame.
-    pub fn start(note: Note, frame: i64, order: u64, patch: &Patch, common: &Common) -> Voice {
+    /// Begins a note at an absolute frame, as the so many-th there.
+    pub fn start(note: Note, frame: i64, twin: u64, patch: &Patch, common: &Common) -> Voice {
+        let seed = math::random_u64(frame as u64, u64::from(note.key) << 32 | twin);
         let mut voice =
-            Voice { note, active: true, born: frame, order, fade: 1.0, ..Voice::default() };
+            Voice { note, active: true, born: frame, seed, fade: 1.0, ..Voice::default() };
         voice.lfo_start = common.cycles;
         voice.glide_from = note.pitch;
         voice.amp.gate_on();
@@ -115,7 +117,7 @@ impl Voice {
 
     /// Starts every oscillator somewhere else at every note.
     fn scatter(&mut self) {
-        let seed = self.seed();
+        let seed = self.seed;
         let mut count = 0;
         let mut throw = || {
             count += 1;
@@ -123,11 +125,6 @@ impl Voice {
         };
         self.phases.iter_mut().flatten().for_each(|phase| *phase = throw());
         self.sub_phase = throw();
-    }
-
-    /// Of this note's random numbers.
-    fn seed(&self) -> u64 {
-        self.order.wrapping_mul(4) ^ ((self.born as u64) << 20)
     }
 
     /// Starts where the targets are, without a ramp.
@@ -202,7 +199,7 @@ impl Voice {
     /// The LFO of this note at the next grid point, −1..1.
     fn lfo(&self, frame: i64, patch: &Patch, common: &Common) -> f64 {
         let (cycles, seed) = if patch.lfo_per_note {
-            (common.cycles - self.lfo_start, LFO_SEED ^ self.seed())
+            (common.cycles - self.lfo_start, LFO_SEED ^ self.seed)
         } else {
             (common.cycles, LFO_SEED)
         };
@@ -221,7 +218,7 @@ impl Voice {
         if patch.spread == 0.0 {
             return [left, right];
         }
-        let place = patch.spread * math::random_bipolar(self.seed(), 0);
+        let place = patch.spread * math::random_bipolar(self.seed, 0);
         [left * (1.0 - place).min(1.0), right * (1.0 + place).min(1.0)]
     }
 
@@ -383,14 +380,14 @@ impl Voice {
 
     /// White noise of this voice, a function of the frame.
     fn noise(&self, stream: u64, frame: i64) -> f64 {
-        math::random_bipolar(self.seed() ^ stream, frame as u64)
+        math::random_bipolar(self.seed ^ stream, frame as u64)
     }
 
     pub fn visit(&mut self, visitor: &mut dyn StateVisitor) {
         self.note.visit(visitor);
         visitor.bool(&mut self.active);
         visitor.i64(&mut self.born);
-        visitor.u64(&mut self.order);
+        visitor.u64(&mut self.seed);
         visitor.bool(&mut self.on_pedal);
         visitor.f64(&mut self.fade);
         visitor.bool(&mut self.stolen);
