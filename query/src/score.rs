@@ -270,6 +270,15 @@ impl Scores {
         score
     }
 
+    pub fn known(&self, clip: ClipId) -> Option<Arc<Score>> {
+        self.lock().scores.get(&clip).cloned()
+    }
+
+    /// How many clips are known by all that they hold.
+    pub fn held(&self) -> usize {
+        self.lock().scores.len()
+    }
+
     pub fn count(&self, clip: ClipId, read: impl FnOnce() -> (usize, bool)) -> usize {
         let known = self.lock();
         let score = known.scores.get(&clip).map(|score| score.notes.len);

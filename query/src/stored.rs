@@ -5,9 +5,9 @@ use std::{cell::RefCell, sync::Arc};
 use pulse_schemas::{
     entity::AnyEntity,
     id::{AnyId, ClipId, EntityId, EntityKind},
-    record::EntityKey,
+    record::{EntityKey, RecordError},
 };
-use pulse_store::view::{ReadError, View};
+use pulse_store::view::{ReadError, View, decode};
 
 use crate::{
     score::{Score, Scores},
@@ -47,20 +47,27 @@ impl Stored {
         .ok()
     }
 
-    fn entities(&self, keys: Result<Vec<EntityKey>, ReadError>) -> Vec<AnyEntity> {
-        let keys = self.note(keys).unwrap_or_default();
-        keys.into_iter().filter_map(|key| self.entity(key)).collect()
-    }
-
+    /// All records below a prefix, decoded where the walk meets them: looking each up
+    /// again by its key costs more than to read it.
     fn scan(&self, prefix: &[u8]) -> Vec<AnyEntity> {
         let read = || {
-            let mut keys = Vec::new();
+            let mut found = Vec::new();
             for entry in self.view.state().scan(prefix) {
-                keys.push(EntityKey::from_bytes(&entry?.0)?);
+                let (key, record) = entry?;
+                let id = EntityKey::from_bytes(&key)?.any_id();
+                found.extend(self.decoded(decode(id, &record)));
             }
-            Ok(keys)
+            Ok(found)
         };
-        self.entities(read())
+        self.note(read()).unwrap_or_default()
+    }
+
+    /// A record of a newer version is kept by the store and silent here.
+    fn decoded(&self, read: Result<AnyEntity, ReadError>) -> Option<AnyEntity> {
+        match read {
+            Err(ReadError::Record { source: RecordError::FromTheFuture { .. }, .. }) => None,
+            read => self.note(read),
+        }
     }
 }
 
@@ -98,6 +105,13 @@ impl Source for Indexed<'_> {
         })
     }
 
+    fn passing_score(&self, clip: ClipId) -> Arc<Score> {
+        self.scores.known(clip).unwrap_or_else(|| {
+            let (notes, events) = (self.members_of(clip.0), self.members_of(clip.0));
+            Arc::new(Score::new(notes, events))
+        })
+    }
+
     fn note_count(&self, clip: ClipId) -> usize {
         self.scores
             .count(clip, || (self.members(EntityKind::Note, clip.0).len(), self.stored.is_whole()))
@@ -105,15 +119,8 @@ impl Source for Indexed<'_> {
 }
 
 impl Source for Stored {
-    /// A record of a newer version is kept by the store and silent here.
     fn entity(&self, key: EntityKey) -> Option<AnyEntity> {
-        match self.view.entity(&key) {
-            Err(ReadError::Record {
-                source: pulse_schemas::record::RecordError::FromTheFuture { .. },
-                ..
-            }) => None,
-            read => self.note(read).flatten(),
-        }
+        self.decoded(self.view.entity(&key).transpose()?)
     }
 
     fn of_kind(&self, kind: EntityKind) -> Vec<AnyEntity> {
@@ -125,7 +132,8 @@ impl Source for Stored {
     }
 
     fn referrers(&self, kind: EntityKind, target: AnyId) -> Vec<AnyEntity> {
-        self.entities(self.view.referrers(target, kind))
+        let keys = self.referrer_keys(kind, target).into_iter();
+        keys.filter_map(|key| self.entity(key)).collect()
     }
 
     fn referrer_keys(&self, kind: EntityKind, target: AnyId) -> Vec<EntityKey> {

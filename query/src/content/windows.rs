@@ -5,7 +5,11 @@
 //! where the next begins, so that whoever plays them need not merge anything. A
 //! window by clip would be as long as somebody records without stopping.
 
-use std::{collections::BTreeSet, ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
 use pulse_schemas::{
     entity::{AnyEntity, Clip, ClipContent, LaneKind, Track},
@@ -160,10 +164,28 @@ impl Placed {
         self.clips.len()
     }
 
-    /// The windows that anything is said in.
-    pub fn windows(&self, ctx: &Ctx<'_>) -> BTreeSet<i64> {
-        let clips = self.clips.iter().map(|placed| &placed.clip);
-        clips.flat_map(|clip| windows_of_clip(ctx, clip)).collect()
+    /// All windows that anything is said in, with the events of each in any order.
+    ///
+    /// Clip by clip, each read once and let go: what is kept by time of every clip of
+    /// a large song takes more memory than all that it plays.
+    pub fn windows(&self, ctx: &Ctx<'_>) -> BTreeMap<i64, Vec<SpecEvent>> {
+        let grid = Grid(ctx);
+        let mut windows: BTreeMap<i64, Vec<SpecEvent>> = BTreeMap::new();
+        let mut said = Vec::new();
+        for clip in self.clips.iter().map(|placed| &placed.clip) {
+            say_all(ctx, clip, &ctx.source.passing_score(clip.id), &mut said);
+            // Most events lie where the one before them does.
+            let (mut number, mut here) = (0, 0..0);
+            for event in said.drain(..) {
+                if !here.contains(&event.frame) {
+                    number = grid.number(event.frame);
+                    here = grid.frames(number);
+                }
+                windows.entry(number).or_default().push(event);
+            }
+        }
+        windows.values_mut().for_each(Vec::shrink_to_fit);
+        windows
     }
 }
 
@@ -202,14 +224,19 @@ fn say(
     score.events_in(span).for_each(|other| place.other(other, pass, events));
 }
 
-/// The windows in which a clip says anything.
-pub fn windows_of_clip(ctx: &Ctx<'_>, clip: &Clip) -> BTreeSet<i64> {
-    let (place, score) = (Place::new(ctx, clip), ctx.source.score(clip.id));
-    let mut events = Vec::new();
+/// All that a clip says.
+fn say_all(ctx: &Ctx<'_>, clip: &Clip, score: &Score, events: &mut Vec<SpecEvent>) {
+    let place = Place::new(ctx, clip);
     for pass in passes(ctx, clip, Timebase::Musical) {
         let span = Ticks(pass.from)..Ticks(pass.to.saturating_add(1));
-        say(&place, &score, &pass, span, &mut events);
+        say(&place, score, &pass, span, events);
     }
+}
+
+/// The windows in which a clip says anything.
+pub fn windows_of_clip(ctx: &Ctx<'_>, clip: &Clip) -> BTreeSet<i64> {
+    let mut events = Vec::new();
+    say_all(ctx, clip, &ctx.source.score(clip.id), &mut events);
     numbers(ctx, &events)
 }
 

@@ -675,9 +675,8 @@ pub fn played(db: &dyn Db, of: ArrangementIn, track: TrackIn) -> Arc<Played> {
         let inner = content::Ctx { source, registry, tempo: &tempo.map, rate };
         let notes = content::Notes {
             whole: &|| {
-                let numbers = placed.windows(&inner).into_iter();
-                let derive = |number| Window::new(content::window(&inner, &placed, number));
-                numbers.map(|number| (number, Arc::new(derive(number)))).collect()
+                let windows = placed.windows(&inner).into_iter();
+                windows.map(|(number, said)| (number, Arc::new(Window::new(said)))).collect()
             },
             window: &|number| recall_window(db, &placed, id, number, &tempo, rate),
         };

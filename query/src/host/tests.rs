@@ -906,6 +906,25 @@ fn an_edit_of_one_note_of_ten_thousand_derives_the_window_that_holds_it() {
 }
 
 #[test]
+fn what_a_song_plays_keeps_the_notes_of_no_clip_that_nobody_edits() {
+    let (mut song, clip, notes) = long_clip(1_000);
+    let id = song.arrangement;
+    let held = |song: &Song| song.host.db.world.scores.held();
+    let step = song.host.play(id).unwrap();
+    let events: usize = step.patch.events.values().flatten().map(|events| events.len()).sum();
+    assert!(events >= 2_000, "{events}");
+    assert_eq!(held(&song), 0);
+    song.edit(|tx| {
+        let mut note: Note = tx.get_owned(clip.0, notes[500]).unwrap().unwrap();
+        note.pitch = 61;
+        tx.put(note).unwrap();
+    });
+    song.host.play(id).unwrap();
+    assert_eq!(held(&song), 1, "the clip that somebody edits");
+    song.verify();
+}
+
+#[test]
 fn a_screen_of_an_editor_shares_the_rows_that_an_edit_leaves_alone() {
     let (mut song, clip, notes) = long_clip(2_000);
     let window = Window {
