@@ -47,6 +47,8 @@ pub struct Shelved {
     pub revision: u64,
     /// Of the unit's state before it.
     pub state: Hash,
+    /// Of the state behind it.
+    pub after: Hash,
     pub sound: Option<Arc<ShelvedSound>>,
 }
 

@@ -42,6 +42,8 @@ pub struct Notice {
 struct Taking {
     from: u64,
     frames: u64,
+    /// Of the state that computing it would lead to.
+    after: Hash,
     sound: Arc<ShelvedSound>,
     material: Arc<Material>,
 }
@@ -116,12 +118,12 @@ impl Segments {
 
     /// What is known of a segment, where it holds for what this unit plays now.
     fn find(&self, number: i64) -> Option<Shelved> {
-        // Of two contents, the one that is coming and this one, nobody can tell which.
-        if self.revision != self.notice.changed.load(Ordering::Acquire) {
-            return None;
-        }
         let found = self.shelf.find(self.unit, number)?;
-        (found.revision >= self.revision).then_some(found)
+        // Of two contents, the one that is coming and this one, nobody can tell which.
+        // Asked afterwards: whoever changes this unit says so before the shelf hears of
+        // it, and both may happen in between.
+        let changed = self.notice.changed.load(Ordering::Acquire);
+        (self.revision == changed && found.revision >= changed).then_some(found)
     }
 }
 
@@ -230,9 +232,12 @@ impl Run {
         let sound = known.as_ref().and_then(|known| known.sound.clone());
         let sound = sound.filter(|sound| sound.fits(self.outlets.len(), own.frames));
         let free = ran > own.computes_to;
-        if own.taking.is_some() {
-            match sound.filter(|_| own.since.is_some() && free) {
-                Some(sound) => self.begin_taking(sound),
+        if let Some(taking) = &own.taking {
+            // The shelf may have guessed how this segment begins, too.
+            let state = taking.after;
+            let goes_on = known.filter(|known| known.state == state && own.since.is_some());
+            match goes_on.zip(sound).filter(|_| free && self.hears_as_rendered()) {
+                Some((known, sound)) => self.begin_taking(known.after, sound),
                 None => self.compute_again(),
             }
             return;
@@ -243,7 +248,9 @@ impl Run {
             self.mark();
         }
         self.executor.round_all();
-        let Some(known) = known else { return };
+        // Others may take what this unit's sound was guessed for, as long as it says
+        // that it is that sound.
+        let Some(known) = known else { return self.set_since(None) };
         let same = Hash::of(&self.executor.save_state().to_bytes()) == known.state;
         if !(same && self.executor.is_settled() && self.hears_as_rendered()) {
             self.set_since(None);
@@ -253,7 +260,7 @@ impl Run {
             self.set_since(Some(ran));
         }
         if let Some(sound) = sound {
-            self.begin_taking(sound);
+            self.begin_taking(known.after, sound);
         }
     }
 
@@ -264,10 +271,10 @@ impl Run {
         signals.all(|signal| signal.ring.is_as_rendered(ran + signal.shift))
     }
 
-    fn begin_taking(&mut self, sound: Arc<ShelvedSound>) {
+    fn begin_taking(&mut self, after: Hash, sound: Arc<ShelvedSound>) {
         let (from, material) = (self.ran(), self.executor.material().clone());
         if let Some(own) = &mut self.segments {
-            own.taking = Some(Taking { from, frames: own.frames, sound, material });
+            own.taking = Some(Taking { from, frames: own.frames, after, sound, material });
         }
     }
 
@@ -364,5 +371,43 @@ impl Run {
                 self.set_since(since);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{anticipate::shelf::News, material::Slices, plan::Plan};
+
+    /// While it is asked, an edit is made and the shelf hears of it.
+    struct Edited(Arc<Notice>);
+
+    impl Shelf for Edited {
+        fn frames(&self, _: &Plan, _: usize, _: &Slices) -> u64 {
+            4_096
+        }
+
+        fn follow(&self, _: u64, _: Option<News<'_>>) {}
+
+        fn want(&self, _: Want) {}
+
+        fn find(&self, _: NodeKey, number: i64) -> Option<Shelved> {
+            let revision = self.0.changed.load(Ordering::Acquire) + number as u64;
+            self.0.changed.store(revision, Ordering::Release);
+            Some(Shelved { revision, state: Hash([0; 32]), after: Hash([0; 32]), sound: None })
+        }
+
+        fn pays_from(&self) -> f64 {
+            0.0
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_an_edit_that_came_meanwhile_is_not_taken_for_what_plays() {
+        let notice = Arc::new(Notice::default());
+        let shelf = Arc::new(Edited(notice.clone()));
+        let own = Segments::new(shelf, crate::testkit::key(1), notice, 4_096, 0);
+        assert!(own.find(0).is_some());
+        assert!(own.find(1).is_none());
     }
 }

@@ -181,3 +181,21 @@ fn an_edit_that_nobody_rendered_leaves_the_other_tracks_to_the_cache() {
     assert!(heard == expect, "an edit that nobody rendered");
     assert!(part.taken_frames > 0 && part.taken_frames < whole.taken_frames);
 }
+
+/// What is rendered while it plays is taken from then on, without any edit.
+#[test]
+fn a_render_that_comes_while_the_song_plays_is_found() {
+    let entities = project(&["pulse.drums", "pulse.eq"]);
+    let story = [(0, Deed::Show(entities.clone())), (0, Deed::GoOn)];
+    let (expect, _) = Stage::new(None).tell(&story, 4_096 + 5 * 4_096);
+    let (_dir, cache) = cache();
+    let cache = Arc::new(cache);
+    let mut stage = Stage::new(Some(cache.clone()));
+    stage.show(&entities);
+    stage.engine.play(Start::default()).unwrap();
+    stage.run(4_096);
+    from_cache(&song(&entities), &*cache, 2);
+    let (heard, stats) = stage.tell(&[], 5 * 4_096);
+    assert!(heard == expect, "what was rendered meanwhile");
+    assert!(stats.taken_frames > 0, "{stats:?}");
+}
