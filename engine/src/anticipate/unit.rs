@@ -216,6 +216,7 @@ impl Run {
             return 0;
         }
         self.pass_disturbances();
+        self.ask();
         if self.is_taking() {
             return self.take(limit);
         }

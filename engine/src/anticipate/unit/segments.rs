@@ -204,8 +204,8 @@ impl Run {
         }
     }
 
-    /// Looks ahead to the next segment, and at an edge decides about this one.
-    pub(super) fn edge(&mut self) {
+    /// Asks for the next segment some time before it begins.
+    pub(super) fn ask(&mut self) {
         let rate = u64::from(self.executor.plan().sample_rate);
         let to_edge = self.to_edge();
         let frame = self.course.transport().frame();
@@ -216,9 +216,16 @@ impl Run {
             let sound = own.cost >= own.shelf.pays_from();
             own.shelf.want(Want { unit: own.unit, number: number + 1, sound });
         }
-        if to_edge != own.frames || frame <= 0 {
+    }
+
+    /// At an edge, decides about the segment that begins there.
+    pub(super) fn edge(&mut self) {
+        let (to_edge, frame) = (self.to_edge(), self.course.transport().frame());
+        let Some(own) = self.segments.as_ref().filter(|own| own.frames == to_edge) else { return };
+        if frame <= 0 {
             return;
         }
+        let number = frame.div_euclid(own.frames as i64);
         let ran = self.course.ran();
         if own.taking.as_ref().is_none_or(|taking| taking.end() == ran) {
             self.at_edge(number);
