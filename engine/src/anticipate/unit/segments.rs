@@ -21,7 +21,7 @@ use crate::{
     rt::transport::Mode,
 };
 
-/// Seconds before a segment at which it is asked for.
+/// Seconds before a segment at which it is asked for; half a segment, if that is less.
 const ASK: u64 = 2;
 /// Weight of the newest measurement of what a frame costs.
 const NEWEST: f64 = 0.1;
@@ -211,7 +211,7 @@ impl Run {
         let frame = self.course.transport().frame();
         let Some(own) = self.segments.as_mut().filter(|_| to_edge < u64::MAX) else { return };
         let number = frame.div_euclid(own.frames as i64);
-        if to_edge <= ASK * rate && own.asked != Some(number + 1) {
+        if to_edge <= (ASK * rate).min(own.frames / 2) && own.asked != Some(number + 1) {
             own.asked = Some(number + 1);
             let sound = own.cost >= own.shelf.pays_from();
             own.shelf.want(Want { unit: own.unit, number: number + 1, sound });

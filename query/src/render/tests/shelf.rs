@@ -18,9 +18,6 @@ use crate::{
     render::shelf::{CacheShelf, How},
 };
 
-/// What of all frames is taken at least: silence, sends and sums are not.
-const SHARE: f64 = 0.99;
-
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What is done to the song while it plays, after so many frames.
@@ -155,9 +152,6 @@ fn playback_with_and_without_a_cache_is_the_render() {
         let began = stage.engine.last_stamp() as usize;
         let (heard, stats) = stage.tell(&[], began + FRAMES as usize);
         assert_eq!(stats.taken_frames > 0, warm, "{stats:?}");
-        // One segment after the other, and not every second.
-        let share = stats.taken_frames as f64 / stats.rendered_frames as f64;
-        assert!(!warm || share > SHARE, "{share} {stats:?}");
         for at in 4 * SEGMENT as usize..FRAMES as usize {
             let found = [heard[(began + at) * 2], heard[(began + at) * 2 + 1]].map(f32::to_bits);
             let expect = [expect[0][at], expect[1][at]].map(f32::to_bits);
