@@ -118,6 +118,11 @@ impl CacheShelf {
         lock(&self.shared.state).coming = Some(time);
     }
 
+    /// Bytes of sound that lie ready.
+    pub fn held(&self) -> usize {
+        lock(&self.shared.state).bytes
+    }
+
     /// Waits until nothing is wanted that was not looked for.
     pub fn settle(&self) {
         let mut state = lock(&self.shared.state);
@@ -198,8 +203,20 @@ impl State {
         }
     }
 
-    fn put_up(&mut self, place: (NodeKey, i64), shelved: Shelved) {
+    /// What was found of units that are gone goes, too.
+    fn keep_units(&mut self, units: &BTreeMap<NodeKey, usize>) {
+        let gone = self.ready.keys().filter(|(unit, _)| !units.contains_key(unit));
+        for place in gone.copied().collect::<Vec<_>>() {
+            self.take_away(place);
+        }
+    }
+
+    /// Without its sound where there is no room for that.
+    fn put_up(&mut self, place: (NodeKey, i64), mut shelved: Shelved, limit: usize) {
         self.take_away(place);
+        if self.bytes + size(&shelved) > limit {
+            shelved.sound = None;
+        }
         self.bytes += size(&shelved);
         self.ready.insert(place, shelved);
     }
@@ -245,8 +262,11 @@ fn work(shared: &Shared) {
                 Search::new(shared.how, graph, slices, time, revision)
             });
             state = lock(&shared.state);
+            if let Some(search) = &search {
+                state.keep_units(&search.units);
+                states.retain(|(unit, _), _| search.units.contains_key(unit));
+            }
         }
-        let room = sound && state.bytes < shared.how.limit;
         let open = state.open.clone();
         drop(state);
         let Some(cache) = open.and_then(|open| open()) else {
@@ -256,12 +276,15 @@ fn work(shared: &Shared) {
             continue;
         };
         let found = search.as_mut();
-        let found = found.and_then(|search| search.look_for(&*cache, &mut states, place, room));
+        let found = found.and_then(|search| search.look_for(&*cache, &mut states, place, sound));
         drop(cache);
         let mut state = lock(&shared.state);
-        state.wants.remove(&place);
+        // What was wished for anew after an edit is looked for once more.
+        if search.as_ref().is_none_or(|search| search.revision == state.revision) {
+            state.wants.remove(&place);
+        }
         if let Some(found) = found {
-            state.put_up(place, found);
+            state.put_up(place, found, shared.how.limit);
         }
         drop(state);
         shared.call.notify_all();

@@ -39,7 +39,11 @@ struct Stage {
 
 impl Stage {
     fn new(cache: Option<Arc<dyn CacheStore>>) -> Stage {
-        let how = How { pays_from: 0.0, segment_frames: Some(SEGMENT), ..How::default() };
+        Stage::with_room(cache, How::default().limit)
+    }
+
+    fn with_room(cache: Option<Arc<dyn CacheStore>>, limit: usize) -> Stage {
+        let how = How { pays_from: 0.0, segment_frames: Some(SEGMENT), limit };
         let shelf = Arc::new(CacheShelf::start(how).unwrap());
         shelf.look_in(cache.map(|cache| Arc::new(move || Some(cache.clone())) as _));
         let mut config = Config::new(DeviceConfig::null(RATE));
@@ -198,4 +202,46 @@ fn a_render_that_comes_while_the_song_plays_is_found() {
     let (heard, stats) = stage.tell(&[], 5 * 4_096);
     assert!(heard == expect, "what was rendered meanwhile");
     assert!(stats.taken_frames > 0, "{stats:?}");
+}
+
+#[test]
+fn no_more_lies_ready_than_there_is_room_for() {
+    let entities = project(&["pulse.drums", "pulse.eq"]);
+    let (_dir, cache) = cache();
+    from_cache(&song(&entities), &cache, 2);
+    let cache: Arc<dyn CacheStore> = Arc::new(cache);
+    let most = |limit: usize| {
+        let mut stage = Stage::with_room(Some(cache.clone()), limit);
+        stage.show(&entities);
+        stage.engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+        let mut most = 0;
+        for _ in 0..FRAMES / 256 {
+            stage.run(256);
+            most = most.max(stage.shelf.held());
+        }
+        (most, stage.engine.ahead_stats().unwrap().taken_frames)
+    };
+    let (all, taken) = most(usize::MAX);
+    let (half, some) = most(all / 2);
+    assert!(all > 0 && half <= all / 2 && half > 0, "{half} of {all}");
+    assert!(some < taken && some > 0, "{some} of {taken}");
+    assert_eq!(most(0), (0, 0));
+}
+
+#[test]
+fn nothing_lies_ready_for_tracks_that_are_gone() {
+    let entities = project(&["pulse.drums", "pulse.eq"]);
+    let (_dir, cache) = cache();
+    from_cache(&song(&entities), &cache, 2);
+    let mut stage = Stage::new(Some(Arc::new(cache)));
+    stage.show(&entities);
+    stage.engine.play(Start { from: Some(0), ..Start::default() }).unwrap();
+    stage.run(3 * SEGMENT as usize);
+    assert!(stage.shelf.held() > 0);
+    let mut other = Entities::default();
+    other.put(channel(0, ChannelKind::Master, None));
+    add_track(&mut other, 5, &["pulse.synth"]);
+    stage.show(&other);
+    stage.run(3 * SEGMENT as usize);
+    assert_eq!(stage.shelf.held(), 0);
 }
