@@ -1,6 +1,7 @@
 //! The promises of the engine's core: the 64-track session against real time on
 //! one thread and on all, what more tracks and more threads are, and the time to
-//! compile plans of 64, 500 and 2,000 tracks. `cargo bench -p pulse-engine --bench core`.
+//! compile plans of 64, 500 and 2,000 tracks, and what stretching costs. `cargo bench -p
+//! pulse-engine --bench core [-- compile|session|scale|stretch]`.
 //!
 //! Corpus: 64 tracks of stereo noise made beforehand, each through gain, four
 //! biquads and pan, summed; 60 s at 48 kHz, blocks of 256. Sources are memory
@@ -16,12 +17,14 @@ use std::{
 };
 
 use pulse_engine::{
+    buffer::AudioBuffer,
     exec::{Block, Executor},
     material::{Material, NoMedia, Slices},
     parallel::Crew,
     plan::{Compiler, Plan},
     registry::Registry,
     simd::Isa,
+    stretch::{StretchRequest, Stretcher, Timestretch},
     transport::SteadyTempo,
 };
 use pulse_schemas::{
@@ -136,7 +139,7 @@ fn fail(error: &dyn std::fmt::Display) -> std::io::Error {
     std::io::Error::other(error.to_string())
 }
 
-/// `compile`, `session` or `scale` as argument run one part, `--row=` the rows of the session whose name
+/// `compile`, `session`, `scale` or `stretch` as argument run one part, `--row=` the rows of the session whose name
 /// contains this; `--test` only that it starts.
 fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -156,6 +159,28 @@ fn main() -> Result {
     }
     if wants("scale") {
         scale(&mut out)?;
+    }
+    if wants("stretch") {
+        stretching(&mut out)?;
+    }
+    Ok(())
+}
+
+/// A stereo minute of two sines, made longer, shorter and higher.
+fn stretching(out: &mut impl Write) -> Result {
+    let sine = |frequency: f64| -> Vec<f32> {
+        let omega = std::f64::consts::TAU * frequency / f64::from(RATE);
+        (0..60 * RATE).map(|n| (0.5 * (omega * f64::from(n)).sin()) as f32).collect()
+    };
+    let input = AudioBuffer::from_channels(RATE, &[sine(440.0), sine(550.0)]);
+    let input = input.map_err(|error| fail(&error))?;
+    writeln!(out, "stretching a stereo minute, one thread")?;
+    for (duration, pitch) in [(0.8, 0.0), (1.5, 0.0), (1.0, 3.0)] {
+        let start = Instant::now();
+        let stretched = Timestretch.stretch(&input, StretchRequest { duration, pitch });
+        stretched.map_err(|error| fail(&error))?;
+        let speed = 60.0 / start.elapsed().as_secs_f64();
+        writeln!(out, "× {duration}, {pitch:+} semitones: {speed:.1} × real time")?;
     }
     Ok(())
 }

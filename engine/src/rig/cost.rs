@@ -78,6 +78,7 @@ fn cost_of_every_node_per_stereo_frame() {
             .map_or(String::new(), |all| format!(", in lanes {:.2} ns", all / LANES as f64));
         println!("{}: {alone:.1} ns{lanes}", kind.descriptor.kind);
     }
+    some_nodes_at_work();
 }
 
 /// Eight notes that are held, for what plays notes.
@@ -89,9 +90,7 @@ fn hold(rig: &mut Rig) {
     }
 }
 
-#[test]
-#[ignore = "prints costs; run it alone, in release"]
-fn cost_of_some_nodes_at_work() {
+fn some_nodes_at_work() {
     let check = |name: &str, settings: &[(&str, f64)]| {
         let is_named = |kind: &&&NodeKind| kind.descriptor.kind == name;
         let kind = crate::nodes::NODES.iter().find(is_named).expect("a kind");

@@ -164,18 +164,3 @@ fn the_bits_are_those_of_the_last_version() {
     check(1.5, 0.0, expect_test::expect!["5a7d9dc34493fbd3"]);
     check(0.8, 3.0, expect_test::expect!["1f85bfec6c448760"]);
 }
-
-#[test]
-#[ignore = "prints what a minute costs; run it alone, in release"]
-#[allow(clippy::disallowed_methods)]
-fn cost_of_stretching() {
-    let input = vec![sine(440.0, 48_000, 2_880_000), sine(550.0, 48_000, 2_880_000)];
-    for (duration, pitch) in [(0.8, 0.0), (1.5, 0.0), (1.0, 3.0)] {
-        let start = std::time::Instant::now();
-        stretch(&input, 48_000, duration, pitch);
-        println!(
-            "x{duration} {pitch:+} st: {:.1} x real time",
-            60.0 / start.elapsed().as_secs_f64()
-        );
-    }
-}
