@@ -4,8 +4,8 @@
 //! Two parts, because they change at different speeds. A [`GraphSpec`] holds only
 //! what a plan is compiled from (topology, channel layouts, parameters that change
 //! latency or buffers); equal hashes mean that nothing needs compiling. The
-//! slices ([`ParamSlice`], [`AutomationSlice`], [`EventSlice`], [`ClipSlice`],
-//! [`ZoneSlice`]) hold the rest and are swapped under a running plan, so that a
+//! slices ([`ParamSlice`], [`AutomationSlice`], [`ClipSlice`],
+//! [`ZoneSlice`], and the windows of events that the engine keeps) hold the rest and are swapped under a running plan, so that a
 //! turned knob or a moved note never recompiles.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -25,8 +25,7 @@ pub use clip::{
     ZoneSlice, ZoneSpec,
 };
 pub use slice::{
-    AutomationSegment, AutomationSlice, EventSlice, ParamSlice, SegmentShape, SpecEvent,
-    SpecEventBody,
+    AutomationSegment, AutomationSlice, ParamSlice, SegmentShape, SpecEvent, SpecEventBody,
 };
 
 /// The version of everything in this module. It is part of every hash and key.

@@ -121,11 +121,6 @@ pub struct SpecEvent {
     pub body: SpecEventBody,
 }
 
-/// Events per node, sorted by frame, then note-off before controllers before
-/// note-on before the expression of notes, then id.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-pub struct EventSlice(pub BTreeMap<NodeKey, Vec<SpecEvent>>);
-
 impl SpecEventBody {
     /// The order at one frame: what ends comes before what begins, and a note before
     /// what is said of it.
@@ -139,14 +134,6 @@ impl SpecEventBody {
             | SpecEventBody::NoteGain { .. }
             | SpecEventBody::NotePan { .. } => 3,
             _ => 1,
-        }
-    }
-}
-
-impl EventSlice {
-    pub fn sort(&mut self) {
-        for events in self.0.values_mut() {
-            events.sort_by_key(|event| (event.frame, event.body.rank(), event.id));
         }
     }
 }
